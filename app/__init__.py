@@ -1,0 +1,1 @@
+"""What people touch: the browser app and the command line."""

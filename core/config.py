@@ -1,0 +1,258 @@
+"""Everything that decides what a model computes, as frozen dataclasses that round-trip through JSON.
+
+Defaults are the paper's (arXiv 2502.08573). Presets differ in size only; the code path is one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+
+from core.labels import MELD_7, LabelScheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Text encoder: one vector per utterance.
+
+    Attributes:
+        backbone: hub name, folder, or a name `core.encoders.backbones` knows.
+        width: of its hidden states.
+        pooling: "mean" over tokens, or "first" (the class token).
+        max_tokens: longer transcripts are cut.
+        layout: sizes of a randomly initialised backbone; empty means the backbone's own.
+    """
+
+    backbone: str = "bert-large-uncased"
+    width: int = 1024
+    pooling: str = "first"
+    max_tokens: int = 128
+    layout: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioConfig:
+    """Audio encoder: one vector per utterance.
+
+    Attributes:
+        backbone: as in `TextConfig`.
+        width: of its hidden states.
+        pooling: "mean" over time of the last layer (paper), or "layer-statistics": mean and deviation over
+            time of every layer, mixed by learned layer weights (vector of `2 * width`).
+        max_seconds: longer sounds are encoded window by window of this length.
+        layout: as in `TextConfig`.
+    """
+
+    backbone: str = "facebook/wav2vec2-base"
+    width: int = 768
+    pooling: str = "mean"
+    max_seconds: int = 30
+    layout: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def feature_width(self) -> int:
+        """Width of the pooled vector."""
+        return 2 * self.width if self.pooling == "layer-statistics" else self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionConfig:
+    """Select-and-merge (MODEL section 1.4), for patches and for frames alike.
+
+    `merge=False`, `order="score"` and `train_guide=False` are the published code's variants, kept to be
+    compared with.
+    """
+
+    similarity_threshold: float = 0.6
+    retain: float = 0.9
+    merge: bool = True
+    order: str = "raster"
+    train_guide: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoConfig:
+    """Swin Transformer V2 with visual sequence compression inside stage 3, and frame selection before it.
+
+    Attributes:
+        backbone: timm name whose pretrained weights may be loaded; None for a network of our own.
+        image_size: side of the square face crop, in pixels.
+        stem: "patch" (Swin's own patch embedding) or "conv" (two strided 3×3 convolutions).
+        vsc_after: blocks of stage 3 that a compression step follows.
+        vsc_grids: (rows, columns) of tokens left by each step.
+        num_candidate_frames: sampled uniformly from the clip.
+        num_kept_frames: left by the frame-level compression.
+        frame_width: width of the descriptor by which frames are compared.
+    """
+
+    backbone: str | None = "swinv2_tiny_window8_256"
+    image_size: int = 256
+    patch_size: int = 4
+    stem: str = "patch"
+    embed_dim: int = 96
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    num_heads: tuple[int, ...] = (3, 6, 12, 24)
+    window_size: int = 8
+    drop_path: float = 0.2
+    vsc_after: tuple[int, ...] = (0, 2, 4)
+    vsc_grids: tuple[tuple[int, int], ...] = ((14, 14), (12, 12), (10, 10))
+    num_candidate_frames: int = 32
+    num_kept_frames: int = 15
+    frame_width: int = 128
+
+    @property
+    def guide_width(self) -> int:
+        """Width of stage 3, hence of the guide."""
+        return self.embed_dim * 4
+
+    @property
+    def feature_width(self) -> int:
+        """Width of a frame's vector."""
+        return self.embed_dim * 8
+
+    @property
+    def stage3_grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens that enter stage 3."""
+        side = self.image_size // self.patch_size // 4
+        return side, side
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalConfig:
+    """Temporal convolutional network over kept frames (MODEL section 1.5)."""
+
+    channels: tuple[int, ...] = (1024, 1024, 1024)
+    kernel_size: int = 3
+    dropout: float = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsConfig:
+    """Early fusion, projections and classifier (MODEL sections 1.2, 1.6, 1.7)."""
+
+    early_fusion_hidden: int = 512
+    early_fusion_dropout: float = 0.1
+    projection_width: int = 256
+    projection_dropout: float = 0.1
+    classifier_hidden: tuple[int, ...] = (512, 256, 128)
+    classifier_dropout: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A whole DeepMSI model."""
+
+    preset: str = "paper"
+    labels: LabelScheme = MELD_7
+    text: TextConfig = TextConfig()
+    audio: AudioConfig = AudioConfig()
+    video: VideoConfig = VideoConfig()
+    compression: CompressionConfig = CompressionConfig()
+    temporal: TemporalConfig = TemporalConfig()
+    heads: HeadsConfig = HeadsConfig()
+
+    def to_dict(self) -> dict:
+        """As plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ModelConfig:
+        """The inverse of `to_dict`. Raises ValueError naming every unknown key."""
+        return _from_dict(cls, values, "config")
+
+
+def _from_dict(cls: type, values: dict, where: str):
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} should be an object with named values, not {type(values).__name__}")
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
+    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(hint, value, where: str):
+    if dataclasses.is_dataclass(hint):
+        return _from_dict(hint, value, where)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        if value is None and type(None) in args:
+            return None
+        return _convert(next(arg for arg in args if arg is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where} should be a list")
+        inner = args[:1] * len(value) if args[-1] is Ellipsis else args
+        if len(inner) != len(value):
+            raise ValueError(f"{where} should hold {len(inner)} values, not {len(value)}")
+        return tuple(_convert(arg, item, where) for arg, item in zip(inner, value, strict=True))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} should be an object")
+        return {key: _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ValueError(f"{where} should be {hint.__name__}, not {value!r}")
+    return value
+
+
+PAPER = ModelConfig()
+
+BASE = ModelConfig(
+    preset="base",
+    text=TextConfig(backbone="roberta-base", width=768, pooling="mean"),
+)
+
+MINI = ModelConfig(
+    preset="mini",
+    text=TextConfig(backbone="sentence-transformers/all-MiniLM-L6-v2", width=384, pooling="mean"),
+    audio=AudioConfig(backbone="whisper-tiny.en", width=384, pooling="layer-statistics"),
+    video=VideoConfig(
+        backbone=None,
+        image_size=128,
+        stem="conv",
+        embed_dim=48,
+        num_heads=(2, 4, 8, 16),
+        drop_path=0.1,
+        # the paper keeps 39 % of the tokens; 24 of 64 is the nearest grid that patch merging can halve
+        vsc_grids=((8, 6), (6, 6), (6, 4)),
+    ),
+    temporal=TemporalConfig(channels=(256, 256, 256), dropout=0.3),
+    heads=HeadsConfig(early_fusion_hidden=256, classifier_hidden=(256, 128)),
+)
+
+TINY = ModelConfig(
+    preset="tiny",
+    text=TextConfig(
+        backbone="random-bert",
+        width=32,
+        pooling="mean",
+        max_tokens=32,
+        layout={"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+    ),
+    audio=AudioConfig(
+        backbone="random-whisper",
+        width=32,
+        pooling="layer-statistics",
+        layout={"encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64},
+    ),
+    video=VideoConfig(
+        backbone=None,
+        image_size=64,
+        embed_dim=16,
+        depths=(1, 1, 2, 1),
+        num_heads=(1, 2, 4, 8),
+        vsc_after=(0,),
+        vsc_grids=((2, 4),),
+        num_candidate_frames=6,
+        num_kept_frames=3,
+        frame_width=16,
+    ),
+    temporal=TemporalConfig(channels=(32, 32), dropout=0.0),
+    heads=HeadsConfig(early_fusion_hidden=32, projection_width=16, classifier_hidden=(32, 16)),
+)
+
+PRESETS = {config.preset: config for config in (PAPER, BASE, MINI, TINY)}

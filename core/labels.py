@@ -1,0 +1,58 @@
+"""Label schemes: the order of the classes, their colours, and how they map onto one another.
+
+Every number in the project that is "per class" is in the order of a `LabelScheme`.
+"""
+
+from dataclasses import dataclass
+
+MODALITIES = ("video", "audio", "text")
+"""The three modalities, always in this order."""
+
+EMOTION_COLORS = {
+    # Okabe-Ito hues, spread in lightness too, so that no pair is told by hue alone.
+    "neutral": "#7f8793",
+    "surprise": "#e69f00",
+    "fear": "#7b4fb5",
+    "sadness": "#3b7dd8",
+    "joy": "#d9b800",
+    "disgust": "#3f8f4f",
+    "anger": "#d1462f",
+    "excited": "#e6781e",
+    "frustration": "#a8416b",
+}
+"""One colour per emotion, the same in every view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScheme:
+    """The classes a model tells apart, in the order of its logits.
+
+    Raises:
+        ValueError: if a label occurs twice or there are fewer than two.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"a label scheme needs at least two different labels, not {self.labels}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def index(self, label: str) -> int:
+        """Position of `label` in the logits. Raises ValueError naming the known labels."""
+        if label not in self.labels:
+            raise ValueError(f"{label!r} is not a label of {self.name}: {', '.join(self.labels)}")
+        return self.labels.index(label)
+
+
+MELD_7 = LabelScheme(
+    name="meld-7", labels=("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+)
+IEMOCAP_6 = LabelScheme(
+    name="iemocap-6", labels=("joy", "sadness", "neutral", "anger", "excited", "frustration")
+)
+IEMOCAP_4 = LabelScheme(name="iemocap-4", labels=("joy", "sadness", "neutral", "anger"))
+SCHEMES = {scheme.name: scheme for scheme in (MELD_7, IEMOCAP_6, IEMOCAP_4)}

@@ -1,0 +1,8 @@
+"""What the project ships: made clips, a checkpoint and the small backbones it needs."""
+
+from pathlib import Path
+
+SAMPLE_DATA = Path(__file__).resolve().parent
+BACKBONES = SAMPLE_DATA / "backbones"
+CHECKPOINTS = SAMPLE_DATA / "checkpoints"
+CLIPS = SAMPLE_DATA / "clips"

@@ -1,0 +1,1 @@
+"""Makes checkpoints: data, losses, the training loop, protocols."""
