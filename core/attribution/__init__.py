@@ -1,0 +1,1 @@
+"""Why the model said so: what each input gave to the answer."""
