@@ -1,0 +1,13 @@
+"""What every test shares: no network, few threads, and the project's own packages imported first."""
+
+import os
+
+# before anything imports torch or transformers
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+
+import torch
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
