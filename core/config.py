@@ -209,7 +209,7 @@ BASE = ModelConfig(
 MINI = ModelConfig(
     preset="mini",
     text=TextConfig(backbone="sentence-transformers/all-MiniLM-L6-v2", width=384, pooling="mean"),
-    audio=AudioConfig(backbone="whisper-tiny.en", width=384, pooling="layer-statistics"),
+    audio=AudioConfig(backbone="openai/whisper-tiny.en", width=384, pooling="layer-statistics"),
     video=VideoConfig(
         backbone=None,
         image_size=128,

@@ -1,0 +1,1 @@
+"""Text, audio and video encoders, and where their pretrained weights come from."""

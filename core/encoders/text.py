@@ -1,0 +1,85 @@
+"""Text encoder: a transformer of the BERT family, one vector per utterance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.config import TextConfig
+from core.encoders.backbones import random_layout, resolve
+
+
+class TextEncoder(nn.Module):
+    """Frozen text backbone with its tokenizer.
+
+    Args:
+        config: backbone, width and pooling.
+        weights: "pretrained" or "random" (then words are hashed into the vocabulary: no tokenizer is needed).
+    """
+
+    def __init__(self, config: TextConfig, weights: str = "pretrained"):
+        super().__init__()
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+        self.config = config
+        self.sha256 = None
+        self._tokenizer = None
+        if weights == "pretrained" and not config.layout:
+            found = resolve(config.backbone)
+            self.sha256 = found.sha256
+            self.backbone = AutoModel.from_pretrained(
+                found.folder, use_safetensors=True, local_files_only=True, add_pooling_layer=False
+            )
+            self._tokenizer = AutoTokenizer.from_pretrained(found.folder, local_files_only=True)
+        else:
+            layout = random_layout(config.backbone)
+            values = {**layout.values, **config.layout, "hidden_size": config.width}
+            self.backbone = AutoModel.from_config(
+                AutoConfig.for_model(layout.model_type, **values), add_pooling_layer=False
+            )
+        width = self.backbone.config.hidden_size
+        if width != config.width:
+            raise ValueError(f"{config.backbone} is {width} wide, the configuration says {config.width}")
+        self.requires_grad_(False).eval()
+
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask, both `(batch, token)`, cut at `max_tokens`."""
+        if self._tokenizer is not None:
+            encoded = self._tokenizer(
+                texts, padding=True, truncation=True, max_length=self.config.max_tokens, return_tensors="pt"
+            )
+            return encoded["input_ids"], encoded["attention_mask"].bool()
+        rows = [[1, *map(self._hash_word, text.lower().split()), 2] for text in texts]
+        rows = [row[: self.config.max_tokens] for row in rows]
+        ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
+        return ids, mask
+
+    def _hash_word(self, word: str) -> int:
+        # FNV-1a: the same in every process, unlike hash()
+        value = 2166136261
+        for byte in word.encode():
+            value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+        return 3 + value % (self.backbone.config.vocab_size - 3)
+
+    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """`(batch, token)` ids and mask to `(batch, width)`."""
+        hidden = self.backbone(input_ids=token_ids, attention_mask=mask.long()).last_hidden_state
+        if self.config.pooling == "first":
+            return hidden[:, 0]
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str]) -> Tensor:
+        """`(batch, width)` features of raw texts."""
+        ids, mask = self.tokenize(texts)
+        device = next(self.parameters()).device
+        return self(ids.to(device), mask.to(device)).clone()
+
+    def train(self, mode: bool = True) -> TextEncoder:
+        """Stay in evaluation mode: the backbone is frozen."""
+        return super().train(False)

@@ -1,0 +1,216 @@
+"""Video encoder: Swin Transformer V2 with frame selection before it and visual sequence compression inside.
+
+timm's SwinV2 is used as it is, block by block; between blocks of stage 3 the compression step of
+`core.compression` removes tokens, and the blocks behind it work on the smaller grid. V2's continuous position
+bias serves the smaller windows: every block keeps the coordinates of the window it was (or would have been)
+pretrained with, so that a shift of one token means the same at every size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.models.swin_transformer_v2 import SwinTransformerV2
+from torch import Tensor, nn
+
+from core.compression import Compressed, select_and_merge
+from core.config import CompressionConfig, VideoConfig
+from core.encoders.backbones import resolve
+
+DESCRIPTOR_SIDE = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoOutput:
+    """What the video encoder found, for the clips that have video.
+
+    Attributes:
+        frame_vectors: `(batch, kept frame, feature_width)`, in the order of time, real frames first.
+        frame_mask: `(batch, kept frame)`.
+        selection: the frame-level step (its `tokens` are dropped: they are large and of no use outside).
+        patch_steps: one per compression step; their batch is `batch · kept frame`.
+    """
+
+    frame_vectors: Tensor
+    frame_mask: Tensor
+    selection: Compressed
+    patch_steps: tuple[Compressed, ...]
+
+
+class ConvStem(nn.Module):
+    """Convolutions in place of the patch embedding: a small Swin learns far sooner behind them."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        half = width // 2
+
+        def layer(width_in: int, width_out: int, stride: int) -> list[nn.Module]:
+            conv = nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False)
+            return [conv, nn.BatchNorm2d(width_out), nn.GELU()]
+
+        self.layers = nn.Sequential(
+            *layer(3, half, 2), *layer(half, half, 1), *layer(half, width, 2), nn.Conv2d(width, width, 1)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """`(n, 3, size, size)` to `(n, size / 4, size / 4, width)`."""
+        return self.norm(self.layers(pictures).permute(0, 2, 3, 1))
+
+
+class FrameSelector(nn.Module):
+    """Frames as tokens: short descriptors by which the guide keeps some and the others are merged into them.
+
+    A descriptor tells how a frame *deviates* from its clip's mean frame (expression and pose rather than
+    identity), scaled by the clip's typical deviation. A learned constant is added, so that in a clip without
+    motion all frames are equal and similar, not undefined.
+    """
+
+    def __init__(self, token_width: int, guide_width: int, frame_width: int):
+        super().__init__()
+        self.descriptor = nn.Linear(token_width * DESCRIPTOR_SIDE**2, frame_width, bias=False)
+        self.constant = nn.Parameter(torch.full((frame_width,), 0.3 / frame_width**0.5))
+        self.guide = nn.Linear(guide_width, frame_width)
+
+    def metric(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Descriptors `(batch, frame, frame_width)` of embedded frames `(batch, frame, h, w, width)`."""
+        batch, num_frames = tokens.shape[:2]
+        pooled = F.adaptive_avg_pool2d(tokens.flatten(0, 1).permute(0, 3, 1, 2), DESCRIPTOR_SIDE)
+        pooled = pooled.reshape(batch, num_frames, -1)
+        weight = mask.unsqueeze(-1).to(pooled.dtype)
+        count = weight.sum(1, keepdim=True).clamp(min=1)
+        deviation = (pooled - (pooled * weight).sum(1, keepdim=True) / count) * weight
+        descriptor = self.descriptor(deviation)
+        typical = (descriptor.square().sum(-1, keepdim=True).sum(1, keepdim=True) / count + 1e-6).sqrt()
+        return descriptor / typical + self.constant
+
+
+class VideoEncoder(nn.Module):
+    """Frames of a clip to one vector per kept frame.
+
+    Args:
+        config: geometry.
+        compression: threshold and variants of the compression step.
+        weights: "pretrained" loads `config.backbone`'s weights, "random" does not; without a backbone both
+            are random.
+    """
+
+    def __init__(self, config: VideoConfig, compression: CompressionConfig, weights: str = "random"):
+        super().__init__()
+        self.config = config
+        self.compression = compression
+        self.sha256 = None
+        self.swin = SwinTransformerV2(
+            img_size=config.image_size,
+            patch_size=config.patch_size,
+            num_classes=0,
+            embed_dim=config.embed_dim,
+            depths=config.depths,
+            num_heads=config.num_heads,
+            window_size=config.window_size,
+            drop_path_rate=config.drop_path,
+            pretrained_window_sizes=(config.window_size,) * 4,
+        )
+        if weights == "pretrained" and config.backbone is not None:
+            self._load_backbone(config.backbone)
+        if config.stem == "conv":
+            self.swin.patch_embed = ConvStem(config.embed_dim)
+        self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
+        self._fit_grids()
+        self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
+
+    def _load_backbone(self, name: str) -> None:
+        from safetensors.torch import load_file
+
+        found = resolve(name if "/" in name else f"timm/{name}.ms_in1k")
+        self.sha256 = found.sha256
+        # the rest are buffers that timm computes and the classifier of ImageNet
+        state = {
+            key: value for key, value in load_file(found.weights).items() if key in self.swin.state_dict()
+        }
+        self.swin.load_state_dict(state)
+
+    def _fit_grids(self) -> None:
+        """Tell every block of stages 3 and 4 the grid it will meet."""
+        config = self.config
+        if len(config.vsc_after) < len(config.vsc_grids):
+            raise ValueError("every compression step needs the block that it follows (vsc_after)")
+        grid = config.stage3_grid
+        grids = iter(config.vsc_grids)
+        self._steps = {}
+        for position, block in enumerate(self.swin.layers[2].blocks):
+            block.set_input_size(grid, self._window(grid))
+            if position in config.vsc_after and (after := next(grids, None)) is not None:
+                self._steps[position] = grid = after
+        grid = tuple((side + 1) // 2 for side in grid)
+        for block in self.swin.layers[3].blocks:
+            block.set_input_size(grid, self._window(grid))
+
+    def _window(self, grid: tuple[int, int]) -> tuple[int, int]:
+        """The largest window not above the configured one that tiles the grid."""
+        most = self.config.window_size
+        return tuple(max(w for w in range(1, min(most, side) + 1) if side % w == 0) for side in grid)
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """`(n, 3, size, size)` in [0, 1] to tokens `(n, size / patch, size / patch, embed_dim)`."""
+        return self.swin.patch_embed((pictures - self.mean) / self.deviation)
+
+    def stages(self, tokens: Tensor, guide: Tensor) -> tuple[Tensor, tuple[Compressed, ...]]:
+        """Embedded frames through the four stages.
+
+        Args:
+            tokens: `(n, rows, columns, embed_dim)`.
+            guide: `(n, guide_width)`.
+
+        Returns:
+            Vectors `(n, feature_width)` and the compression steps.
+        """
+        layers = self.swin.layers
+        x = layers[2].downsample(layers[1](layers[0](tokens)))
+        steps = []
+        for position, block in enumerate(layers[2].blocks):
+            x = block(x)
+            if position in self._steps:
+                rows, columns = self._steps[position]
+                step = select_and_merge(x.flatten(1, 2), guide, rows * columns, self.compression)
+                x = step.tokens.unflatten(1, (rows, columns))
+                steps.append(step)
+        return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
+
+    def frame_vectors(self, pictures: Tensor, guide: Tensor) -> Tensor:
+        """Vectors `(n, feature_width)` of pictures `(n, 3, size, size)`, without frame selection."""
+        return self.stages(self.embed(pictures), guide)[0]
+
+    def forward(self, frames: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
+        """Encode clips.
+
+        Args:
+            frames: `(batch, candidate frame, 3, size, size)` in [0, 1].
+            mask: `(batch, candidate frame)` True on real frames, which come first.
+            guide: `(batch, guide_width)`.
+        """
+        batch, num_frames = mask.shape
+        tokens = self.embed(frames.flatten(0, 1))
+        grid = tokens.shape[1:]
+        tokens = tokens.unflatten(0, (batch, num_frames))
+        selection = select_and_merge(
+            tokens.flatten(2),
+            self.selector.guide(guide),
+            self.config.num_kept_frames,
+            self.compression,
+            metric=self.selector.metric(tokens, mask),
+            mask=mask,
+        )
+        num_kept = selection.kept.shape[1]
+        kept = selection.tokens.reshape(batch * num_kept, *grid)
+        vectors, steps = self.stages(kept, guide.repeat_interleave(num_kept, 0))
+        return VideoOutput(
+            frame_vectors=vectors.unflatten(0, (batch, num_kept)),
+            frame_mask=selection.kept_mask,
+            selection=selection,
+            patch_steps=steps,
+        )

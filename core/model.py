@@ -1,0 +1,172 @@
+"""DeepMSI: text, audio and video to an emotion, with everything a view needs in one frozen output.
+
+Text and audio are encoded first; their early fusion is the guide that decides what the video encoder keeps.
+Any subset of modalities is a valid input: an absent one is a learned vector, never zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from core.config import ModelConfig
+from core.encoders.audio import AudioEncoder
+from core.encoders.text import TextEncoder
+from core.encoders.video import VideoEncoder, VideoOutput
+from core.fusion import Classifier, EarlyFusion, Projection
+from core.labels import MODALITIES
+from core.temporal import TemporalNetwork
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelInput:
+    """A batch of clips. Sound and words come raw or, because their backbones are frozen, as cached features.
+
+    Attributes:
+        present: `(batch, modality)` in the order of `MODALITIES`; what is absent may hold anything.
+        frames: `(batch, frame, 3, size, size)` face crops in [0, 1]; None when no clip has video.
+        frame_mask: `(batch, frame)` True on real frames, which come first.
+        waveforms, num_samples: `(batch, sample)` at 16 kHz and `(batch,)`.
+        audio_features: what `AudioEncoder.forward` returns, in place of waveforms.
+        token_ids, token_mask: `(batch, token)`.
+        text_features: what `TextEncoder.forward` returns, in place of tokens.
+    """
+
+    present: Tensor
+    frames: Tensor | None = None
+    frame_mask: Tensor | None = None
+    waveforms: Tensor | None = None
+    num_samples: Tensor | None = None
+    audio_features: Tensor | None = None
+    token_ids: Tensor | None = None
+    token_mask: Tensor | None = None
+    text_features: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> ModelInput:
+        """The same batch on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in values.items() if v is not None})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelOutput:
+    """Everything the forward pass computed that a loss, a view or an attribution may ask for.
+
+    Attributes:
+        logits: `(batch, class)`.
+        fused: `(batch, dim)` the classifier's last hidden layer.
+        projections: per modality `(batch, projection_width)`; meaningless where absent.
+        features: per modality, before projection.
+        guide: `(batch, guide_width)`.
+        present: as in the input.
+        video_rows: `(num_clips_with_video,)` rows of the batch that `video` is about.
+        video: frame selection, patch steps and frame vectors; None when no clip has video.
+    """
+
+    logits: Tensor
+    fused: Tensor
+    projections: dict[str, Tensor]
+    features: dict[str, Tensor]
+    guide: Tensor
+    present: Tensor
+    video_rows: Tensor
+    video: VideoOutput | None
+
+
+class DeepMSI(nn.Module):
+    """The whole network (MODEL section 1), for any preset.
+
+    Args:
+        config: sizes and variants.
+        weights: "pretrained" resolves the backbones (see `core.encoders.backbones`); "frozen" only those of
+            text and audio, for a checkpoint brings the video encoder; "random" needs nothing.
+    """
+
+    def __init__(self, config: ModelConfig, weights: str = "random"):
+        super().__init__()
+        if weights not in ("pretrained", "frozen", "random"):
+            raise ValueError(f'weights should be "pretrained", "frozen" or "random", not {weights!r}')
+        self.config = config
+        heads = config.heads
+        frozen = "random" if weights == "random" else "pretrained"
+        self.text = TextEncoder(config.text, frozen)
+        self.audio = AudioEncoder(config.audio, frozen)
+        self.video = VideoEncoder(config.video, config.compression, weights)
+        self.early_fusion = EarlyFusion(
+            config.text.width, config.audio.feature_width, config.video.guide_width, heads
+        )
+        self.temporal = TemporalNetwork(config.video.feature_width, config.temporal)
+        widths = {
+            "video": config.temporal.channels[-1],
+            "audio": config.audio.feature_width,
+            "text": config.text.width,
+        }
+        self.absent = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(widths[m])) for m in MODALITIES})
+        self.projections = nn.ModuleDict({m: Projection(widths[m], heads) for m in MODALITIES})
+        self.classifier = Classifier(len(config.labels), heads)
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The state that training changes: all but the frozen text and audio backbones."""
+        frozen = ("text.backbone.", "audio.backbone.")
+        return {key: value for key, value in self.state_dict().items() if not key.startswith(frozen)}
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that training changes."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def text_features(self, batch: ModelInput) -> Tensor | None:
+        """Text vectors of the batch, given or computed; None when it has no words at all."""
+        if batch.text_features is None and batch.token_ids is not None:
+            return self.text(batch.token_ids, batch.token_mask)
+        return batch.text_features
+
+    def audio_features(self, batch: ModelInput) -> Tensor | None:
+        """Audio features of the batch, given or computed; None when it has no sound at all."""
+        if batch.audio_features is None and batch.waveforms is not None:
+            return self.audio(batch.waveforms, batch.num_samples)
+        return batch.audio_features
+
+    def forward(self, batch: ModelInput) -> ModelOutput:
+        """Predict a batch. Raises ValueError when a modality is said to be present but was not given."""
+        text, audio = self.text_features(batch), self.audio_features(batch)
+        if audio is not None:
+            audio = self.audio.pool(audio)
+        given = {"video": batch.frames, "audio": audio, "text": text}
+        for column, modality in enumerate(MODALITIES):
+            if given[modality] is None and bool(batch.present[:, column].any()):
+                raise ValueError(f"{modality} is marked present but the batch does not hold it")
+
+        features = {
+            "audio": self._or_absent("audio", audio, batch.present),
+            "text": self._or_absent("text", text, batch.present),
+        }
+        guide = self.early_fusion(torch.cat([features["text"], features["audio"]], 1))
+
+        rows = batch.present[:, 0].nonzero().squeeze(1)
+        video, video_feature = None, None
+        if len(rows):
+            video = self.video(batch.frames[rows], batch.frame_mask[rows], guide[rows])
+            summary = self.temporal(video.frame_vectors, video.frame_mask)
+            video_feature = summary.new_zeros(len(guide), summary.shape[1]).index_copy(0, rows, summary)
+        features["video"] = self._or_absent("video", video_feature, batch.present)
+
+        projections = {m: self.projections[m](features[m]) for m in MODALITIES}
+        logits, fused = self.classifier(torch.cat([projections[m] for m in MODALITIES], 1))
+        return ModelOutput(
+            logits=logits,
+            fused=fused,
+            projections=projections,
+            features={m: features[m] for m in MODALITIES},
+            guide=guide,
+            present=batch.present,
+            video_rows=rows,
+            video=video,
+        )
+
+    def _or_absent(self, modality: str, feature: Tensor | None, present: Tensor) -> Tensor:
+        absent = self.absent[modality].expand(len(present), -1)
+        if feature is None:
+            return absent
+        return torch.where(present[:, MODALITIES.index(modality), None], feature, absent)
