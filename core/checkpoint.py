@@ -1,0 +1,312 @@
+"""A checkpoint is a folder: configuration, trained weights, metrics, history and a card to read.
+
+    config.json        the model's configuration, and everything else needed to repeat its answers
+    model.safetensors  trained parameters; frozen backbones are named with their SHA-256, not copied
+    metrics.json       results on held-out data
+    history.parquet    one row per epoch
+    card.md            what it was trained on, what it is for and what it must not be used for
+
+Loading is strict, and nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from core.config import ModelConfig
+from core.encoders.backbones import BackboneError
+from core.model import DeepMSI
+
+FORMAT = 1
+"""Raised when a checkpoint's files change their meaning."""
+
+CONFIG, WEIGHTS, METRICS, HISTORY, CARD = (
+    "config.json",
+    "model.safetensors",
+    "metrics.json",
+    "history.parquet",
+    "card.md",
+)
+
+_NUM_NAMED = 5  # keys that an error names before it only counts
+
+
+class CheckpointError(Exception):
+    """A folder that is no usable checkpoint, told in one sentence."""
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of what decides the numbers: Python and the numeric packages."""
+    packages = ("deepmsi-mer-explorer", "torch", "timm", "transformers", "numpy", "av", "onnxruntime")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo:
+    """What a checkpoint knows beside its `ModelConfig`.
+
+    Attributes:
+        temperature: the logits are divided by it before the softmax; fitted on held-out data.
+        uncertainty_threshold: below this calibrated confidence the model would rather abstain.
+        data_sha256: of the training data, "" where unknown.
+        seed: of the training run.
+        preprocessing: how a clip became numbers, for the record; training and prediction share the code.
+        backbones: for each frozen encoder that is not stored in the weights, its name and SHA-256; filled in
+            when the checkpoint is saved.
+        versions: of the packages that made it.
+    """
+
+    temperature: float = 1.0
+    uncertainty_threshold: float = 0.0
+    data_sha256: str = ""
+    seed: int = 0
+    preprocessing: dict[str, str] = field(default_factory=dict)
+    backbones: dict[str, dict[str, str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=current_versions)
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature should be above zero, not {self.temperature}")
+        if not 0 <= self.uncertainty_threshold <= 1:
+            raise ValueError(f"uncertainty_threshold should lie in [0, 1], not {self.uncertainty_threshold}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        model: in evaluation mode.
+        folder: where it was read from.
+        sha256: of its configuration and weights; the same folder contents give the same hash anywhere.
+        metrics: contents of metrics.json, empty where there is none.
+        card: text of card.md, "" where there is none.
+    """
+
+    model: DeepMSI
+    config: ModelConfig
+    info: CheckpointInfo
+    folder: Path
+    sha256: str
+    metrics: dict
+    card: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch; empty where none was kept."""
+        path = self.folder / HISTORY
+        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+
+
+def save_checkpoint(
+    folder: str | Path,
+    model: DeepMSI,
+    *,
+    info: CheckpointInfo,
+    history: pd.DataFrame | list[dict] | None = None,
+    metrics: dict | None = None,
+    card: str = "",
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write a checkpoint; it appears whole or not at all.
+
+    Args:
+        folder: replaced where it is a checkpoint already.
+        model: its trained parameters and buffers are written; a frozen backbone only where it has no
+            published weights to be named by.
+        info: its `backbones` are filled in from the model.
+        history: one row per epoch.
+        metrics: plain JSON types.
+        card: Markdown.
+        dtype: of the stored floating-point weights. float16 halves the file; they are computed with as
+            float32 in any case.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: if a weight is not finite, or the folder holds something else.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
+    state = {
+        key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in _stored(model).items()
+    }
+    _require_finite(state, folder)
+    values = {
+        "format": FORMAT,
+        "model": model.config.to_dict(),
+        "info": dataclasses.asdict(dataclasses.replace(info, backbones=_named_backbones(model))),
+    }
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        _write_json(new / CONFIG, values)
+        save_file(state, new / WEIGHTS, metadata={"format": "pt"})
+        _write_json(new / METRICS, metrics or {})
+        (new / CARD).write_text(card, encoding="utf-8")
+        if history is not None:
+            pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+    return folder
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read a checkpoint, strictly.
+
+    Raises:
+        CheckpointError: if a file is missing or unreadable, a key is unknown or missing, a weight has
+            another shape or is not finite, or a backbone is not the one it was trained with.
+    """
+    folder = Path(folder)
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder} is no checkpoint: it has no {name}.")
+    config, info = _read_config(folder)
+    try:
+        model = DeepMSI(config, "frozen" if info.backbones else "random")
+    except BackboneError as error:
+        raise CheckpointError(f"The checkpoint {folder} cannot be loaded: {error}") from error
+    except Exception as error:  # sizes that do not fit fail in as many ways as there are layers
+        raise CheckpointError(f"{folder / CONFIG} describes no model that can be built: {error}.") from error
+    named = _named_backbones(model)
+    if named != info.backbones:
+        raise CheckpointError(
+            f"The checkpoint {folder} was trained with the frozen backbones "
+            f"{_backbone_names(info.backbones)}, but this machine has {_backbone_names(named)}; "
+            "install the versions that constraints.txt pins."
+        )
+    model.load_state_dict(_read_weights(folder / WEIGHTS, _stored(model)), strict=False)
+    return Checkpoint(
+        model=model.eval(),
+        config=config,
+        info=info,
+        folder=folder,
+        sha256=_hash(folder),
+        metrics=_read_json(folder / METRICS) if (folder / METRICS).is_file() else {},
+        card=(folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else "",
+    )
+
+
+def _frozen(model: DeepMSI) -> dict[str, torch.nn.Module]:
+    return {"text": model.text, "audio": model.audio}
+
+
+def _named_backbones(model: DeepMSI) -> dict[str, dict[str, str]]:
+    return {
+        modality: {"name": encoder.config.backbone, "sha256": encoder.sha256}
+        for modality, encoder in _frozen(model).items()
+        if encoder.sha256 is not None
+    }
+
+
+def _stored(model: DeepMSI) -> dict[str, Tensor]:
+    """The part of the state that a checkpoint holds: all but the backbones that can be named."""
+    skipped = tuple(f"{modality}.backbone." for modality in _named_backbones(model))
+    return {key: value for key, value in model.state_dict().items() if not key.startswith(skipped)}
+
+
+def _read_config(folder: Path) -> tuple[ModelConfig, CheckpointInfo]:
+    path = folder / CONFIG
+    values = _read_json(path)
+    if values.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {values.get('format')!r}, this version reads {FORMAT}; "
+            "use the version of the project that made it."
+        )
+    unknown = sorted(set(values) - {"format", "model", "info"})
+    if unknown:
+        raise CheckpointError(f"{path} has unknown keys: {', '.join(unknown)}.")
+    try:
+        config = ModelConfig.from_dict(values.get("model"))
+        info_values = values.get("info", {})
+        unknown = sorted(set(info_values) - {field.name for field in dataclasses.fields(CheckpointInfo)})
+        if unknown:
+            raise ValueError(f"info has unknown keys: {', '.join(unknown)}")
+        return config, CheckpointInfo(**info_values)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be used: {error}.") from error
+
+
+def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+            problems = {
+                "misses": sorted(set(expected) - set(shapes)),
+                "has the unknown": sorted(set(shapes) - set(expected)),
+                "has another shape for": [
+                    f"{key} ({shapes[key]} instead of {tuple(value.shape)})"
+                    for key, value in expected.items()
+                    if key in shapes and shapes[key] != tuple(value.shape)
+                ],
+            }
+            found = [f"{what} {_list(keys)}" for what, keys in problems.items() if keys]
+            if found:
+                raise CheckpointError(f"{path} does not fit its config.json: it {' and '.join(found)}.")
+            state = {key: file.get_tensor(key).to(value.dtype) for key, value in expected.items()}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file: {error}.") from error
+    _require_finite(state, path)
+    return state
+
+
+def _require_finite(state: dict[str, Tensor], where: Path) -> None:
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{where}: weights that are not finite numbers in {_list(broken)}.")
+
+
+def _list(keys: list[str]) -> str:
+    more = len(keys) - _NUM_NAMED
+    return ", ".join(keys[:_NUM_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _backbone_names(backbones: dict[str, dict[str, str]]) -> str:
+    return ", ".join(f"{b['name']} ({b['sha256'][:8]}…)" for b in backbones.values()) or "none"
+
+
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _write_json(path: Path, values: dict) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} should hold an object, not a {type(values).__name__}.")
+    return values

@@ -1,0 +1,187 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from core.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
+from core.config import PRESETS
+from core.model import DeepMSI
+
+TINY = PRESETS["tiny"]
+
+
+@pytest.fixture(scope="module")
+def model() -> DeepMSI:
+    torch.manual_seed(0)
+    return DeepMSI(TINY, "random").eval()
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    return save_checkpoint(
+        tmp_path / "first",
+        model,
+        info=CheckpointInfo(temperature=1.7, uncertainty_threshold=0.45, data_sha256="d" * 64, seed=11),
+        history=[{"epoch": 0, "loss": 1.9}, {"epoch": 1, "loss": 1.2}],
+        metrics={"test": {"macro_f1": 0.61}},
+        card="# A card\n",
+    )
+
+
+def edit_config(folder, change) -> None:
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def edit_weights(folder, change) -> None:
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+
+
+def test_round_trip_is_exact(model, folder):
+    loaded = load_checkpoint(folder)
+    assert loaded.config == TINY
+    assert (loaded.info.temperature, loaded.info.uncertainty_threshold) == (1.7, 0.45)
+    assert (loaded.info.seed, loaded.info.data_sha256) == (11, "d" * 64)
+    assert loaded.info.versions["torch"] == torch.__version__
+    assert loaded.metrics == {"test": {"macro_f1": 0.61}} and loaded.card == "# A card\n"
+    assert loaded.history["loss"].tolist() == [1.9, 1.2]
+    assert loaded.name == "first" and not loaded.model.training
+    ours, theirs = model.state_dict(), loaded.model.state_dict()
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        # bitwise, so that -0.0 and 0.0 differ
+        assert value.numpy().tobytes() == theirs[key].numpy().tobytes(), key
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(model, folder, tmp_path):
+    half = save_checkpoint(tmp_path / "half", model, info=CheckpointInfo(), dtype=torch.float16)
+    sizes = [(place / "model.safetensors").stat().st_size for place in (half, folder)]
+    assert sizes[0] < 0.6 * sizes[1]
+    loaded = load_checkpoint(half).model.state_dict()
+    for key, value in model.state_dict().items():
+        assert loaded[key].dtype == value.dtype
+        expected = value.numpy().astype(np.float16) if value.is_floating_point() else value.numpy()
+        np.testing.assert_array_equal(loaded[key].numpy(), expected)
+
+
+def test_the_hash_tells_configuration_and_weights_apart_and_nothing_else(model, folder, tmp_path):
+    first = load_checkpoint(folder).sha256
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    (moved / "card.md").write_text("another card")
+    assert load_checkpoint(moved).sha256 == first
+    edit_config(moved, lambda values: values["info"].update(temperature=1.8))
+    assert load_checkpoint(moved).sha256 != first
+    shutil.copy(folder / "config.json", moved / "config.json")
+    assert load_checkpoint(moved).sha256 == first
+    edit_weights(moved, lambda state: state["classifier.output.bias"].add_(1e-3))
+    assert load_checkpoint(moved).sha256 != first
+
+
+def swap_shape(state):
+    state["classifier.output.bias"] = torch.zeros(9)
+
+
+def add_key(state):
+    state["classifier.extra"] = torch.zeros(1)
+
+
+def put_nan(state):
+    state["classifier.output.weight"][0, 0] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("classifier.output.bias"), "it misses classifier.output.bias"),
+        (add_key, "it has the unknown classifier.extra"),
+        (swap_shape, r"another shape for classifier.output.bias \(\(9,\) instead of \(7,\)\)"),
+        (put_nan, "not finite numbers in classifier.output.weight"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(folder, change, message):
+    edit_weights(folder, change)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.update(format=99), "has format 99, this version reads 1"),
+        (lambda v: v.update(extra=1), "has unknown keys: extra"),
+        (lambda v: v["model"].update(depth=1), "config has unknown keys: depth"),
+        (lambda v: v["info"].update(temprature=1), "info has unknown keys: temprature"),
+        (lambda v: v["info"].update(temperature=0), "temperature should be above zero"),
+        (lambda v: v["info"].update(uncertainty_threshold=2), r"should lie in \[0, 1\], not 2"),
+        (lambda v: v.pop("model"), "config should be an object"),
+        (
+            lambda v: v["model"]["video"].update(depths=[1, 1]),
+            "describes no model that can be built",
+        ),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_named(folder, change, message):
+    edit_config(folder, change)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_missing_and_broken_files_are_named(folder, name):
+    (folder / name).write_bytes(b"\x80\x04not what it says")
+    with pytest.raises(CheckpointError, match=name):
+        load_checkpoint(folder)
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"has no {name}"):
+        load_checkpoint(folder)
+
+
+def test_a_frozen_backbone_is_named_by_its_hash_and_has_to_be_the_same(model, folder, tmp_path):
+    # A named backbone is not stored: pretend that the tiny text encoder's weights were published.
+    published = dataclasses.replace(CheckpointInfo(), seed=3)
+    before = model.text.sha256
+    model.text.sha256 = "a" * 64
+    try:
+        named = save_checkpoint(tmp_path / "named", model, info=published)
+    finally:
+        model.text.sha256 = before
+    stored = load_file(named / "model.safetensors")
+    assert not any(key.startswith("text.backbone.") for key in stored)
+    assert any(key.startswith("audio.backbone.") for key in stored)
+    with pytest.raises(CheckpointError, match=r"trained with the frozen backbones random-bert \(aaaaaaaa"):
+        load_checkpoint(named)
+
+
+def test_saving_is_all_or_nothing(model, folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    broken = DeepMSI(TINY, "random")
+    with torch.no_grad():
+        broken.classifier.output.bias[0] = torch.inf
+    with pytest.raises(CheckpointError, match="not finite numbers in classifier.output.bias"):
+        save_checkpoint(folder, broken, info=CheckpointInfo())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    with pytest.raises(TypeError):
+        save_checkpoint(folder, model, info=CheckpointInfo(), metrics={"not": {1j}})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["first"]
+
+
+def test_a_checkpoint_is_replaced_but_nothing_else_is(model, folder, tmp_path):
+    save_checkpoint(folder, model, info=CheckpointInfo(seed=12))
+    assert load_checkpoint(folder).info.seed == 12
+    assert load_checkpoint(folder).history.empty and not (folder / "history.parquet").exists()
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.txt").write_text("years of work")
+    with pytest.raises(CheckpointError, match="is no checkpoint, so it is not replaced"):
+        save_checkpoint(other, model, info=CheckpointInfo())
+    assert (other / "chapter.txt").read_text() == "years of work"
