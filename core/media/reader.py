@@ -1,0 +1,336 @@
+"""Reads clips: `open_clip` checks a file and measures it, `decode` reads its span in one forward pass."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from core.media.clip import Clip, DecodedMedia, Frames, MediaError, MediaInfo, Transcript
+from core.media.door import OpenMedia, open_file, open_media, told
+from core.media.limits import DEFAULT_LIMITS, Limits
+from core.media.streams import Orientation, PicturePicker, WaveformBuilder
+
+_MAX_TRIES = 500
+"""Packets of a stream that may fail to decode before the stream is given up as unreadable."""
+
+_SILENCE = 1e-4
+"""Peak amplitude below which a waveform is called silent: −80 dB."""
+
+_NUM_THREADS = 2
+_SEEK_FROM_SECONDS = 10.0
+_SEEK_MARGIN_SECONDS = 2.0
+
+
+def open_clip(
+    path: str | Path,
+    *,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    transcript: str | Transcript | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Clip:
+    """Checks a media file at the guarded door and measures it; of each stream only one frame is decoded.
+
+    Times are on the file's own clock, the one a player shows. A span is cut to what the file holds.
+
+    Raises:
+        MediaError: the file or the span cannot be used; one sentence.
+    """
+    path = Path(path)
+    with open_file(path, limits) as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with open_media(path, limits) as media:
+        video, audio, orientation = _measure(path, media, limits)
+        container = media.container.format.name
+    first = min(extent.start for extent in (video, audio) if extent is not None)
+    last = max(extent.end for extent in (video, audio) if extent is not None)
+    first = max(0.0, first)
+    if last - first > limits.max_file_seconds:
+        raise MediaError(
+            f"{told(path)} is {last - first:.0f} s long, more than the allowed "
+            f"{limits.max_file_seconds:.0f} s; cut it."
+        )
+    start, end = _cut_span(path, first, last, start_seconds, end_seconds, limits)
+    if isinstance(transcript, str):
+        transcript = Transcript(text=transcript)
+    info = MediaInfo(
+        container=container,
+        num_bytes=media.num_bytes,
+        duration_seconds=last - first,
+        has_video=video is not None,
+        has_audio=audio is not None,
+        width=orientation.width if orientation else 0,
+        height=orientation.height if orientation else 0,
+        rotation_degrees=orientation.rotation_degrees if orientation else 0,
+        num_frames=video.num_packets if video else 0,
+        video_codec=video.codec if video else None,
+        audio_codec=audio.codec if audio else None,
+        sample_rate=audio.sample_rate if audio else 0,
+        num_channels=audio.num_channels if audio else 0,
+    )
+    return Clip(
+        path=path,
+        sha256=sha256,
+        info=info,
+        start_seconds=start,
+        end_seconds=end,
+        transcript=transcript,
+    )
+
+
+def decode(clip: Clip, *, num_frames: int = 32, limits: Limits = DEFAULT_LIMITS) -> DecodedMedia:
+    """Reads the clip's span in one forward pass over picture and sound.
+
+    Candidate i is the frame on screen at the middle of the i-th of `num_frames` equal parts of the span,
+    upright, in square pixels, at most `limits.max_side` long; where several parts fall on one frame it comes
+    once. A modality that is missing or unreadable is None and told in a note.
+
+    Raises:
+        MediaError: the file cannot be opened any more, has changed, or nothing in the span can be decoded.
+    """
+    reading = None
+    if clip.info.has_video and clip.start_seconds > _SEEK_FROM_SECONDS:
+        reading = _read(clip, num_frames, limits, is_seeking=True)
+    if reading is None:
+        reading = _read(clip, num_frames, limits, is_seeking=False)
+    if reading.frames is None and reading.waveform is None:
+        raise MediaError(
+            f"{told(clip.path)} has no picture or sound that can be decoded between "
+            f"{clip.start_seconds:.2f} s and {clip.end_seconds:.2f} s; choose another span or convert it."
+        )
+    return DecodedMedia(frames=reading.frames, waveform=reading.waveform, notes=tuple(_notes(clip, reading)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Extent:
+    """What the packets of one stream say: its times on the file's clock and what it holds."""
+
+    start: float
+    end: float
+    num_packets: int
+    codec: str
+    sample_rate: int = 0
+    num_channels: int = 0
+
+
+@dataclass(kw_only=True, eq=False)
+class _Reading:
+    """What one pass over the file gave."""
+
+    frames: Frames | None
+    waveform: np.ndarray | None
+    has_video_stream: bool
+    has_audio_stream: bool
+    num_damaged: int
+    announced_seconds: float
+
+
+def _measure(
+    path: Path, media: OpenMedia, limits: Limits
+) -> tuple[_Extent | None, _Extent | None, Orientation | None]:
+    """Counts and times every packet; the first frame of each stream is decoded, the rest is not."""
+    spans = {stream.index: [math.inf, -math.inf, 0] for stream in media.streams}
+    samples: dict[int, VideoFrame | AudioFrame] = {}
+    num_packets = 0
+    for packet in _demux(media, Counter()):
+        num_packets += 1
+        if num_packets > limits.max_packets:
+            raise MediaError(
+                f"{told(path)} has more than the {limits.max_packets:,} packets that are allowed; cut it."
+            )
+        stream = packet.stream
+        span = spans[stream.index]
+        if stream.index not in samples and span[2] < _MAX_TRIES:
+            frame = next(iter(_frames(packet, Counter())), None)
+            if frame is not None:
+                samples[stream.index] = frame
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None or packet.is_discard:
+            continue
+        start = float(time * packet.time_base)
+        seconds = float((packet.duration or 0) * packet.time_base) or _usual_seconds(stream)
+        spans[stream.index] = [min(span[0], start), max(span[1], start + seconds), span[2] + 1]
+
+    def extent(stream: VideoStream | AudioStream | None) -> _Extent | None:
+        if stream is None or stream.index not in samples or not spans[stream.index][2]:
+            return None
+        start, end, count = spans[stream.index]
+        sound = samples[stream.index] if isinstance(stream, AudioStream) else None
+        return _Extent(
+            start=start,
+            end=end,
+            num_packets=count,
+            codec=stream.codec_context.codec.canonical_name,
+            sample_rate=sound.sample_rate if sound else 0,
+            num_channels=sound.layout.nb_channels if sound else 0,
+        )
+
+    video, audio = extent(media.video), extent(media.audio)
+    if video is None and audio is None:
+        raise MediaError(
+            f"{told(path)} holds no picture or sound that can be decoded; it may be damaged or protected, so "
+            "convert or record it anew."
+        )
+    orientation = None
+    if video is not None:
+        orientation = Orientation(
+            samples[media.video.index], sample_aspect=_aspect(media.video), max_side=None
+        )
+    return video, audio, orientation
+
+
+def _cut_span(
+    path: Path,
+    first: float,
+    last: float,
+    start_seconds: float | None,
+    end_seconds: float | None,
+    limits: Limits,
+) -> tuple[float, float]:
+    name = told(path)
+    start = first if start_seconds is None else float(start_seconds)
+    end = last if end_seconds is None else float(end_seconds)
+    if not (math.isfinite(start) and math.isfinite(end) and start < end):
+        raise MediaError(
+            f"{name}: the span from {start:g} s to {end:g} s is empty; let it end after its start."
+        )
+    if start >= last or end <= first:
+        raise MediaError(
+            f"{name} holds {first:.2f} s to {last:.2f} s, so a span from {start:.2f} s to {end:.2f} s lies "
+            "outside; choose one inside."
+        )
+    start, end = max(start, first), min(end, last)
+    if end - start > limits.max_span_seconds:
+        raise MediaError(
+            f"{name}: {end - start:.0f} s are more than the allowed {limits.max_span_seconds:.0f} s; "
+            "choose a shorter span by its start and end."
+        )
+    return start, end
+
+
+def _read(clip: Clip, num_frames: int, limits: Limits, *, is_seeking: bool) -> _Reading | None:
+    """One pass over the span; None when seeking did not land before its start: then repeat without."""
+    parts = (np.arange(num_frames) + 0.5) / num_frames
+    with open_media(clip.path, limits) as media:
+        if media.num_bytes != clip.info.num_bytes:
+            raise MediaError(f"{told(clip.path)} has changed since it was opened; open it again.")
+        video = media.video if clip.info.has_video else None
+        audio = media.audio if clip.info.has_audio else None
+        if is_seeking and not _seek(media, clip.start_seconds):
+            return None
+        picker = PicturePicker(
+            clip.start_seconds + parts * clip.duration_seconds,
+            sample_aspect=_aspect(video) if video else None,
+            max_side=limits.max_side,
+        )
+        builder = WaveformBuilder(clip.start_seconds, clip.end_seconds)
+        if video is not None:
+            video.thread_type, video.thread_count = "AUTO", _NUM_THREADS
+        sinks = {stream.index: sink for stream, sink in ((video, picker), (audio, builder)) if stream}
+        damage = Counter()
+        for packet in _demux(media, damage):
+            sink = sinks.get(packet.stream.index)
+            if sink is None or sink.is_done:
+                continue
+            for frame in _frames(packet, damage):
+                sink.add(frame)
+            if all(sink.is_done for sink in sinks.values()):
+                break
+        if is_seeking and any(sink.first_seconds > clip.start_seconds for sink in sinks.values()):
+            return None
+        return _Reading(
+            frames=picker.finish(),
+            waveform=builder.finish(),
+            has_video_stream=media.video is not None,
+            has_audio_stream=media.audio is not None,
+            num_damaged=damage.total(),
+            announced_seconds=(media.container.duration or 0) / av.time_base,
+        )
+
+
+def _seek(media: OpenMedia, start_seconds: float) -> bool:
+    """Jumps to a key frame well before the start, where the container has an index to be trusted."""
+    if media.container.format.name.split(",")[0] not in ("mov", "matroska"):
+        return False
+    try:
+        media.container.seek(int((start_seconds - _SEEK_MARGIN_SECONDS) * av.time_base))
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def _demux(media: OpenMedia, damage: Counter) -> Iterator[Packet]:
+    """The packets of the chosen streams, and the empty ones that flush their decoders, up to a break."""
+    packets = media.container.demux(media.streams)
+    try:
+        yield from packets
+    except av.FFmpegError:
+        damage["container"] += 1
+        # what the decoders still hold back comes out by an empty packet each
+        for stream in media.streams:
+            packet = Packet()
+            packet.stream = stream
+            yield packet
+
+
+def _frames(packet: Packet, damage: Counter) -> list[VideoFrame] | list[AudioFrame]:
+    """The frames that this packet completes; none where it is damaged."""
+    if packet.is_corrupt:
+        damage[packet.stream.type] += 1
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        if packet.size:
+            damage[packet.stream.type] += 1
+        return []
+
+
+def _aspect(stream: VideoStream) -> float | None:
+    return float(stream.sample_aspect_ratio) if stream.sample_aspect_ratio else None
+
+
+def _usual_seconds(stream: VideoStream | AudioStream) -> float:
+    """Length of one packet where the container does not tell it."""
+    if isinstance(stream, VideoStream):
+        return 1 / float(stream.average_rate or stream.guessed_rate or 25)
+    return (stream.codec_context.frame_size or 0) / (stream.codec_context.sample_rate or 1)
+
+
+def _notes(clip: Clip, reading: _Reading) -> Iterator[str]:
+    name = told(clip.path)
+    if reading.frames is None:
+        if clip.info.has_video:
+            yield f"{name} has no picture in this span."
+        elif reading.has_video_stream:
+            yield f"The video of {name} cannot be decoded, so only its sound is used."
+        else:
+            yield f"{name} has no video."
+    if reading.waveform is None:
+        if clip.info.has_audio:
+            yield f"{name} has no sound in this span."
+        elif reading.has_audio_stream:
+            yield f"The sound of {name} cannot be decoded, so only its video is used."
+        else:
+            yield f"{name} has no sound."
+    elif np.abs(reading.waveform).max() < _SILENCE:
+        yield f"The sound of {name} is silent."
+    if reading.num_damaged:
+        yield f"{name} is damaged in {reading.num_damaged} places; what could be decoded is used."
+    missing_seconds = reading.announced_seconds - clip.info.duration_seconds
+    if missing_seconds > 0.5 + 0.02 * reading.announced_seconds:
+        yield (
+            f"{name} is cut off: it announces {reading.announced_seconds:.1f} s and holds "
+            f"{clip.info.duration_seconds:.1f} s."
+        )
