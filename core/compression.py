@@ -1,7 +1,7 @@
 """Select-and-merge: the one compression step, for patches inside a frame and for frames inside a clip.
 
-Pure functions over a token sequence. The picture of what was kept and what was merged into what needs no hooks:
-the step returns a *source map*, the very matrix that made its output tokens from its input tokens.
+Pure functions over a token sequence. The picture of what was kept and what was merged into what needs no
+hooks: the step returns a *source map*, the very matrix that made its output tokens from its input tokens.
 """
 
 from __future__ import annotations

@@ -59,6 +59,6 @@ class Classifier(nn.Module):
         self.output = nn.Linear(widths[-1], num_classes)
 
     def forward(self, projections: Tensor) -> tuple[Tensor, Tensor]:
-        """`(batch, 3 · projection_width)` to logits `(batch, class)` and the fused embedding `(batch, dim)`."""
+        """`(batch, 3 · projection_width)` to logits `(batch, class)` and embedding `(batch, dim)`."""
         fused = self.hidden(projections)
         return self.output(fused), fused

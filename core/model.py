@@ -170,3 +170,8 @@ class DeepMSI(nn.Module):
         if feature is None:
             return absent
         return torch.where(present[:, MODALITIES.index(modality), None], feature, absent)
+
+
+def build_model(config: ModelConfig, weights: str = "pretrained") -> DeepMSI:
+    """A model in evaluation mode. Raises BackboneError where a pretrained backbone cannot be had."""
+    return DeepMSI(config, weights).eval()

@@ -19,7 +19,11 @@ class TextEncoder(nn.Module):
 
     def __init__(self, config: TextConfig, weights: str = "pretrained"):
         super().__init__()
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoModel, AutoTokenizer, logging
+
+        # its report on the unused pooling layer is noise to our users
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
         self.config = config
         self.sha256 = None

@@ -21,6 +21,7 @@ from core.config import CompressionConfig, VideoConfig
 from core.encoders.backbones import resolve
 
 DESCRIPTOR_SIDE = 4
+RESIDUAL_START = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,13 +114,16 @@ class VideoEncoder(nn.Module):
             window_size=config.window_size,
             drop_path_rate=config.drop_path,
             pretrained_window_sizes=(config.window_size,) * 4,
+            strict_img_size=False,
         )
         if weights == "pretrained" and config.backbone is not None:
             self._load_backbone(config.backbone)
         if config.stem == "conv":
             self.swin.patch_embed = ConvStem(config.embed_dim)
+        if self.sha256 is None:
+            self._start_residuals()
         self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
-        self._fit_grids()
+        self.fit(config.image_size)
         self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
 
@@ -129,26 +133,37 @@ class VideoEncoder(nn.Module):
         found = resolve(name if "/" in name else f"timm/{name}.ms_in1k")
         self.sha256 = found.sha256
         # the rest are buffers that timm computes and the classifier of ImageNet
-        state = {
-            key: value for key, value in load_file(found.weights).items() if key in self.swin.state_dict()
-        }
-        self.swin.load_state_dict(state)
+        wanted = self.swin.state_dict()
+        self.swin.load_state_dict({k: v for k, v in load_file(found.weights).items() if k in wanted})
 
-    def _fit_grids(self) -> None:
-        """Tell every block of stages 3 and 4 the grid it will meet."""
+    def _start_residuals(self) -> None:
+        # V2 starts every block as the identity (norm weight 0), which delays a small network trained from
+        # random weights by hundreds of steps; a small residual from the start does not
+        for layer in self.swin.layers:
+            for block in layer.blocks:
+                for norm in (block.norm1, block.norm2):
+                    nn.init.constant_(norm.weight, RESIDUAL_START)
+
+    def fit(self, image_size: int) -> None:
+        """Tell every block the grid it will meet in pictures of `image_size`.
+
+        Any other size than the configured one (a cheap early phase of training) is not compressed.
+        """
         config = self.config
         if len(config.vsc_after) < len(config.vsc_grids):
             raise ValueError("every compression step needs the block that it follows (vsc_after)")
-        grid = config.stage3_grid
-        grids = iter(config.vsc_grids)
+        self._image_size = image_size
         self._steps = {}
-        for position, block in enumerate(self.swin.layers[2].blocks):
-            block.set_input_size(grid, self._window(grid))
-            if position in config.vsc_after and (after := next(grids, None)) is not None:
-                self._steps[position] = grid = after
-        grid = tuple((side + 1) // 2 for side in grid)
-        for block in self.swin.layers[3].blocks:
-            block.set_input_size(grid, self._window(grid))
+        grids = iter(config.vsc_grids if image_size == config.image_size else ())
+        side = image_size // config.patch_size
+        grid = side, side
+        for stage, layer in enumerate(self.swin.layers):
+            if stage > 0:
+                grid = tuple((side + 1) // 2 for side in grid)
+            for position, block in enumerate(layer.blocks):
+                block.set_input_size(grid, self._window(grid))
+                if stage == 2 and position in config.vsc_after and (after := next(grids, None)) is not None:
+                    self._steps[position] = grid = after
 
     def _window(self, grid: tuple[int, int]) -> tuple[int, int]:
         """The largest window not above the configured one that tiles the grid."""
@@ -157,6 +172,8 @@ class VideoEncoder(nn.Module):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """`(n, 3, size, size)` in [0, 1] to tokens `(n, size / patch, size / patch, embed_dim)`."""
+        if pictures.shape[-1] != self._image_size:
+            self.fit(pictures.shape[-1])
         return self.swin.patch_embed((pictures - self.mean) / self.deviation)
 
     def stages(self, tokens: Tensor, guide: Tensor) -> tuple[Tensor, tuple[Compressed, ...]]:
