@@ -1,0 +1,105 @@
+"""The clips the app offers: those that ship, and the one a person uploads into their own session."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.media.clip import MediaError
+from sample_data import CLIPS
+
+MAX_UPLOAD_MEGABYTES = 100
+MEDIA_SUFFIXES = (
+    ".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv",
+    ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".ts",
+)  # fmt: skip
+"""What the upload dialog offers; the guarded reader decides what is really read."""
+
+OWN_CLIP = "own"
+"""Key of the uploaded clip, where a shipped clip has its file's stem."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipChoice:
+    """A clip one can look at.
+
+    Attributes:
+        key: names the clip in links; `OWN_CLIP` for an upload.
+        title: what people read; for an upload its file name, as given and therefore not to be trusted.
+        path: where the media lie; never shown.
+        label: the true emotion, None where unknown.
+        transcript: the words as given, None where they are to be recognised.
+        conflict: the clip was made so that its modalities disagree; None where unknown.
+    """
+
+    key: str
+    title: str
+    path: Path
+    label: str | None = None
+    transcript: str | None = None
+    speaker: str | None = None
+    conflict: bool | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a person uploaded it; such a clip cannot be reached by a link."""
+        return self.key == OWN_CLIP
+
+
+def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
+    """The clips of `folder/manifest.csv`, in its order; empty when there is no manifest.
+
+    Rows whose file is missing or lies outside `folder` are left out.
+    """
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        return ()
+    root = folder.resolve()
+    choices = []
+    with manifest.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            path = (root / row["path"]).resolve()
+            if not path.is_relative_to(root) or not path.is_file():
+                continue
+            choices.append(
+                ClipChoice(
+                    key=path.stem,
+                    title=row.get("transcript") or path.stem,
+                    path=path,
+                    label=row.get("label") or None,
+                    transcript=row.get("transcript") or None,
+                    speaker=row.get("speaker") or None,
+                    conflict={"True": True, "False": False}.get(row.get("conflict", "")),
+                )
+            )
+    return tuple(choices)
+
+
+def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
+    """Writes an uploaded file into `folder`, in place of the one before, and offers it as a clip.
+
+    Whether it is media is for the guarded reader to say, which looks at the content.
+
+    Raises:
+        MediaError: if the file is empty or too large.
+    """
+    base = re.split(r"[/\\]", name)[-1]
+    title = re.sub(r"\s+", " ", "".join(char for char in base if char.isprintable())).strip()[:120] or "clip"
+    if not content:
+        raise MediaError(f"{title} is empty; choose a file with a picture or sound in it.")
+    if len(content) > MAX_UPLOAD_MEGABYTES * 1_000_000:
+        raise MediaError(
+            f"{title} has {len(content) / 1e6:.0f} MB, more than the {MAX_UPLOAD_MEGABYTES} MB allowed; "
+            "cut it shorter."
+        )
+    for old in folder.iterdir():
+        old.unlink()
+    # the reader's sentences name the file as it is called on disk, so it keeps what is harmless of its name
+    stem, suffix = os.path.splitext(title)
+    safe = re.sub(r"[^\w()+ -]", "_", stem)[:50].strip() or "clip"
+    path = folder / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
+    path.write_bytes(content)
+    return ClipChoice(key=OWN_CLIP, title=title, path=path)

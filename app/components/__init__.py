@@ -1,0 +1,1 @@
+"""Browser components written for this app: plain HTML, CSS and JavaScript beside a typed Python function."""

@@ -1,0 +1,44 @@
+"""The shelf of shipped clips: a scrolling row of pictures, one of which is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.components.assets import asset
+
+_mount = st.components.v2.component(
+    "deepmsi.gallery",
+    html='<div class="gallery" role="listbox" aria-orientation="horizontal" aria-label="Sample clips"></div>',
+    css=asset("gallery", "gallery.css"),
+    js=asset("gallery", "gallery.js"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryItem:
+    """One clip on the shelf; `color` is a CSS colour that goes with `label`, `picture` a data URI."""
+
+    key: str
+    title: str
+    label: str
+    color: str
+    picture: str
+    badge: str = ""
+
+
+def gallery(items: tuple[GalleryItem, ...], *, selected: str | None, key: str, on_pick) -> None:
+    """Draws the shelf; `on_pick(item key)` is called when another clip is chosen."""
+    known = {item.key for item in items}
+
+    def picked() -> None:
+        choice = st.session_state[key].get("pick")
+        if choice in known:
+            on_pick(choice)
+
+    _mount(
+        key=key,
+        data={"items": [vars(item) for item in items], "selected": selected},
+        on_pick_change=picked,
+    )

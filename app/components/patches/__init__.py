@@ -1,0 +1,60 @@
+"""One frame as the compression sees it: its patches, which were kept, and which absorbed which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.components.assets import asset
+
+_mount = st.components.v2.component(
+    "deepmsi.patches",
+    html='<div class="patches"></div>',
+    css=asset("patches", "patches.css"),
+    js=asset("patches", "patches.js"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchPicture:
+    """A frame's patches at one compression step.
+
+    Attributes:
+        id: of the frame and the step.
+        picture: data URI of the crop that the model saw.
+        grid: (rows, columns) of patches.
+        kept: `(patch,)` bool.
+        absorbed_by: `(patch,)` index of the patch that holds this one, itself where kept, -1 for none.
+        relevance: `(patch,)` in this step, NaN where the patch was gone before; None before any step.
+    """
+
+    id: str
+    picture: str
+    grid: tuple[int, int]
+    kept: np.ndarray
+    absorbed_by: np.ndarray
+    relevance: np.ndarray | None = None
+
+
+def payload(view: PatchPicture) -> dict[str, Any]:
+    """The picture as the plain JSON types that the browser side reads."""
+    relevance = [None] * len(view.kept) if view.relevance is None else view.relevance.tolist()
+    return {
+        "id": view.id,
+        "picture": view.picture,
+        "rows": view.grid[0],
+        "columns": view.grid[1],
+        "kept": [bool(kept) for kept in view.kept],
+        "absorbedBy": [int(patch) for patch in view.absorbed_by],
+        "relevance": [
+            None if value is None or np.isnan(value) else round(float(value), 5) for value in relevance
+        ],
+    }
+
+
+def patches(view: PatchPicture, *, key: str) -> None:
+    """Draws the frame; pointing at a patch, or moving to it with the arrow keys, tells its story."""
+    _mount(key=key, data=payload(view))

@@ -1,0 +1,39 @@
+"""How the app is started: the one place that knows Streamlit's command line.
+
+Theme and settings lie in `.streamlit/config.toml` beside `main.py`, where Streamlit finds them from any
+working directory; only what the caller chooses is passed as flags.
+"""
+
+import os
+from pathlib import Path
+
+MAIN = Path(__file__).resolve().parent / "main.py"
+CHECKPOINT_VARIABLE = "DEEPMSI_CHECKPOINT"
+"""Environment variable by which `environment` tells the app of a checkpoint outside the shipped ones."""
+
+
+def streamlit_arguments(
+    *, port: int | None = None, address: str | None = None, open_browser: bool = True
+) -> list[str]:
+    """Arguments after `python -m streamlit`.
+
+    Args:
+        port: None takes Streamlit's own (8501, or the next free one).
+        address: None listens on localhost alone.
+        open_browser: whether a browser window opens once the server listens.
+    """
+    arguments = ["run", str(MAIN), "--server.headless", "false" if open_browser else "true"]
+    if port is not None:
+        arguments += ["--server.port", str(port)]
+    if address is not None:
+        arguments += ["--server.address", address]
+    return arguments
+
+
+def environment(checkpoint: Path | None = None) -> dict[str, str]:
+    """This process's environment plus what the app needs; `checkpoint` is a folder, opened first."""
+    # Spinning OpenMP threads make a forward pass 5 to 10 times slower on a busy machine.
+    values = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    if checkpoint is not None:
+        values[CHECKPOINT_VARIABLE] = str(Path(checkpoint).resolve())
+    return values

@@ -1,0 +1,99 @@
+"""What a person is looking at: one frozen value in the session, mirrored in the page's link.
+
+Widgets report changes here and are drawn from here, so that a link, the back button and a click all take the
+same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from app.clips import OWN_CLIP
+
+MAX_WORDS_CHARACTERS = 600
+"""Longest transcript that the app takes, and that a link can hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewState:
+    """Everything a link restores.
+
+    Attributes:
+        clip: key of the chosen clip, None for the first one.
+        frame: index of the chosen candidate frame, None for the most relevant kept one.
+        step: compression steps shown in the frame view, None for all of them.
+        emotion: the class that is explained, None for the predicted one.
+        words: the transcript as edited, None where it is as given or recognised.
+        checkpoint: name of the chosen checkpoint, None for the first one.
+    """
+
+    clip: str | None = None
+    frame: int | None = None
+    step: int | None = None
+    emotion: str | None = None
+    words: str | None = None
+    checkpoint: str | None = None
+
+    @classmethod
+    def from_link(cls, parameters: dict[str, str]) -> ViewState:
+        """Reads a link's parameters; what cannot be meant is left out."""
+
+        def number(name: str) -> int | None:
+            text = parameters.get(name, "")
+            return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+        clip = parameters.get("clip") or None
+        words = parameters.get("words")
+        return cls(
+            clip=None if clip == OWN_CLIP else clip,
+            frame=number("frame"),
+            step=number("step"),
+            emotion=parameters.get("class") or None,
+            words=None if words is None else words[:MAX_WORDS_CHARACTERS],
+            checkpoint=parameters.get("checkpoint") or None,
+        )
+
+    def to_link(self) -> dict[str, str]:
+        """The parameters that restore this view; none for an uploaded clip, which no link can reach."""
+        if self.clip == OWN_CLIP:
+            return {}
+        values = {
+            "clip": self.clip,
+            "frame": self.frame,
+            "step": self.step,
+            "class": self.emotion,
+            "words": self.words,
+            "checkpoint": self.checkpoint,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def current() -> ViewState:
+    """The view of this session."""
+    return st.session_state.setdefault("view", ViewState())
+
+
+def update(**changes) -> None:
+    """Changes the view; another clip forgets the frame, the class and the words of the one before."""
+    view = current()
+    if changes.get("clip", view.clip) != view.clip:
+        changes = {"frame": None, "emotion": None, "words": None, **changes}
+    st.session_state["view"] = replace(view, **changes)
+
+
+def adopt_link() -> None:
+    """Takes over the link at the start of a session, and after the browser's back and forward buttons."""
+    parameters = st.query_params.to_dict()
+    if parameters != st.session_state.get("link"):
+        st.session_state["link"] = parameters
+        st.session_state["view"] = ViewState.from_link(parameters)
+
+
+def publish_link() -> None:
+    """Writes the view into the address bar."""
+    parameters = current().to_link()
+    if parameters != st.session_state.get("link"):
+        st.session_state["link"] = parameters
+        st.query_params.from_dict(parameters)

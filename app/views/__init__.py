@@ -1,0 +1,1 @@
+"""Parts of pages: each takes frozen results, draws them, and returns or reports what was chosen."""

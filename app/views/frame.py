@@ -1,0 +1,143 @@
+"""Inside one candidate frame: what of it the model saw, and what of that the compression kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from app.components.patches import PatchPicture, patches
+from core.prediction import Prediction
+
+
+def default_frame(prediction: Prediction) -> int | None:
+    """The kept frame that matters most to the guide; None without a picture."""
+    frames = prediction.frames
+    if frames is None:
+        return None
+    return int(frames.kept[np.argmax(frames.relevance[frames.kept])])
+
+
+def step_names(prediction: Prediction) -> list[str]:
+    """One name per state of the grid: before any compression, and after each step."""
+    if not prediction.patch_steps:
+        return []
+    rows, columns = prediction.patch_steps[0].grid
+    return [f"All {rows * columns}"] + [
+        f"Step {number}: {step.kept.shape[1]}" for number, step in enumerate(prediction.patch_steps, start=1)
+    ]
+
+
+def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
+    """Lets people walk through the compression; `on_pick(step)` is called with 0 for "before any"."""
+    names = step_names(prediction)
+
+    def picked() -> None:
+        on_pick(st.session_state["step-picker"])
+
+    st.session_state["step-picker"] = selected
+    st.segmented_control(
+        "Patches left after",
+        range(len(names)),
+        format_func=names.__getitem__,
+        required=True,
+        key="step-picker",
+        on_change=picked,
+    )
+
+
+def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int) -> PatchPicture | None:
+    """The patches of a kept candidate frame after `step` steps; None where the frame was dropped.
+
+    Args:
+        prediction: of a clip with picture.
+        picture: data URI of the frame's crop.
+        frame: index of the candidate.
+        step: 0 for before any compression.
+    """
+    rows = np.flatnonzero(prediction.frames.kept == frame)
+    if not rows.size or not prediction.patch_steps:
+        return None
+    row = int(rows[0])
+    grid = prediction.patch_steps[0].grid
+    num_patches = grid[0] * grid[1]
+    key = f"{prediction.clip_hash}/{frame}/{step}"
+    if step == 0:
+        everyone = np.arange(num_patches)
+        return PatchPicture(
+            id=key, picture=picture, grid=grid, kept=np.ones(num_patches, dtype=bool), absorbed_by=everyone
+        )
+    state = prediction.patch_steps[step - 1]
+    return PatchPicture(
+        id=key,
+        picture=picture,
+        grid=grid,
+        kept=np.isin(np.arange(num_patches), state.kept[row]),
+        absorbed_by=state.absorbed_by[row],
+        relevance=state.relevance[row],
+    )
+
+
+def frame_view(prediction: Prediction, pictures: tuple[str, ...], *, frame: int, step: int, on_frame, on_step):
+    """Draws the chosen frame with its patches, the steps to walk through, and how to read it.
+
+    Args:
+        prediction: of a clip with picture.
+        pictures: `(frame,)` data URIs of the crops the model saw.
+        frame: index of the chosen candidate.
+        step: compression steps done, 0 for none.
+        on_frame: called with the index of another frame to look at.
+        on_step: called with another step.
+    """
+    frames = prediction.frames
+    time = frames.times_seconds[frame]
+    view = patch_picture(prediction, pictures[frame], frame=frame, step=step)
+    if view is None:
+        _without_patches(prediction, pictures, frame, on_frame)
+        return
+    place = 1 + int(np.sum(frames.relevance > frames.relevance[frame]))
+    st.caption(
+        f"Frame at **{time:.2f} s**, kept. In relevance to the words and the sound it ranks "
+        f"{place} of {len(frames.times_seconds)}."
+    )
+    step_picker(prediction, selected=step, on_pick=on_step)
+    patches(view, key="patches")
+    kept = int(view.kept.sum())
+    st.caption(
+        f"How to read: this is the crop the model saw, cut into {view.grid[0]} × {view.grid[1]} patches. Clear "
+        f"patches ({kept}) are still there after this step; veiled ones ({len(view.kept) - kept}) are gone. A "
+        "line leads from a veiled patch to the one that absorbed it, × marks one that left no trace. What is "
+        "kept is not a proof of what decided the answer."
+    )
+
+
+def _without_patches(prediction: Prediction, pictures: tuple[str, ...], frame: int, on_frame) -> None:
+    frames = prediction.frames
+    keeper = int(frames.absorbed_by[frame])
+    time = frames.times_seconds[frame]
+    if keeper == frame:
+        st.html(_picture(pictures[frame], "whole"))
+        st.caption(f"The frame at **{time:.2f} s** was kept. This model does not drop patches within a frame.")
+        return
+    st.html(_picture(pictures[frame], "faded"))
+    if keeper < 0:
+        st.caption(
+            f"The frame at **{time:.2f} s** was dropped before its patches were looked at: it matters little to "
+            "the words and the sound, and is too unlike every kept frame to be merged."
+        )
+        return
+    when = frames.times_seconds[keeper]
+    st.caption(
+        f"The frame at **{time:.2f} s** was merged into the one at **{when:.2f} s** before its patches were "
+        "looked at: it is so like that one that the model reads both as one."
+    )
+    st.button(
+        f"Look at the frame at {when:.2f} s",
+        key="keeper",
+        icon=":material/merge:",
+        on_click=on_frame,
+        args=(keeper,),
+    )
+
+
+def _picture(source: str, kind: str) -> str:
+    return f'<img class="frame-picture {kind}" src="{source}" alt="The frame as the model saw it">'

@@ -1,0 +1,93 @@
+"""The answer: which emotion, how sure, whether it is right, and what was missing."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.views.markup import chart, chip, color_of, percent, swatch, track
+from core.prediction import Prediction
+
+
+def headline(prediction: Prediction, label: str | None) -> None:
+    """Draws the predicted emotion, its probability, the truth where known, and the notes."""
+    answer = prediction.prediction
+    uncertain = chip("? uncertain", "uncertain") if prediction.is_uncertain else ""
+    st.html(
+        f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
+        f'<div class="emotion">{swatch(answer)}<strong data-answer="{escape(answer)}">{escape(answer)}</strong>'
+        f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
+        f"{_verdict(prediction, label)}{_uncertainty(prediction)}</section>"
+    )
+    if prediction.notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in prediction.notes)
+        st.html(f'<ul class="notes" aria-label="What was missing or unusual">{items}</ul>')
+
+
+def probability_bars(prediction: Prediction, label: str | None) -> None:
+    """Draws the calibrated probability of every class, in the order of the labels, with a table twin."""
+    rows = "".join(_row(prediction, name, label) for name in prediction.labels)
+    st.html(
+        chart(
+            "Probability of each emotion",
+            "% of 100, calibrated",
+            f'<ul class="bars">{rows}</ul>',
+            "Calibrated: of all clips given 70%, about 70% should be right. The bold row is the answer"
+            + ("." if label is None else "; ◆ marks the clip's own label."),
+        )
+    )
+    with st.expander("The same as a table", icon=":material/table_rows:"):
+        st.table(probability_table(prediction, label))
+
+
+def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame:
+    """One row per class: emotion, probability and its role."""
+
+    def role(name: str) -> str:
+        words = ["answer"] * (name == prediction.prediction) + ["label"] * (name == label)
+        return " and ".join(words)
+
+    return pd.DataFrame(
+        {
+            "emotion": list(prediction.labels),
+            "probability (%)": [f"{100 * value:.1f}" for value in prediction.probabilities],
+            "role": [role(name) for name in prediction.labels],
+        }
+    ).set_index("emotion")
+
+
+def _verdict(prediction: Prediction, label: str | None) -> str:
+    if label is None:
+        return '<p class="truth">No label is known for this clip, so nobody can say here whether this is right.</p>'
+    if label == prediction.prediction:
+        return f'<p class="truth right"><b>✓ Right.</b> The clip is labelled {escape(label)}.</p>'
+    given = (
+        f", which got {percent(prediction.probabilities[prediction.labels.index(label)])}"
+        if label in prediction.labels
+        else ", an emotion this model does not know"
+    )
+    return f'<p class="truth wrong"><b>✗ Wrong.</b> The clip is labelled {escape(label)}{given}.</p>'
+
+
+def _uncertainty(prediction: Prediction) -> str:
+    if not prediction.is_uncertain:
+        return ""
+    ranked = sorted(zip(prediction.probabilities, prediction.labels, strict=True), reverse=True)
+    second, name = ranked[1]
+    return (
+        f'<p class="truth">With {percent(prediction.confidence)} the model would rather not decide; '
+        f"next comes {escape(name)} with {percent(second)}. Do not rely on this answer.</p>"
+    )
+
+
+def _row(prediction: Prediction, name: str, label: str | None) -> str:
+    value = float(prediction.probabilities[prediction.labels.index(name)])
+    kind = "bar top" if name == prediction.prediction else "bar"
+    mark = '<span class="mark" title="the clip\'s label">◆ label</span>' if name == label else ""
+    return (
+        f'<li class="{kind}"><span class="name">{swatch(name)}{escape(name)}</span>'
+        f"{track(0, value, color_of(name))}"
+        f'<span class="value">{percent(value)}</span>{mark}</li>'
+    )

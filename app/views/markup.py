@@ -1,0 +1,69 @@
+"""Small pieces of HTML and wording that the views share. Whatever comes from outside is escaped here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+from core.labels import EMOTION_COLORS
+
+FALLBACK_COLOR = "#8a8f99"
+
+
+def color_of(label: str) -> str:
+    """The emotion's colour, the same in every view; a grey for classes the project does not know."""
+    return EMOTION_COLORS.get(label, FALLBACK_COLOR)
+
+
+def percent(probability: float) -> str:
+    """A probability as people say it: "72%", and never "0%" or "100%" for what is not."""
+    if 0 < probability < 0.005:
+        return "<1%"
+    if 0.995 < probability < 1:
+        return ">99%"
+    return f"{probability * 100:.0f}%"
+
+
+def points(change: float) -> str:
+    """A change of probability in percentage points, with its sign: "+12 points"."""
+    value = round(change * 100)
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    return f"{sign}{abs(value)} point{'' if abs(value) == 1 else 's'}"
+
+
+def plain(text: str) -> str:
+    """`text` so that Streamlit's Markdown shows it letter by letter: no links, pictures or colours from it."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", text))
+
+
+def swatch(label: str) -> str:
+    """A small square in the emotion's colour, silent to screen readers."""
+    return f'<i class="swatch" style="background:{color_of(label)}" aria-hidden="true"></i>'
+
+
+def track(start: float, end: float, color: str, *, marks: Iterable[float] = ()) -> str:
+    """A horizontal bar from `start` to `end`, both shares of the full width, over a faint rail.
+
+    `marks` are shares where a thin line crosses the rail.
+    """
+    low, high = sorted((min(max(start, 0.0), 1.0), min(max(end, 0.0), 1.0)))
+    lines = "".join(f'<b style="left:{100 * mark:.2f}%"></b>' for mark in marks)
+    return (
+        f'<span class="track" aria-hidden="true">'
+        f'<span style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%;background:{color}"></span>'
+        f"{lines}</span>"
+    )
+
+
+def chart(title: str, unit: str, body: str, how_to_read: str) -> str:
+    """A figure with its title, unit and a caption that says how to read it. `body` is HTML already."""
+    return (
+        f'<figure class="chart"><div class="chart-title">{escape(title)} <span>{escape(unit)}</span></div>'
+        f"{body}<figcaption>{escape(how_to_read)}</figcaption></figure>"
+    )
+
+
+def chip(text: str, kind: str) -> str:
+    """A word on a coloured ground; `kind` is a class of style.css."""
+    return f'<span class="chip {escape(kind)}">{escape(text)}</span>'

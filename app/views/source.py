@@ -1,0 +1,63 @@
+"""Where the clip comes from: the shelf of shipped clips, or a file of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app.clips import MAX_UPLOAD_MEGABYTES, MEDIA_SUFFIXES, ClipChoice
+from app.components.gallery import GalleryItem, gallery
+from app.views.markup import color_of
+
+ALL = "all"
+
+
+def clip_shelf(clips: tuple[ClipChoice, ...], posters: Mapping[str, str], *, selected: str | None, on_pick):
+    """Draws the shipped clips with an emotion filter; `on_pick(key)` is called with another clip.
+
+    Args:
+        clips: to choose from.
+        posters: data URI of a picture by clip key; missing ones are left blank.
+        selected: key of the current clip, None when it is not one of these.
+        on_pick: takes the key of a clip.
+    """
+    labels = list(dict.fromkeys(clip.label for clip in clips if clip.label))
+    wanted = st.pills(
+        "Filter by label", [ALL, *labels], default=ALL, required=True, key="filter", label_visibility="collapsed"
+    )
+    items = tuple(
+        GalleryItem(
+            key=clip.key,
+            title=clip.title,
+            label=clip.label or "",
+            color=color_of(clip.label or ""),
+            picture=posters.get(clip.key, ""),
+            badge="conflict" if clip.conflict else "",
+        )
+        for clip in clips
+        if wanted in (ALL, clip.label)
+    )
+    gallery(items, selected=selected, key="gallery", on_pick=on_pick)
+
+
+def upload_box(*, on_upload) -> None:
+    """Draws the upload field; `on_upload(name, content)` is called with a new file."""
+
+    def uploaded() -> None:
+        file = st.session_state["upload"]
+        if file is not None:
+            on_upload(file.name, file.getvalue())
+
+    st.file_uploader(
+        "A video or sound file of your own",
+        type=[suffix[1:] for suffix in MEDIA_SUFFIXES],
+        max_upload_size=MAX_UPLOAD_MEGABYTES,
+        key="upload",
+        on_change=uploaded,
+        help="One person speaking works best. Clips of a few seconds are what the model was trained on.",
+    )
+    st.caption(
+        "The file stays on this machine, in a private folder that is deleted with your session. "
+        "A link cannot carry it."
+    )
