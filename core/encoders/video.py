@@ -123,6 +123,8 @@ class VideoEncoder(nn.Module):
         if self.sha256 is None:
             self._start_residuals()
         self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
+        # what to look for whatever is said: the early fusion's bias, kept here so that it can be pretrained
+        self.base_guide = nn.Parameter(torch.zeros(config.guide_width))
         self.fit(config.image_size)
         self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
@@ -198,9 +200,9 @@ class VideoEncoder(nn.Module):
                 steps.append(step)
         return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
 
-    def frame_vectors(self, pictures: Tensor, guide: Tensor) -> Tensor:
-        """Vectors `(n, feature_width)` of pictures `(n, 3, size, size)`, without frame selection."""
-        return self.stages(self.embed(pictures), guide)[0]
+    def frame_vectors(self, pictures: Tensor) -> Tensor:
+        """Vectors `(n, feature_width)` of pictures `(n, 3, size, size)`, by themselves: no clip, no guide."""
+        return self.stages(self.embed(pictures), self.base_guide.expand(len(pictures), -1))[0]
 
     def forward(self, frames: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
         """Encode clips.
@@ -213,6 +215,7 @@ class VideoEncoder(nn.Module):
         batch, num_frames = mask.shape
         tokens = self.embed(frames.flatten(0, 1))
         grid = tokens.shape[1:]
+        guide = guide + self.base_guide
         tokens = tokens.unflatten(0, (batch, num_frames))
         selection = select_and_merge(
             tokens.flatten(2),
