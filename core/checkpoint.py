@@ -30,6 +30,7 @@ from torch import Tensor
 from core.config import ModelConfig
 from core.encoders.backbones import BackboneError
 from core.model import DeepMSI
+from sample_data import CHECKPOINTS
 
 FORMAT = 1
 """Raised when a checkpoint's files change their meaning."""
@@ -211,6 +212,19 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         metrics=_read_json(folder / METRICS) if (folder / METRICS).is_file() else {},
         card=(folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else "",
     )
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Folders of the checkpoints that ship, by name; "mini" first."""
+    folders = sorted(path.parent for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
+    return {folder.name: folder for folder in sorted(folders, key=lambda folder: folder.name != "mini")}
+
+
+def default_checkpoint() -> Path:
+    """The first of the shipped checkpoints. Raises CheckpointError where none ships."""
+    for folder in shipped_checkpoints().values():
+        return folder
+    raise CheckpointError("No checkpoint ships with this copy; give the folder of one.")
 
 
 def _frozen(model: DeepMSI) -> dict[str, torch.nn.Module]:

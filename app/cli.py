@@ -1,0 +1,231 @@
+"""The command line, `deepmsi`: the same functions that the app calls.
+
+Heavy imports stay inside the commands, so that `--help` answers at once. Exit codes: 0 done, 1 the work
+failed, 2 bad usage. Errors are one sentence on stderr; what a program reads goes to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app.launch import environment, streamlit_arguments
+
+if TYPE_CHECKING:
+    from core.prediction import Prediction
+
+cli = typer.Typer(
+    name="deepmsi",
+    help="Which emotion does a clip carry, and why: predict, explain in the browser, train.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the `deepmsi` command."""
+    # before torch is imported: spinning threads make a forward pass many times slower under load
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    cli()
+
+
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; the shipped one by default.")
+]
+
+
+@cli.command("app", epilog="Example: [bold]deepmsi app --port 8600[/bold]")
+def app_command(
+    checkpoint: CheckpointOption = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8501 or the next free one.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address to listen on; this machine alone by default.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open the app in the browser; Ctrl-C ends it."""
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
+    arguments = streamlit_arguments(port=port, address=address, open_browser=browser)
+    command = [sys.executable, "-m", "streamlit", *arguments]
+    with subprocess.Popen(command, env=environment(checkpoint)) as server:
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            code = 0
+    raise typer.Exit(1 if code else 0)
+
+
+@cli.command(epilog="Example: [bold]deepmsi predict clip.mp4 --transcript 'No way!' --json[/bold]")
+def predict(
+    clips: Annotated[list[Path], typer.Argument(help="Media files, or folders that hold some.")],
+    transcript: Annotated[
+        str | None, typer.Option(help="The words of the clip (for one clip); an empty text means none.")
+    ] = None,
+    transcribe: Annotated[
+        bool, typer.Option(help="Whether to run speech-to-text on clips without a transcript.")
+    ] = True,
+    start: Annotated[float | None, typer.Option(help="Begin of the span, in seconds.")] = None,
+    end: Annotated[float | None, typer.Option(help="End of the span, in seconds.")] = None,
+    checkpoint: CheckpointOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON array, one object per clip, instead of a table.")
+    ] = False,
+) -> None:
+    """Predict the emotion of clips, with what each modality says."""
+    from core.media.clip import MediaError
+
+    paths = _media_files(clips)
+    for name, value in (("--transcript", transcript), ("--start", start), ("--end", end)):
+        if value is not None and len(paths) > 1:
+            raise typer.BadParameter(f"{name} goes with one clip, but {len(paths)} were given.")
+
+    with _told():
+        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.media import open_clip
+        from core.predict import Predictor
+
+        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
+    results: list[Prediction | dict[str, str]] = []
+    with _progress(len(paths)) as advance:
+        for path in paths:
+            try:
+                clip = open_clip(path, start_seconds=start, end_seconds=end, transcript=transcript)
+                results.append(
+                    predictor.predict_clip(
+                        clip,
+                        transcribe=transcribe,
+                        progress=lambda stage, path=path: advance(0, f"{path.name}: {stage}"),
+                    )
+                )
+            except MediaError as error:
+                results.append({"path": str(path), "error": str(error)})
+            advance(1, path.name)
+
+    failures = [result for result in results if isinstance(result, dict)]
+    for failure in failures:
+        errors.print(f"Error: {escape(failure['error'])}", style="red")
+    if as_json:
+        plain = [result if isinstance(result, dict) else result.to_dict() for result in results]
+        typer.echo(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        _print_tables([result for result in results if not isinstance(result, dict)])
+    raise typer.Exit(1 if failures else 0)
+
+
+def _media_files(paths: list[Path]) -> list[Path]:
+    """Files as given, and the media files inside folders, by name."""
+    from app.clips import MEDIA_SUFFIXES
+
+    files = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in MEDIA_SUFFIXES)
+        if not found:
+            _fail(f"{path} holds no media file; give another folder or a file.")
+        files += found
+    return files
+
+
+def _require_checkpoint(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        _fail(f"{folder} is no checkpoint: it has no config.json.")
+
+
+def _fail(sentence: str) -> None:
+    errors.print(f"Error: {escape(sentence)}", style="red")
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors that are one sentence already are printed as such."""
+    from core.checkpoint import CheckpointError
+    from core.encoders.backbones import BackboneError
+    from core.media.clip import MediaError
+
+    try:
+        yield
+    except (MediaError, CheckpointError, BackboneError) as error:
+        _fail(str(error))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator:
+    """A bar on stderr that goes away when the work is done; yields `advance(num_steps, text)`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda steps, text: bar.update(task, advance=steps, description=escape(text))
+
+
+def _print_tables(predictions: list[Prediction]) -> None:
+    from rich.table import Table
+
+    from core.labels import MODALITIES
+    from core.prediction import SUBSETS
+
+    if not predictions:
+        return
+    console = Console(highlight=False)
+    table = Table(title="Predictions", title_justify="left")
+    for name in ("Clip", "Emotion", "Confidence", *(f"{m} alone" for m in MODALITIES), "Modalities"):
+        table.add_column(name.capitalize(), justify="right" if name == "Confidence" else "left")
+    for answer in predictions:
+        alone = (answer.modalities.probabilities[SUBSETS.index((m,))] for m in MODALITIES)
+        table.add_row(
+            escape(Path(answer.path).name),
+            answer.prediction + (" (uncertain)" if answer.is_uncertain else ""),
+            f"{100 * answer.confidence:.0f} %",
+            *(
+                f"{answer.labels[row.argmax()]} {100 * row.max():.0f} %" if answer.present[m] else "–"
+                for m, row in zip(MODALITIES, alone, strict=True)
+            ),
+            answer.modalities.verdict,
+        )
+    console.print(table)
+    if len(predictions) == 1:
+        console.print(_classes(predictions[0]))
+    for answer in predictions:
+        name = escape(Path(answer.path).name)
+        words = [f"“{answer.transcript}”"] if answer.transcript else []
+        for sentence in (*words, answer.modalities.sentence, *answer.notes):
+            console.print(f"{name}: {escape(sentence)}" if len(predictions) > 1 else escape(sentence))
+
+
+def _classes(answer: Prediction):
+    """Every class of one clip with the share of each modality in its probability."""
+    from rich.table import Table
+
+    from core.labels import MODALITIES
+
+    table = Table(title="Probability, and what each modality adds to it (Shapley)", title_justify="left")
+    for name in ("Emotion", "Probability", *MODALITIES):
+        table.add_column(name.capitalize(), justify="left" if name == "Emotion" else "right")
+    for i in answer.probabilities.argsort()[::-1]:
+        table.add_row(
+            answer.labels[i],
+            f"{100 * answer.probabilities[i]:.1f} %",
+            *(f"{100 * share:+.1f}" for share in answer.modalities.shapley[:, i]),
+        )
+    return table

@@ -1,0 +1,344 @@
+"""From a clip to a `Prediction`: decode, find the face, listen, and ask the model about every coalition.
+
+The model is asked about all coalitions of the modalities that a clip has, in two forward passes: one for the
+coalitions with video, one for those without. What a pass keeps of the video depends on the guide, hence on
+which of text and audio take part, so the coalitions with video differ in more than the last layer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.attribution.modalities import report
+from core.checkpoint import Checkpoint
+from core.evidence import VideoEvidence
+from core.labels import MODALITIES
+from core.media import Clip, Frames, MediaError, Transcript, decode
+from core.media.faces import FaceDetector, FaceTrack, crop, track_face
+from core.media.transcript import is_available
+from core.media.transcript import transcribe as speech_to_text
+from core.model import ModelInput
+from core.prediction import SUBSETS, Prediction
+
+Progress = Callable[[str], None]
+"""Called with a few words whenever a stage begins."""
+
+_NUM_REMEMBERED = 16  # clips whose frozen audio and text features are kept, so that edited words are quick
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedClip:
+    """A clip as the model reads it. Make one with `Predictor.prepare`.
+
+    Attributes:
+        frames: candidate frames, whole pictures; None where the clip has no video.
+        face_track: where the speaker's face is in them; None where the clip has no video.
+        crops: `(frame, size, size, rgb)` uint8: what the model sees of each candidate frame.
+        waveform: `(sample,)` mono at 16 kHz; None where the clip has no sound.
+        transcript: None where there are no words.
+        notes: sentences on what was missing or unusual in picture and sound.
+        words_note: why there are no words; None where there are.
+        timings_seconds: wall time of each stage.
+    """
+
+    clip: Clip
+    frames: Frames | None
+    face_track: FaceTrack | None
+    crops: np.ndarray | None
+    waveform: np.ndarray | None
+    transcript: Transcript | None
+    notes: tuple[str, ...] = ()
+    words_note: str | None = None
+    timings_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def present(self) -> dict[str, bool]:
+        """For each modality, whether the clip has it."""
+        return {
+            "video": self.crops is not None,
+            "audio": self.waveform is not None,
+            "text": self.transcript is not None,
+        }
+
+    def with_transcript(self, transcript: str | Transcript | None) -> PreparedClip:
+        """The same clip with other words; None or blank text means no words."""
+        if isinstance(transcript, str):
+            transcript = Transcript(text=transcript)
+        transcript = _spoken(transcript)
+        note = None if transcript else "No transcript was given, so the model reads no words."
+        return replace(self, transcript=transcript, words_note=note)
+
+
+class Predictor:
+    """Predicts clips with one checkpoint. May be shared by threads: the network runs for one at a time.
+
+    Args:
+        checkpoint: see `core.checkpoint.load_checkpoint`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.config = checkpoint.config
+        self._model = checkpoint.model.eval()
+        self._device = next(self._model.parameters()).device
+        self._model_lock = threading.Lock()
+        self._detector_lock = threading.Lock()
+        self._detector: FaceDetector | None = None
+        self._features: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
+
+    def prepare(
+        self, clip: Clip, *, transcribe: bool = True, progress: Progress | None = None
+    ) -> PreparedClip:
+        """Decode a clip, crop the speaker's face and, where it has no transcript, listen to the words.
+
+        Args:
+            clip: from `core.media.open_clip`.
+            transcribe: whether to run speech-to-text on a clip without a transcript.
+            progress: told what is being done.
+
+        Raises:
+            MediaError: if the file cannot be decoded.
+        """
+        say = progress or _say_nothing
+        timings: dict[str, float] = {}
+        say("Decoding video and sound")
+        with _timed(timings, "decode"):
+            media = decode(clip, num_frames=self.config.video.num_candidate_frames)
+        notes = list(media.notes)
+
+        face_track = crops = None
+        if media.frames is not None:
+            say("Finding the speaker's face")
+            with _timed(timings, "faces"):
+                face_track = self._track(media.frames)
+                crops = crop(media.frames, face_track.boxes, self.config.video.image_size)
+            if face_track.sentence:
+                notes.append(face_track.sentence)
+
+        transcript, words_note = clip.transcript, None
+        if transcript is None and transcribe and media.waveform is not None:
+            say("Listening to the words")
+            with _timed(timings, "speech_to_text"):
+                transcript, words_note = _listen(media.waveform)
+        transcript = _spoken(transcript)
+        if transcript is None and words_note is None:
+            words_note = "No transcript was given, so the model reads no words."
+        return PreparedClip(
+            clip=clip,
+            frames=media.frames,
+            face_track=face_track,
+            crops=crops,
+            waveform=media.waveform,
+            transcript=transcript,
+            notes=tuple(notes),
+            words_note=words_note,
+            timings_seconds=timings,
+        )
+
+    def predict(self, prepared: PreparedClip, *, progress: Progress | None = None) -> Prediction:
+        """The model's answer for one clip. Raises MediaError when the clip holds no modality at all."""
+        return self.predict_many([prepared], progress=progress)[0]
+
+    def predict_clip(
+        self, clip: Clip, *, transcribe: bool = True, progress: Progress | None = None
+    ) -> Prediction:
+        """`prepare`, then `predict`."""
+        return self.predict(self.prepare(clip, transcribe=transcribe, progress=progress), progress=progress)
+
+    def predict_many(
+        self, clips: Sequence[PreparedClip], *, batch_size: int = 2, progress: Progress | None = None
+    ) -> list[Prediction]:
+        """The answers for several clips; the same for any batch size.
+
+        Args:
+            clips: in any mixture of lengths and modalities.
+            batch_size: clips per forward pass. Larger ones pay on a GPU, not on a CPU.
+            progress: told what is being done.
+
+        Raises:
+            MediaError: if a clip holds no modality at all.
+        """
+        for clip in clips:
+            if not any(clip.present.values()):
+                raise MediaError(
+                    f"{clip.clip.path.name} holds no picture, no sound and no words that could be read; "
+                    "give a clip that has at least one of them."
+                )
+        predictions = []
+        for start in range(0, len(clips), batch_size):
+            (progress or _say_nothing)("Asking the model")
+            predictions += self._predict_batch(clips[start : start + batch_size])
+        return predictions
+
+    def _track(self, frames: Frames) -> FaceTrack:
+        with self._detector_lock:
+            if self._detector is None:
+                self._detector = FaceDetector()
+        return track_face(frames, self._detector)
+
+    @torch.inference_mode()
+    def _predict_batch(self, clips: Sequence[PreparedClip]) -> list[Prediction]:
+        timings: dict[str, float] = {}
+        with self._model_lock:
+            with _timed(timings, "audio_encoder"):
+                audio = self._encode(clips, "audio")
+            with _timed(timings, "text_encoder"):
+                text = self._encode(clips, "text")
+            with _timed(timings, "network"):
+                answers = self._ask(clips, audio, text)
+        shared = {name: seconds / len(clips) for name, seconds in timings.items()}
+        return [self._prediction(clip, *answers[i], shared) for i, clip in enumerate(clips)]
+
+    def _ask(
+        self, clips: Sequence[PreparedClip], audio: Tensor | None, text: Tensor | None
+    ) -> list[tuple[np.ndarray, dict[str, np.ndarray], VideoEvidence | None]]:
+        """For every clip: probabilities `(subset, class)`, embeddings, and what was kept of its video."""
+        probabilities = np.full((len(clips), len(SUBSETS), len(self.config.labels)), np.nan)
+        embeddings: list[dict[str, np.ndarray]] = [{} for _ in clips]
+        videos: list[VideoEvidence | None] = [None] * len(clips)
+        asked = [
+            (i, subset)
+            for i, clip in enumerate(clips)
+            for subset in SUBSETS
+            if all(clip.present[modality] for modality in subset)
+        ]
+        frames, frame_mask = _stack_frames([clip.crops for clip in clips])
+        for with_video in (True, False):
+            rows = [(i, subset) for i, subset in asked if ("video" in subset) == with_video]
+            if not rows:
+                continue
+            of_clip = torch.tensor([i for i, _ in rows])
+            of_device = of_clip.to(self._device)
+            output = self._model(
+                ModelInput(
+                    present=torch.tensor(
+                        [[m in subset for m in MODALITIES] for _, subset in rows], device=self._device
+                    ),
+                    frames=frames[of_clip].to(self._device) if with_video else None,
+                    frame_mask=frame_mask[of_clip].to(self._device) if with_video else None,
+                    audio_features=None if audio is None else audio[of_device],
+                    text_features=None if text is None else text[of_device],
+                )
+            )
+            calibrated = (output.logits / self.checkpoint.info.temperature).softmax(-1).cpu().numpy()
+            for row, (i, subset) in enumerate(rows):
+                probabilities[i, SUBSETS.index(subset)] = calibrated[row]
+                if subset == _all_present(clips[i]):
+                    embeddings[i] = {m: output.projections[m][row].cpu().numpy() for m in subset}
+                    embeddings[i]["fused"] = output.fused[row].cpu().numpy()
+                    if with_video:
+                        videos[i] = VideoEvidence.from_row(output.video, row)
+        return list(zip(probabilities, embeddings, videos, strict=True))
+
+    def _encode(self, clips: Sequence[PreparedClip], modality: str) -> Tensor | None:
+        """Frozen features of one modality, `(clip, …)`; zeros where a clip lacks it, None where all do."""
+        features = [self._encode_one(clip, modality) if clip.present[modality] else None for clip in clips]
+        known = next((value for value in features if value is not None), None)
+        if known is None:
+            return None
+        return torch.stack([torch.zeros_like(known) if value is None else value for value in features])
+
+    def _encode_one(self, clip: PreparedClip, modality: str) -> Tensor:
+        # one clip at a time: features do not depend on the batch, and those of a clip asked again are kept
+        raw = clip.waveform if modality == "audio" else clip.transcript.text
+        key = modality, sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
+        if key not in self._features:
+            encoder = self._model.audio if modality == "audio" else self._model.text
+            self._features[key] = encoder.encode([raw])[0]
+        self._features.move_to_end(key)
+        while len(self._features) > 2 * _NUM_REMEMBERED:
+            self._features.popitem(last=False)
+        return self._features[key]
+
+    def _prediction(
+        self,
+        prepared: PreparedClip,
+        probabilities: np.ndarray,
+        embeddings: dict[str, np.ndarray],
+        video: VideoEvidence | None,
+        timings: dict[str, float],
+    ) -> Prediction:
+        clip, info, labels = prepared.clip, self.checkpoint.info, self.config.labels.labels
+        fused = probabilities[SUBSETS.index(_all_present(prepared))]
+        timings = prepared.timings_seconds | timings
+        has_video = video is not None
+        return Prediction(
+            labels=labels,
+            probabilities=fused,
+            is_uncertain=bool(fused.max() < info.uncertainty_threshold),
+            present=prepared.present,
+            notes=prepared.notes + ((prepared.words_note,) if prepared.words_note else ()),
+            frames=video.frame_selection(prepared.frames.times_seconds) if has_video else None,
+            patch_steps=video.patch_steps(self.config.video.stage3_grid) if has_video else (),
+            crop_boxes=_in_source_pixels(prepared) if has_video else None,
+            frame_size=(clip.info.width, clip.info.height) if has_video else None,
+            modalities=report(probabilities, labels, prepared.present),
+            embeddings=embeddings,
+            transcript=prepared.transcript.text if prepared.transcript else "",
+            path=str(clip.path),
+            start_seconds=clip.start_seconds,
+            end_seconds=clip.end_seconds,
+            checkpoint=self.checkpoint.name,
+            checkpoint_hash=self.checkpoint.sha256,
+            clip_hash=clip.sha256,
+            timings_seconds=timings | {"total": sum(timings.values())},
+        )
+
+
+def _stack_frames(crops: Iterable[np.ndarray | None]) -> tuple[Tensor | None, Tensor | None]:
+    """Pictures in [0, 1] as `(clip, frame, 3, size, size)`, and the mask of real frames `(clip, frame)`."""
+    crops = list(crops)
+    sizes = [0 if pictures is None else len(pictures) for pictures in crops]
+    if not any(sizes):
+        return None, None
+    side = next(pictures.shape[1] for pictures in crops if pictures is not None)
+    frames = torch.zeros(len(crops), max(sizes), 3, side, side)
+    for i, pictures in enumerate(crops):
+        if pictures is not None:
+            frames[i, : sizes[i]] = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    return frames, torch.arange(max(sizes)) < torch.tensor(sizes).unsqueeze(1)
+
+
+def _in_source_pixels(prepared: PreparedClip) -> np.ndarray:
+    """Crop boxes on the source picture: large pictures are shrunk when they are decoded."""
+    height, width = prepared.frames.pixels.shape[1:3]
+    scale = prepared.clip.info.width / width, prepared.clip.info.height / height
+    return prepared.face_track.boxes * np.array([*scale, *scale])
+
+
+def _all_present(clip: PreparedClip) -> tuple[str, ...]:
+    return tuple(modality for modality in MODALITIES if clip.present[modality])
+
+
+def _listen(waveform: np.ndarray) -> tuple[Transcript | None, str | None]:
+    if not is_available():
+        return None, "Speech-to-text is not installed, so the model reads no words; type them in."
+    transcript = speech_to_text(waveform)
+    if not transcript.text.strip():
+        return None, "No words were heard, so the model reads none."
+    return transcript, None
+
+
+def _spoken(transcript: Transcript | None) -> Transcript | None:
+    return transcript if transcript is not None and transcript.text.strip() else None
+
+
+def _say_nothing(stage: str) -> None:
+    pass
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start
