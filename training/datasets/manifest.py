@@ -1,0 +1,206 @@
+"""The generic manifest: a table of clips and their labels, in CSV, TSV, Parquet or JSON Lines.
+
+Columns: `path, label [, transcript, start_seconds, end_seconds, speaker, dialogue, utterance, split]`. Paths
+are relative to the manifest. Any other column is kept with the utterance (`extra`), so that an evaluation can
+be cut by it, for example by `scenario`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+"""Names of splits as people write them, and ours."""
+
+
+class DataError(Exception):
+    """A data set that cannot be used, told in one sentence: which file, why, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A labelled span of a media file.
+
+    Attributes:
+        key: unique in its data set: the path as the manifest writes it, and the span where there is one.
+        start_seconds / end_seconds: None where the whole file is meant.
+        transcript: None where it is not known; "" where nothing is said.
+        split: "train", "dev", "test", or another name the manifest uses; None where it has no splits.
+        extra: the manifest's other columns, as text.
+    """
+
+    key: str
+    path: Path
+    label: str
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    transcript: str | None = None
+    speaker: str | None = None
+    dialogue: str | None = None
+    split: str | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def read_manifest(path: str | Path, *, allow_outside: bool = False) -> list[Utterance]:
+    """The utterances a manifest lists, in its order.
+
+    The clips themselves are not opened: a missing or broken one is found, reported and skipped when its
+    features are made (`training.features.prepare`).
+
+    Args:
+        path: the manifest, or the folder that holds a `manifest.csv`, `.tsv`, `.parquet` or `.jsonl`.
+        allow_outside: admit clips outside the manifest's folder.
+
+    Raises:
+        DataError: naming the file, the row, the cause and the remedy.
+    """
+    path = _find(Path(path))
+    utterances: list[Utterance] = []
+    rows_of_keys: dict[str, int] = {}
+    for number, row in _rows(path):
+        utterance = _utterance(path, number, row, allow_outside)
+        if utterance.key in rows_of_keys:
+            raise DataError(
+                f"{path}, row {number}: {utterance.key} is also row {rows_of_keys[utterance.key]}; "
+                "remove one of them, or give each its own start_seconds and end_seconds."
+            )
+        rows_of_keys[utterance.key] = number
+        utterances.append(utterance)
+    if not utterances:
+        raise DataError(f"{path} lists no clip; add one row per clip.")
+    return utterances
+
+
+def _find(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    for name in ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.jsonl"):
+        if (path / name).is_file():
+            return path / name
+    raise DataError(
+        f"{path} holds no manifest; name one manifest.csv, .tsv, .parquet or .jsonl, or give its path."
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Pairs of a row's number, as an editor of the file counts (the header is row 1), and its cells."""
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; check the path of the manifest.")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(
+                    file, delimiter="\t" if suffix == ".tsv" else ",", restkey="", strict=True
+                )
+                _check_columns(path, reader.fieldnames or [])
+                for row in reader:
+                    if "" in row:
+                        raise DataError(
+                            f"{path}, row {reader.line_num}: it has more cells than the header; "
+                            "put texts that hold the separator in double quotes."
+                        )
+                    yield reader.line_num, {key: value or "" for key, value in row.items()}
+        elif suffix in (".jsonl", ".ndjson"):
+            with path.open(encoding="utf-8-sig") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.strip():
+                        yield number, _json_row(path, number, line)
+        elif suffix == ".parquet":
+            import pyarrow.parquet
+
+            table = pyarrow.parquet.read_table(path)
+            _check_columns(path, table.column_names)
+            for number, row in enumerate(table.to_pylist(), start=1):
+                yield number, {key: _text(value) for key, value in row.items()}
+        else:
+            raise DataError(
+                f"{path}: manifests end in .csv, .tsv, .parquet or .jsonl, not {suffix or 'nothing'}."
+            )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a well-formed table ({error}); check its quotes.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); make it again.") from error
+
+
+def _json_row(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(
+            f"{path}, row {number}: this is not JSON ({error}); write one object per line."
+        ) from error
+    if not isinstance(row, dict):
+        raise DataError(
+            f"{path}, row {number}: this is not an object; write one object with named values per line."
+        )
+    _check_columns(path, list(row), f", row {number}")
+    return {key: _text(value) for key, value in row.items()}
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value)
+
+
+def _check_columns(path: Path, columns: list[str], where: str = "") -> None:
+    missing = [name for name in ("path", "label") if name not in columns]
+    if missing:
+        found = ", ".join(columns) or "none"
+        raise DataError(f"{path}{where} lacks the column {' and '.join(missing)}; it has {found}.")
+
+
+def _utterance(manifest: Path, number: int, row: dict[str, str], allow_outside: bool) -> Utterance:
+    where = f"{manifest}, row {number}"
+    name, label = row.pop("path").strip(), row.pop("label").strip().lower()
+    if not name or not label:
+        raise DataError(f"{where}: the {'label' if name else 'path'} is empty; fill it in or remove the row.")
+    folder = manifest.parent.resolve()
+    path = (folder / name).resolve()
+    if not allow_outside and not path.is_relative_to(folder):
+        raise DataError(
+            f"{where}: {name} lies outside {folder}; move it there, or allow it with --allow-outside if you "
+            "trust this manifest."
+        )
+    start = _seconds(where, "start_seconds", row.pop("start_seconds", ""))
+    end = _seconds(where, "end_seconds", row.pop("end_seconds", ""))
+    if end is not None and end <= (start or 0.0):
+        raise DataError(
+            f"{where}: the span ends at {end} s, not after its start at {start or 0.0} s; correct it."
+        )
+    has_transcript = "transcript" in row
+    transcript = row.pop("transcript", "").strip()
+    split = row.pop("split", "").strip().lower()
+    span = "" if start is None and end is None else f"#{start or 0.0:g}-{'' if end is None else f'{end:g}'}"
+    return Utterance(
+        key=name + span,
+        path=path,
+        label=label,
+        start_seconds=start,
+        end_seconds=end,
+        transcript=transcript if has_transcript else None,
+        speaker=row.pop("speaker", "").strip() or None,
+        dialogue=row.pop("dialogue", "").strip() or None,
+        split=SPLITS.get(split, split) or None,
+        extra={key: value for key, value in row.items() if value},
+    )
+
+
+def _seconds(where: str, column: str, text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0.0):
+        raise DataError(f"{where}: {column} is {text!r}; write a number of seconds, for example 12.5.")
+    return seconds

@@ -1,0 +1,168 @@
+"""Labelled pictures of faces, for the video encoder's own pretraining: stills, and frames with dense truth."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.labels import LabelScheme
+from training.datasets.manifest import DataError, Utterance
+from training.features import FeatureSet
+
+ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 43)
+"""Units regressed. 25 and 26 (lips parted, jaw dropped) are left out: speech moves them in every emotion."""
+
+TARGETS = tuple(f"au{unit}" for unit in ACTION_UNITS) + ("blink",)
+"""Columns of `Stills.targets`."""
+
+IGNORED = -1
+"""Label of a picture whose emotion is not to be learned."""
+
+SHOWN_ENVELOPE, NEUTRAL_ENVELOPE = 0.5, 0.1
+"""How far an expression has unfolded when it counts as shown, and as not yet there; ignored in between."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stills:
+    """Pictures of faces and what they show.
+
+    Attributes:
+        name: of the source, in logs.
+        pixels: `(picture, size, size, channel)` uint8; one channel where all are grey.
+        labels: `(picture,)` class indices; `IGNORED` where unknown.
+        targets: `(picture, len(TARGETS))` float32 in [0, 1]; NaN where unknown.
+        zoom: share of the picture's side that a face crop of a clip would cover; below one where the clip
+            crops are tighter, above one where the pictures are.
+    """
+
+    name: str
+    pixels: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+    zoom: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> Stills:
+    """Stills from a Parquet table with the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`.
+
+    Pictures whose label the scheme does not know keep the label `IGNORED`.
+
+    Raises:
+        DataError: for a file that is not such a table or a picture that cannot be decoded.
+    """
+    import pyarrow.parquet
+
+    path = Path(path)
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable Parquet table ({error}); check the path.") from error
+    for column in ("jpeg", "label"):
+        if column not in table.column_names:
+            raise DataError(f"{path} lacks the column {column}; it has {', '.join(table.column_names)}.")
+    pictures = [_decode(path, row, data) for row, data in enumerate(table["jpeg"].to_pylist())]
+    if len({picture.shape for picture in pictures}) != 1:
+        raise DataError(f"{path} holds pictures of several sizes; bring them to one square size.")
+    known = {label: index for index, label in enumerate(scheme.labels)}
+    targets = np.full((len(pictures), len(TARGETS)), np.nan, np.float32)
+    for column, name in enumerate(TARGETS):
+        if name in table.column_names:
+            targets[:, column] = table[name].to_numpy()
+    return Stills(
+        name=path.parent.name or path.stem,
+        pixels=np.stack(pictures),
+        labels=np.array([known.get(label, IGNORED) for label in table["label"].to_pylist()], np.int64),
+        targets=targets,
+        zoom=zoom,
+    )
+
+
+def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
+    try:
+        picture = np.asarray(Image.open(io.BytesIO(data)))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: picture {row} cannot be decoded ({error}); remove the row.") from error
+    picture = picture[..., None] if picture.ndim == 2 else picture
+    if picture.shape[0] != picture.shape[1] or picture.shape[2] not in (1, 3):
+        raise DataError(
+            f"{path}: picture {row} has the shape {picture.shape}; it should be square, grey or RGB."
+        )
+    return picture
+
+
+def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips") -> Stills | None:
+    """The face crops of clips that have a sidecar with dense truth; None where no clip has one.
+
+    A sidecar is the clip's path with the suffix `.json` (the made corpus has them). Clips without one, and
+    clips in which no face was found, contribute nothing.
+    """
+    pixels, labels, targets = [], [], []
+    for clip in features:
+        sidecar = _read_sidecar(clip.utterance)
+        if sidecar is None or clip.crops is None or clip.face == "none":
+            continue
+        frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
+        pixels.append(clip.crops)
+        labels.append(frame_labels)
+        targets.append(frame_targets)
+    if not pixels:
+        return None
+    return Stills(
+        name=name,
+        pixels=np.concatenate(pixels),
+        labels=np.concatenate(labels),
+        targets=np.concatenate(targets),
+    )
+
+
+def frame_truth(
+    sidecar: dict, times_seconds: np.ndarray, scheme: LabelScheme
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the face shows at given times of a made clip.
+
+    Returns:
+        `(frame,)` class indices: the face's emotion where its envelope is at least `SHOWN_ENVELOPE`, neutral
+        where it is at most `NEUTRAL_ENVELOPE`, else `IGNORED`; and `(frame, len(TARGETS))` intensities: each
+        action unit times the envelope, the brow flashes of speech on units 1 and 2, and the blink.
+    """
+    envelopes = np.asarray(sidecar["truth"]["face_envelope"], np.float32)
+    blinks = np.asarray(sidecar["truth"]["blink"], np.float32)
+    frame_rate = len(envelopes) / sidecar["duration_s"]
+    at = np.clip(np.round(np.asarray(times_seconds) * frame_rate).astype(int), 0, len(envelopes) - 1)
+    envelope = envelopes[at]
+
+    emotion = sidecar["face_emotion"]
+    shown = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
+    neutral = scheme.labels.index("neutral") if "neutral" in scheme.labels else IGNORED
+    labels = np.select([envelope >= SHOWN_ENVELOPE, envelope <= NEUTRAL_ENVELOPE], [shown, neutral], IGNORED)
+    if emotion == "neutral":
+        labels = np.full(len(at), neutral)
+
+    flashes = np.zeros(len(at), np.float32)
+    for moment in sidecar["brow_flashes"]:
+        flashes += 0.38 * np.exp(-0.5 * ((np.asarray(times_seconds) - moment) / 0.16) ** 2).astype(np.float32)
+    columns = [
+        sidecar["aus"].get(str(unit), 0.0) * envelope + (flashes if unit in (1, 2) else 0.0)
+        for unit in ACTION_UNITS
+    ]
+    return labels.astype(np.int64), np.stack([*columns, blinks[at]], axis=1).clip(0, 1).astype(np.float32)
+
+
+def _read_sidecar(utterance: Utterance) -> dict | None:
+    path = utterance.path.with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); make it again or remove it.") from error
+    # other data sets may keep other things in a file of that name
+    return sidecar if isinstance(sidecar, dict) and "face_envelope" in sidecar.get("truth", {}) else None
