@@ -121,7 +121,7 @@ class Predictor:
             say("Finding the speaker's face")
             with _timed(timings, "faces"):
                 face_track = self._track(media.frames)
-                crops = crop(media.frames, face_track.boxes, self.config.video.image_size)
+                crops = crop(media.frames.pixels, face_track.boxes, self.config.video.image_size)
             if face_track.sentence:
                 notes.append(face_track.sentence)
 
