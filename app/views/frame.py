@@ -77,7 +77,9 @@ def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int
     )
 
 
-def frame_view(prediction: Prediction, pictures: tuple[str, ...], *, frame: int, step: int, on_frame, on_step):
+def frame_view(
+    prediction: Prediction, pictures: tuple[str, ...], *, frame: int, step: int, on_frame, on_step
+):
     """Draws the chosen frame with its patches, the steps to walk through, and how to read it.
 
     Args:
@@ -103,10 +105,10 @@ def frame_view(prediction: Prediction, pictures: tuple[str, ...], *, frame: int,
     patches(view, key="patches")
     kept = int(view.kept.sum())
     st.caption(
-        f"How to read: this is the crop the model saw, cut into {view.grid[0]} × {view.grid[1]} patches. Clear "
-        f"patches ({kept}) are still there after this step; veiled ones ({len(view.kept) - kept}) are gone. A "
-        "line leads from a veiled patch to the one that absorbed it, × marks one that left no trace. What is "
-        "kept is not a proof of what decided the answer."
+        f"How to read: this is the crop the model saw, cut into {view.grid[0]} × {view.grid[1]} patches. "
+        f"Clear patches ({kept}) are still there after this step; veiled ones ({len(view.kept) - kept}) are "
+        "gone. A line leads from a veiled patch to the one that absorbed it, × marks one that left no trace. "
+        "What is kept is not a proof of what decided the answer."
     )
 
 
@@ -116,13 +118,15 @@ def _without_patches(prediction: Prediction, pictures: tuple[str, ...], frame: i
     time = frames.times_seconds[frame]
     if keeper == frame:
         st.html(_picture(pictures[frame], "whole"))
-        st.caption(f"The frame at **{time:.2f} s** was kept. This model does not drop patches within a frame.")
+        st.caption(
+            f"The frame at **{time:.2f} s** was kept. This model does not drop patches within a frame."
+        )
         return
     st.html(_picture(pictures[frame], "faded"))
     if keeper < 0:
         st.caption(
-            f"The frame at **{time:.2f} s** was dropped before its patches were looked at: it matters little to "
-            "the words and the sound, and is too unlike every kept frame to be merged."
+            f"The frame at **{time:.2f} s** was dropped before its patches were looked at: it matters little "
+            "to the words and the sound, and is too unlike every kept frame to be merged."
         )
         return
     when = frames.times_seconds[keeper]

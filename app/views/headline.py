@@ -17,7 +17,7 @@ def headline(prediction: Prediction, label: str | None) -> None:
     uncertain = chip("? uncertain", "uncertain") if prediction.is_uncertain else ""
     st.html(
         f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
-        f'<div class="emotion">{swatch(answer)}<strong data-answer="{escape(answer)}">{escape(answer)}</strong>'
+        f'<div class="emotion">{swatch(answer)}<strong>{escape(answer)}</strong>'
         f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
         f"{_verdict(prediction, label)}{_uncertainty(prediction)}</section>"
     )
@@ -60,7 +60,7 @@ def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame
 
 def _verdict(prediction: Prediction, label: str | None) -> str:
     if label is None:
-        return '<p class="truth">No label is known for this clip, so nobody can say here whether this is right.</p>'
+        return '<p class="truth">No label is known for this clip, so right or wrong cannot be told.</p>'
     if label == prediction.prediction:
         return f'<p class="truth right"><b>✓ Right.</b> The clip is labelled {escape(label)}.</p>'
     given = (

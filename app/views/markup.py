@@ -33,7 +33,7 @@ def points(change: float) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` so that Streamlit's Markdown shows it letter by letter: no links, pictures or colours from it."""
+    """`text` so that Streamlit's Markdown shows it letter by letter, free of links, pictures and colours."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", text))
 
 

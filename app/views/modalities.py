@@ -44,7 +44,8 @@ def verdict(prediction: Prediction) -> None:
     report = prediction.modalities
     sign, word = VERDICTS[report.verdict]
     st.html(
-        f'<p class="verdict">{chip(f"{sign} {word}", report.verdict)} <span>{escape(report.sentence)}</span></p>'
+        f'<p class="verdict">{chip(f"{sign} {word}", report.verdict)} '
+        f"<span>{escape(report.sentence)}</span></p>"
     )
 
 
@@ -55,8 +56,8 @@ def subset_chart(prediction: Prediction, emotion: str) -> None:
             f"Probability of {emotion} when the model may use only …",
             "%",
             f'<ul class="subsets">{_subset_head()}{"".join(_subset_rows(prediction, emotion))}</ul>',
-            "Filled dots are what the model was given. Right of each bar: the probability, and the emotion the "
-            "model would answer from that alone. “None” is what it guesses before it sees anything.",
+            "Filled dots are what the model was given. Right of each bar: the probability, and the emotion "
+            "the model would answer from that alone. “None” is what it guesses before it sees anything.",
         )
     )
 
@@ -68,9 +69,9 @@ def shapley_chart(prediction: Prediction, emotion: str) -> None:
             f"What each modality adds to {emotion}",
             "percentage points",
             f'<ul class="steps">{"".join(_step_rows(prediction, emotion))}</ul>',
-            "Each bar starts where the one above ends. A modality's step is its exact Shapley value: the mean, "
-            "over all orders, of what its joining changes. Right of the line raises the probability, left "
-            "lowers it; the steps add up from “nothing” to “all”.",
+            "Each bar starts where the one above ends. A modality's step is its exact Shapley value: the "
+            "mean, over all orders, of what its joining changes. A step to the right raises the "
+            "probability, one to the left lowers it; the steps add up from “nothing” to “all”.",
         )
     )
 
@@ -143,7 +144,10 @@ def _step_rows(prediction: Prediction, emotion: str):
     yield _step("nothing", 0, level, "var(--muted-bar)", percent(level), base)
     for modality, value in zip(MODALITIES, report.shapley[:, column].tolist(), strict=True):
         if not prediction.present[modality]:
-            yield f'<li class="absent"><span class="name">{modality}</span><span class="why">not in this clip</span></li>'
+            yield (
+                f'<li class="absent"><span class="name">{modality}</span>'
+                f'<span class="why">not in this clip</span></li>'
+            )
             continue
         sign = "▲" if value > 0.005 else "▼" if value < -0.005 else "·"
         yield _step(modality, level, level + value, color, f"{sign} {points(value)}", base)

@@ -24,7 +24,12 @@ def clip_shelf(clips: tuple[ClipChoice, ...], posters: Mapping[str, str], *, sel
     """
     labels = list(dict.fromkeys(clip.label for clip in clips if clip.label))
     wanted = st.pills(
-        "Filter by label", [ALL, *labels], default=ALL, required=True, key="filter", label_visibility="collapsed"
+        "Filter by label",
+        [ALL, *labels],
+        default=ALL,
+        required=True,
+        key="filter",
+        label_visibility="collapsed",
     )
     items = tuple(
         GalleryItem(

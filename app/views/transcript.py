@@ -38,7 +38,9 @@ def transcript_box(original: Transcript | None, edited: str | None, *, on_words)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.form_submit_button("Predict again", icon=":material/refresh:", on_click=submitted)
             if edited is not None:
-                st.form_submit_button("Original words", icon=":material/undo:", on_click=on_words, args=(None,))
+                st.form_submit_button(
+                    "Original words", icon=":material/undo:", on_click=on_words, args=(None,)
+                )
             st.caption(_where_from(original, edited))
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from core.media.clip import Transcript
+from core.media.clip import SAMPLE_RATE, Transcript
 
 NUM_PEAKS = 600
 THUMBNAIL_SIDE = 88
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class ClipDisplay:
     """Pictures and sound of one clip, ready for the browser.
 
     Attributes:
@@ -35,21 +35,25 @@ class Evidence:
     transcript: Transcript | None
 
 
-def make_evidence(
-    crops: np.ndarray | None, waveform: np.ndarray | None, transcript: Transcript | None
-) -> Evidence:
+def display_clip(
+    crops: np.ndarray | None,
+    waveform: np.ndarray | None,
+    transcript: Transcript | None,
+    duration_seconds: float,
+) -> ClipDisplay:
     """Encodes what the page needs.
 
     Args:
         crops: `(frame, height, width, rgb)` uint8, None without a picture.
         waveform: `(sample,)` in [−1, 1], None without sound.
         transcript: given or recognised words.
+        duration_seconds: of the span; the sound may end before it.
     """
     crops = () if crops is None else crops
-    return Evidence(
+    return ClipDisplay(
         pictures=tuple(picture_uri(crop) for crop in crops),
         thumbnails=tuple(picture_uri(crop, side=THUMBNAIL_SIDE) for crop in crops),
-        peaks=None if waveform is None else loudness(waveform, NUM_PEAKS),
+        peaks=None if waveform is None else loudness(waveform, duration_seconds, NUM_PEAKS),
         transcript=transcript,
     )
 
@@ -67,13 +71,17 @@ def picture_uri(pixels: np.ndarray, *, side: int | None = None) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def loudness(waveform: np.ndarray, num_columns: int) -> np.ndarray:
-    """`(column,)` peak amplitude of equal parts of a waveform, scaled so that the loudest is 1.
+def loudness(waveform: np.ndarray, duration_seconds: float, num_columns: int) -> np.ndarray:
+    """`(column,)` peak amplitude in equal parts of the span, scaled so that the loudest is 1.
 
-    Silence (nothing above −60 dB) stays near zero instead of being blown up.
+    Near silence (nothing above −60 dB) stays near zero instead of being blown up.
     """
-    if len(waveform) == 0:
-        return np.zeros(num_columns)
-    edges = np.linspace(0, len(waveform), num_columns + 1).astype(int)[:-1]
-    peaks = np.maximum.reduceat(np.abs(waveform), np.minimum(edges, len(waveform) - 1))
+    num_samples = max(round(duration_seconds * SAMPLE_RATE), 1)
+    edges = np.linspace(0, num_samples, num_columns + 1).astype(int)
+    peaks = np.array(
+        [
+            np.abs(waveform[start : max(stop, start + 1)]).max(initial=0.0)
+            for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        ]
+    )
     return peaks / max(float(peaks.max()), 1e-3)

@@ -1,0 +1,20 @@
+"""The app: `deepmsi app`, or `streamlit run app/main.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+st.set_page_config(
+    page_title="DeepMSI-MER Explorer",
+    page_icon=":material/neurology:",
+    layout="wide",
+    initial_sidebar_state="collapsed",
+    menu_items={"About": "**DeepMSI-MER Explorer**: which emotion a clip carries, and why."},
+)
+st.html(HERE / "style.css")
+page = st.navigation(
+    [st.Page(HERE / "pages" / "clip.py", title="Clip", icon=":material/movie:", default=True)]
+)
+page.run()

@@ -1,0 +1,229 @@
+"""The Clip page: pick a clip, see the emotion the model finds in it, and on what grounds."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from app import resources, state
+from app.clips import ClipChoice, save_upload
+from app.components.timeline import Strip, timeline
+from app.resources import Explained
+from app.views import modalities
+from app.views.frame import default_frame, frame_view
+from app.views.header import header
+from app.views.headline import headline, probability_bars
+from app.views.markup import plain
+from app.views.player import PLAYER_KEY, player
+from app.views.source import clip_shelf, upload_box
+from app.views.transcript import transcript_box
+from core.checkpoint import CheckpointError
+from core.media import MediaError
+from core.predict import Predictor
+
+SHIPPED, OWN = "Sample clips", "Your own file"
+
+
+def page() -> None:
+    """Draws the whole page."""
+    state.adopt_link()
+    names = list(resources.checkpoints())
+    wanted = state.current().checkpoint
+    chosen = wanted if wanted in names else next(iter(names), None)
+    header(
+        "Which emotion, and on what grounds",
+        names,
+        selected=chosen,
+        on_pick=lambda name: state.update(checkpoint=name),
+    )
+    choice = pick_clip()
+    model = open_model(chosen)
+    if choice is not None and model is not None:
+        explained = explain(choice, model)
+        if explained is not None:
+            show(choice, explained)
+    state.publish_link()
+
+
+def pick_clip() -> ClipChoice | None:
+    """The clip to show: one from the shelf, or the uploaded one."""
+    clips = resources.clips()
+    own: ClipChoice | None = st.session_state.get("own-clip")
+    view = state.current()
+    if view.clip is None and clips:
+        state.update(clip=clips[0].key)
+        view = state.current()
+    with st.container(key="source"):
+        where = st.segmented_control(
+            "Source",
+            [SHIPPED, OWN],
+            default=SHIPPED,
+            required=True,
+            key="source-picker",
+            label_visibility="collapsed",
+        )
+        if where == SHIPPED and clips:
+            clip_shelf(
+                clips, resources.posters(), selected=view.clip, on_pick=lambda key: state.update(clip=key)
+            )
+        elif where == SHIPPED:
+            st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
+        else:
+            upload_box(on_upload=take_upload)
+            if refusal := st.session_state.get("upload-refusal"):
+                st.error(plain(refusal), icon=":material/error:")
+    if own is not None and view.clip == own.key:
+        return own
+    found = next((clip for clip in clips if clip.key == view.clip), None)
+    if found is None and view.clip is not None:
+        st.warning("The link names a clip that is not here; choose one above.", icon=":material/link_off:")
+    return found
+
+
+def take_upload(name: str, content: bytes) -> None:
+    """Makes an uploaded file the current clip, or remembers in a sentence why it cannot be."""
+    st.session_state.pop("upload-refusal", None)
+    try:
+        own = save_upload(name, content, resources.private_folder())
+    except MediaError as error:
+        st.session_state["upload-refusal"] = str(error)
+        return
+    st.session_state["own-clip"] = own
+    state.update(clip=own.key, frame=None, emotion=None, words=None)
+
+
+def open_model(name: str | None) -> Predictor | None:
+    """The current checkpoint's model; None, with a sentence on the page, when there is none."""
+    if name is None:
+        st.warning(
+            "No checkpoint is installed, so no emotion can be predicted; train one with `deepmsi train`.",
+            icon=":material/deployed_code_alert:",
+        )
+        return None
+    folder = resources.checkpoints()[name]
+    try:
+        with st.spinner(f"Loading the model {plain(name)}: a few seconds, once …"):
+            return resources.predictor(folder)
+    except CheckpointError as error:
+        logging.getLogger(__name__).exception("checkpoint %s", name)
+        st.error(plain(str(error).replace(str(folder), name)), icon=":material/error:")
+        return None
+
+
+def explain(choice: ClipChoice, model: Predictor) -> Explained | None:
+    """The clip explained, with words on the way; None, with a sentence on the page, when it cannot be."""
+    words = state.current().words
+    place = st.empty()
+    try:
+        if resources.is_explained(choice, words, model):
+            return resources.explain(choice, words, model, lambda stage: None)
+        with place.status("Reading the clip …", expanded=True) as status:
+
+            def say(stage: str) -> None:
+                status.update(label=f"{stage} …")
+                status.write(stage)
+
+            explained = resources.explain(choice, words, model, say)
+        place.empty()
+        return explained
+    except MediaError as error:
+        place.empty()
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def show(choice: ClipChoice, explained: Explained) -> None:
+    """Draws the player, the answer and the grounds for it."""
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        if explained.media is not None:
+            player(explained.media, title=choice.title, is_video=explained.has_picture)
+        else:
+            st.info("This clip is too long to be copied into a form that browsers play; the model read it.")
+        transcript_box(
+            explained.display.transcript,
+            state.current().words,
+            on_words=lambda words: state.update(words=words),
+        )
+    with right:
+        headline(explained.prediction, choice.label)
+        probability_bars(explained.prediction, choice.label)
+    inspect(explained)
+
+
+@st.fragment
+def inspect(explained: Explained) -> None:
+    """Timeline, frame view and modality panel: what is chosen here reruns nothing else."""
+    prediction, display = explained.prediction, explained.display
+    view = state.current()
+    num_frames = 0 if prediction.frames is None else len(prediction.frames.times_seconds)
+    frame = view.frame if view.frame is not None and view.frame < num_frames else default_frame(prediction)
+
+    st.subheader("What the model looked at", anchor=False)
+    timeline(
+        Strip(
+            id=f"{prediction.clip_hash}/{prediction.checkpoint_hash}/{prediction.transcript}",
+            start_seconds=prediction.start_seconds,
+            end_seconds=prediction.end_seconds,
+            frames=prediction.frames,
+            thumbnails=display.thumbnails,
+            peaks=display.peaks,
+            words=display.transcript.words if display.transcript and view.words is None else (),
+        ),
+        selected=frame,
+        player_key=PLAYER_KEY,
+        key="timeline",
+        on_pick=lambda index: state.update(frame=index),
+    )
+    st.caption(timeline_caption(explained))
+
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        st.subheader("Inside one frame", anchor=False)
+        if frame is None:
+            st.caption("This clip has no picture, so there is no frame to look into.")
+        else:
+            steps = len(prediction.patch_steps)
+            frame_view(
+                prediction,
+                display.pictures,
+                frame=frame,
+                step=steps if view.step is None else min(view.step, steps),
+                on_frame=lambda index: state.update(frame=index),
+                on_step=lambda step: state.update(step=None if step == steps else step),
+            )
+    with right:
+        st.subheader("What each modality says", anchor=False)
+        modalities.verdict(prediction)
+        emotion = view.emotion if view.emotion in prediction.labels else prediction.prediction
+        modalities.class_picker(
+            prediction.labels,
+            selected=emotion,
+            predicted=prediction.prediction,
+            on_pick=lambda label: state.update(emotion=None if label == prediction.prediction else label),
+        )
+        modalities.subset_chart(prediction, emotion)
+        modalities.shapley_chart(prediction, emotion)
+        modalities.tables(prediction, emotion)
+    state.publish_link()
+
+
+def timeline_caption(explained: Explained) -> str:
+    """How to read the timeline, for what this clip has."""
+    prediction = explained.prediction
+    parts = []
+    if prediction.frames is not None:
+        kept, everyone = len(prediction.frames.kept), len(prediction.frames.times_seconds)
+        parts.append(
+            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour, underlined), "
+            "guided by the words and the sound. A dimmed frame was merged into the one its line leads to; "
+            "× left no trace."
+        )
+    else:
+        parts.append("This clip has no picture: the model heard the sound and read the words.")
+    parts.append("Click, or use the arrow keys, to go to a moment; space plays.")
+    return " ".join(parts)
+
+
+page()

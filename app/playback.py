@@ -1,0 +1,130 @@
+"""Makes sure that the browser can play what the model was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from core.media import Clip
+from core.media.door import open_media
+from core.media.limits import DEFAULT_LIMITS
+from core.media.streams import Orientation
+
+MAX_COPY_SECONDS = 60.0
+MAX_COPY_SIDE = 720
+_PLAYABLE_VIDEO = {"mov": ("h264",), "matroska": ("vp8", "vp9", "av1")}
+_PLAYABLE_AUDIO = {
+    "mov": ("aac", "mp3"),
+    "matroska": ("opus", "vorbis"),
+    "ogg": ("opus", "vorbis", "flac"),
+    "mp3": ("mp3",),
+    "wav": ("pcm_s16le", "pcm_u8", "pcm_f32le"),
+    "flac": ("flac",),
+}
+_TIME_BASE = Fraction(1, 90_000)
+
+
+def is_playable(clip: Clip) -> bool:
+    """Whether every browser plays the file as it is."""
+    info = clip.info
+    kind = info.container.split(",")[0]
+    return (not info.has_video or info.video_codec in _PLAYABLE_VIDEO.get(kind, ())) and (
+        not info.has_audio or info.audio_codec in _PLAYABLE_AUDIO.get(kind, ())
+    )
+
+
+def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Path | None:
+    """The clip's own file, or a copy in `folder` that browsers play, on the same clock; None if too long.
+
+    Args:
+        clip: from the guarded reader.
+        folder: where the copy may be put.
+        say: told when copying begins.
+    """
+    if is_playable(clip):
+        return clip.path
+    if clip.duration_seconds > MAX_COPY_SECONDS:
+        return None
+    say("Making a copy that the browser can play")
+    target = folder / f"{clip.sha256[:16]}-copy.mp4"
+    with open_media(clip.path, DEFAULT_LIMITS) as source, av.open(str(target), "w") as output:
+        writers = {}
+        if source.video is not None and clip.info.has_video:
+            writers[source.video.index] = _PictureWriter(output, source.video)
+        if source.audio is not None and clip.info.has_audio:
+            writers[source.audio.index] = _SoundWriter(output, clip.info.sample_rate)
+        try:
+            for packet in source.container.demux(source.streams):
+                for frame in _decoded(packet):
+                    if packet.stream.index in writers:
+                        writers[packet.stream.index].write(frame)
+        except av.FFmpegError:
+            say("The file breaks off; keeping what could be read")
+        for writer in writers.values():
+            writer.finish()
+    return target
+
+
+def _decoded(packet: av.Packet) -> list:
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []
+
+
+class _PictureWriter:
+    """Upright H.264 pictures at their own times; the stream's size is known with its first picture."""
+
+    def __init__(self, output: av.container.OutputContainer, source: av.VideoStream) -> None:
+        self._output = output
+        rate = source.average_rate or source.guessed_rate or 25
+        self._stream = output.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "21"})
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.time_base = self._stream.codec_context.time_base = _TIME_BASE
+        self._aspect = float(source.sample_aspect_ratio) if source.sample_aspect_ratio else None
+        self._orientation: Orientation | None = None
+        self._last = -1
+
+    def write(self, frame: av.VideoFrame) -> None:
+        if frame.pts is None:
+            return
+        if self._orientation is None:
+            self._orientation = Orientation(frame, sample_aspect=self._aspect, max_side=MAX_COPY_SIDE)
+            # the codec halves the colour picture, so both sides have to be even
+            self._stream.width = self._orientation.width // 2 * 2
+            self._stream.height = self._orientation.height // 2 * 2
+        pts = round(frame.time / _TIME_BASE)
+        if pts <= self._last:
+            return
+        self._last = pts
+        pixels = self._orientation.apply(frame)[: self._stream.height, : self._stream.width]
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        picture.pts, picture.time_base = pts, _TIME_BASE
+        self._output.mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        if self._orientation is not None:
+            self._output.mux(self._stream.encode(None))
+
+
+class _SoundWriter:
+    """AAC sound, stereo, at its own times."""
+
+    def __init__(self, output: av.container.OutputContainer, sample_rate: int) -> None:
+        self._output = output
+        rate = sample_rate if sample_rate in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000) else 48_000
+        self._stream = output.add_stream("aac", rate=rate, layout="stereo")
+        self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+
+    def write(self, frame: av.AudioFrame) -> None:
+        for part in self._resampler.resample(frame):
+            self._output.mux(self._stream.encode(part))
+
+    def finish(self) -> None:
+        for part in self._resampler.resample(None):
+            self._output.mux(self._stream.encode(part))
+        self._output.mux(self._stream.encode(None))

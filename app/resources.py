@@ -1,0 +1,192 @@
+"""Everything the app keeps between reruns: checkpoints, predictions, pictures and private folders.
+
+These are the only caches. What belongs to shipped clips is shared by all sessions; what belongs to an
+uploaded clip lives in its session and goes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app.clips import ClipChoice, shipped_clips
+from app.display import ClipDisplay, display_clip, picture_uri
+from app.launch import CHECKPOINT_VARIABLE
+from app.playback import playable_copy
+from core.checkpoint import load_checkpoint
+from core.media import Frames, decode, open_clip
+from core.predict import Predictor, PreparedClip
+from core.prediction import Prediction
+from sample_data import CHECKPOINTS
+
+Say = Callable[[str], None]
+"""Told in words what is being done."""
+
+POSTER_SIDE = 112
+_NUM_CLIPS = 24
+_NUM_PREDICTIONS = 96
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explained:
+    """A clip with all that the page shows of it.
+
+    Attributes:
+        prediction: for the words asked for.
+        display: pictures, sound and the original words.
+        media: what the browser plays; None when it cannot play the clip.
+        has_picture: whether `media` is a video.
+    """
+
+    prediction: Prediction
+    display: ClipDisplay
+    media: Path | None
+    has_picture: bool
+
+
+class Shelf:
+    """The latest few values by key. Whoever asks for a value that another thread is making waits for it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[tuple, object] = OrderedDict()
+        self._being_made: dict[tuple, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple, make: Callable[[], object]):
+        """The value of `key`, made now if it is not there."""
+        with self._lock:
+            making = self._being_made.setdefault(key, threading.Lock())
+        with making:
+            if key not in self:
+                value = make()
+                with self._lock:
+                    self._values[key] = value
+            with self._lock:
+                self._being_made.pop(key, None)
+                self._values.move_to_end(key)
+                value = self._values[key]
+                while len(self._values) > self._size:
+                    self._values.popitem(last=False)
+                return value
+
+    def __contains__(self, key: tuple) -> bool:
+        return key in self._values
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shelves:
+    clips: Shelf
+    predictions: Shelf
+
+
+def checkpoints() -> dict[str, Path]:
+    """Folders of the checkpoints one can choose from, by name; the one to open first comes first."""
+    chosen = os.environ.get(CHECKPOINT_VARIABLE)
+    folders = [Path(chosen)] if chosen else []
+    if CHECKPOINTS.is_dir():
+        shipped = sorted(folder for folder in CHECKPOINTS.iterdir() if (folder / "config.json").is_file())
+        folders += sorted(shipped, key=lambda folder: folder.name != "mini")
+    named: dict[str, Path] = {}
+    for folder in folders:
+        named.setdefault(folder.name, folder)
+    return named
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def predictor(folder: Path) -> Predictor:
+    """The loaded checkpoint, one for all sessions. Raises CheckpointError."""
+    return Predictor(load_checkpoint(folder))
+
+
+@st.cache_data(show_spinner=False)
+def clips() -> tuple[ClipChoice, ...]:
+    """The shipped clips."""
+    return shipped_clips()
+
+
+@st.cache_data(show_spinner=False)
+def posters() -> dict[str, str]:
+    """A picture of each shipped clip, as a data URI by clip key."""
+    pictures = {}
+    for choice in clips():
+        frames = decode(open_clip(choice.path), num_frames=1).frames
+        if frames is not None:
+            pictures[choice.key] = picture_uri(frames.pixels[0], side=POSTER_SIDE)
+    return pictures
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.cleanup())
+def _private_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="deepmsi-", ignore_cleanup_errors=True)
+
+
+def private_folder() -> Path:
+    """A folder of this session alone, removed with it."""
+    return Path(_private_folder().name)
+
+
+@st.cache_resource(show_spinner=False)
+def _shared_shelves() -> _Shelves:
+    return _Shelves(clips=Shelf(_NUM_CLIPS), predictions=Shelf(_NUM_PREDICTIONS))
+
+
+@st.cache_resource(show_spinner=False, scope="session")
+def _session_shelves() -> _Shelves:
+    return _Shelves(clips=Shelf(2), predictions=Shelf(16))
+
+
+def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -> Explained:
+    """Everything the page shows of a clip; the model runs once per clip, words and checkpoint.
+
+    Args:
+        choice: the clip.
+        words: the transcript to read instead of the clip's own, None for its own.
+        model: the checkpoint to ask.
+        say: told what is being done, while something is.
+
+    Raises:
+        MediaError: if the clip cannot be used.
+    """
+    shelves = _session_shelves() if choice.is_own else _shared_shelves()
+    # an uploaded file may come again under the same name with other content
+    version = choice.path.stat().st_mtime_ns if choice.is_own else 0
+    key = (model.checkpoint.sha256, choice.key, version)
+    prepared, display, media = shelves.clips.get(key, lambda: _prepare(choice, model, say))
+    asked = prepared if words is None else prepared.with_transcript(words)
+    return Explained(
+        prediction=shelves.predictions.get((*key, words), lambda: model.predict(asked, progress=say)),
+        display=display,
+        media=media,
+        has_picture=prepared.clip.info.has_video,
+    )
+
+
+def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> bool:
+    """Whether `explain` would answer at once."""
+    shelves = _session_shelves() if choice.is_own else _shared_shelves()
+    version = choice.path.stat().st_mtime_ns if choice.is_own else 0
+    return (model.checkpoint.sha256, choice.key, version, words) in shelves.predictions
+
+
+def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> tuple[PreparedClip, ClipDisplay, Path | None]:
+    say("Opening the clip")
+    clip = open_clip(choice.path, transcript=choice.transcript)
+    prepared = model.prepare(clip, progress=say)
+    display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
+    media = playable_copy(clip, private_folder(), say) if choice.is_own else choice.path
+    if prepared.frames is not None:
+        # whole pictures are by far the largest part, and the model reads the crops only
+        height, width = prepared.frames.pixels.shape[1:3]
+        empty = np.empty((0, height, width, 3), dtype=np.uint8)
+        frames = Frames(pixels=empty, times_seconds=prepared.frames.times_seconds)
+        prepared = replace(prepared, frames=frames)
+    return prepared, display, media
