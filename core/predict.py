@@ -180,6 +180,11 @@ class Predictor:
             predictions += self._predict_batch(clips[start : start + batch_size])
         return predictions
 
+    def forget(self) -> None:
+        """Drop the features of the clips seen so far, which are kept so that edited words are quick."""
+        with self._model_lock:
+            self._features.clear()
+
     def _track(self, frames: Frames) -> FaceTrack:
         with self._detector_lock:
             if self._detector is None:
