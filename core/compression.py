@@ -97,7 +97,7 @@ def select_and_merge(
     output = source_map @ tokens.flatten(2)
     if config.train_guide:
         weight = relevance.gather(1, kept) * num_real
-        output = output * (1 + weight - weight.detach()).unsqueeze(-1)
+        output = output * (1 + (weight - weight.detach())).unsqueeze(-1)
     return Compressed(
         tokens=output, kept=kept, kept_mask=kept_mask, relevance=relevance, source_map=source_map
     )
@@ -116,7 +116,7 @@ def _source_map(unit: Tensor, kept: Tensor, mask: Tensor, config: CompressionCon
     received = (similarity > config.similarity_threshold) & is_dropped & kept_mask
     theta = torch.where(received, theta, torch.zeros_like(theta))
     total = theta.sum(2, keepdim=True)
-    share = (1 - config.retain) * (total > 0)
+    share = (1 - config.retain) * (total > 0).to(theta.dtype)
     return own * (1 - share) + share * theta / total.clamp(min=torch.finfo(theta.dtype).tiny)
 
 
