@@ -24,7 +24,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from core.config import ModelConfig
@@ -166,7 +166,7 @@ def save_checkpoint(
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         _write_json(new / CONFIG, values)
-        save_file(state, new / WEIGHTS, metadata={"format": "pt"})
+        (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
         _write_json(new / METRICS, metrics or {})
         (new / CARD).write_text(card, encoding="utf-8")
         if history is not None:

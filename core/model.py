@@ -27,6 +27,8 @@ class ModelInput:
     Attributes:
         present: `(batch, modality)` in the order of `MODALITIES`; what is absent may hold anything.
         frames: `(batch, frame, 3, size, size)` face crops in [0, 1]; None when no clip has video.
+        frame_tokens: what `VideoEncoder.embed` returns of each frame, `(batch, frame, rows, columns, width)`,
+            in place of frames: for several questions about one clip.
         frame_mask: `(batch, frame)` True on real frames, which come first.
         waveforms, num_samples: `(batch, sample)` at 16 kHz and `(batch,)`.
         audio_features: what `AudioEncoder.forward` returns, in place of waveforms.
@@ -36,6 +38,7 @@ class ModelInput:
 
     present: Tensor
     frames: Tensor | None = None
+    frame_tokens: Tensor | None = None
     frame_mask: Tensor | None = None
     waveforms: Tensor | None = None
     num_samples: Tensor | None = None
@@ -133,7 +136,8 @@ class DeepMSI(nn.Module):
         text, audio = self.text_features(batch), self.audio_features(batch)
         if audio is not None:
             audio = self.audio.pool(audio)
-        given = {"video": batch.frames, "audio": audio, "text": text}
+        seen = batch.frames if batch.frame_tokens is None else batch.frame_tokens
+        given = {"video": seen, "audio": audio, "text": text}
         for column, modality in enumerate(MODALITIES):
             if given[modality] is None and bool(batch.present[:, column].any()):
                 raise ValueError(f"{modality} is marked present but the batch does not hold it")
@@ -147,7 +151,8 @@ class DeepMSI(nn.Module):
         rows = batch.present[:, 0].nonzero().squeeze(1)
         video, video_feature = None, None
         if len(rows):
-            video = self.video(batch.frames[rows], batch.frame_mask[rows], guide[rows])
+            encode = self.video if batch.frame_tokens is None else self.video.encode
+            video = encode(seen[rows], batch.frame_mask[rows], guide[rows])
             summary = self.temporal(video.frame_vectors, video.frame_mask)
             video_feature = summary.new_zeros(len(guide), summary.shape[1]).index_copy(0, rows, summary)
         features["video"] = self._or_absent("video", video_feature, batch.present)

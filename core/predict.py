@@ -218,21 +218,24 @@ class Predictor:
             if all(clip.present[modality] for modality in subset)
         ]
         frames, frame_mask = _stack_frames([clip.crops for clip in clips])
+        tokens = None
+        if frames is not None:  # embedding asks no guide, so it is shared by the coalitions
+            frames, frame_mask = frames.to(self._device), frame_mask.to(self._device)
+            tokens = self._model.video.embed(frames.flatten(0, 1)).unflatten(0, frame_mask.shape)
         for with_video in (True, False):
             rows = [(i, subset) for i, subset in asked if ("video" in subset) == with_video]
             if not rows:
                 continue
-            of_clip = torch.tensor([i for i, _ in rows])
-            of_device = of_clip.to(self._device)
+            of_clip = torch.tensor([i for i, _ in rows], device=self._device)
             output = self._model(
                 ModelInput(
                     present=torch.tensor(
                         [[m in subset for m in MODALITIES] for _, subset in rows], device=self._device
                     ),
-                    frames=frames[of_clip].to(self._device) if with_video else None,
-                    frame_mask=frame_mask[of_clip].to(self._device) if with_video else None,
-                    audio_features=None if audio is None else audio[of_device],
-                    text_features=None if text is None else text[of_device],
+                    frame_tokens=tokens[of_clip] if with_video else None,
+                    frame_mask=frame_mask[of_clip] if with_video else None,
+                    audio_features=None if audio is None else audio[of_clip],
+                    text_features=None if text is None else text[of_clip],
                 )
             )
             calibrated = (output.logits / self.checkpoint.info.temperature).softmax(-1).cpu().numpy()

@@ -212,11 +212,12 @@ class VideoEncoder(nn.Module):
             mask: `(batch, candidate frame)` True on real frames, which come first.
             guide: `(batch, guide_width)`.
         """
-        batch, num_frames = mask.shape
-        tokens = self.embed(frames.flatten(0, 1))
-        grid = tokens.shape[1:]
+        return self.encode(self.embed(frames.flatten(0, 1)).unflatten(0, mask.shape), mask, guide)
+
+    def encode(self, tokens: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
+        """`forward` of embedded frames: `(batch, candidate frame, rows, columns, embed_dim)`."""
+        batch, grid = len(tokens), tokens.shape[2:]
         guide = guide + self.base_guide
-        tokens = tokens.unflatten(0, (batch, num_frames))
         selection = select_and_merge(
             tokens.flatten(2),
             self.selector.guide(guide),

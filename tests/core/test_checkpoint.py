@@ -124,7 +124,7 @@ def test_weights_that_do_not_fit_are_named(folder, change, message):
         (lambda v: v["info"].update(uncertainty_threshold=2), r"should lie in \[0, 1\], not 2"),
         (lambda v: v.pop("model"), "config should be an object"),
         (
-            lambda v: v["model"]["video"].update(depths=[1, 1]),
+            lambda v: v["model"]["video"].update(vsc_after=[]),
             "describes no model that can be built",
         ),
     ],
