@@ -1,4 +1,4 @@
-"""Losses: the class term, with or without correction for rare classes, and the cross-modal contrastive term."""
+"""Losses: the class term, with or without correction for rare classes, and the contrastive term."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def cross_modal_contrastive(
     With s_ij = cos(first_i, second_j) / temperature, N(i) the clips of other labels and P(i) the positives of
     anchor i, an anchor's terms are −log( e^{s_ij} / (e^{s_ij} + Σ_{n∈N(i)} e^{s_in}) ), j ∈ P(i).
 
-    - "corrected": P(i) are the clips of i's label, its own other modality among them; mean over P(i), mean over
-      anchors, and the mean of both directions. So a rare class weighs as much per clip as a common one.
-    - "published": P(i) leaves out i itself; sum over P(i) divided by B − 1, mean over anchors, one direction.
+    - "corrected": P(i) are the clips of i's label, its own other modality among them; mean over P(i), mean
+      over anchors, and the mean of both directions. So a rare class weighs as much per clip as a common one.
+    - "published": P(i) leaves out i itself; sum over P(i) divided by B − 1, mean over anchors, one way.
 
     An anchor without negatives contributes zero, as the formula says (its fraction is one).
 
@@ -107,8 +107,8 @@ def class_loss(
 ) -> Tensor:
     """Cross-entropy; with a log prior, of logits adjusted by it.
 
-    Adding `tau · log p(class)` while training (Menon et al. 2021; with tau = 1, the balanced softmax of Ren et
-    al. 2020) makes the plain logits those of a world in which all classes are equally frequent.
+    Adding `tau · log p(class)` while training (Menon et al. 2021; with tau = 1, the balanced softmax of Ren
+    et al. 2020) makes the plain logits those of a world in which all classes are equally frequent.
 
     Args:
         logits: `(clip, class)`.
@@ -122,6 +122,6 @@ def class_loss(
 
 
 def log_prior(counts: Tensor, tau: float = 1.0) -> Tensor:
-    """`tau · log p(class)` from the number of training clips of each class; absent classes count half a clip."""
+    """`tau · log p(class)` from the training clips of each class; an absent class counts half a clip."""
     share = counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()
     return tau * share.log()

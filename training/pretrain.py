@@ -1,8 +1,8 @@
 """The video encoder's own pretraining, on single pictures of faces.
 
-A small Swin Transformer V2 learns too slowly from one label per clip. Single pictures give it dense truth: the
-emotion shown at that moment, and how far each facial action unit is drawn, which ties the features to the
-face's geometry instead of its identity. The heads are linear and thrown away; what stays is `video.safetensors`.
+A small Swin Transformer V2 learns too slowly from one label per clip. Single pictures give it dense truth:
+the emotion shown at that moment, and how far each facial action unit is drawn, which ties the features to the
+face's geometry instead of its identity. The heads are linear and thrown away; `video.safetensors` stays.
 
 Unusual here: everything is preloaded as uint8 and augmented in batches by one resampling, so that the network
 is the only cost, and early phases run at a lower resolution, where a step costs a quarter.
@@ -238,8 +238,10 @@ def _load(config: PretrainConfig, model: nn.Module) -> _Sources:
 
 
 class _Sampler:
-    """Draws pictures, classes evened out half-way (probability of a class ∝ √count), without repeats inside a
-    pass over each class."""
+    """Draws pictures, classes evened out half-way (probability of a class ∝ √count).
+
+    A picture is repeated only when its class has been gone through.
+    """
 
     def __init__(self, stills: Stills, seed: int) -> None:
         self.random = np.random.default_rng(seed)

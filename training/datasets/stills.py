@@ -1,4 +1,4 @@
-"""Labelled pictures of faces, for the video encoder's own pretraining: stills, and frames with dense truth."""
+"""Labelled pictures of faces for the video encoder's own pretraining: stills, frames with dense truth."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Stills:
 
 
 def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> Stills:
-    """Stills from a Parquet table with the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`.
+    """Stills from a Parquet table: the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`.
 
     Pictures whose label the scheme does not know keep the label `IGNORED`.
 

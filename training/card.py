@@ -1,0 +1,79 @@
+"""The model card that is saved with a checkpoint."""
+
+from __future__ import annotations
+
+from core.config import ModelConfig
+from training.config import TrainConfig
+
+_USE = """## Intended use
+
+Research and teaching: to see which emotion a multimodal network reads from a clip, and what in the clip it
+reads it from.
+
+## Limits
+
+- It names the emotion that an utterance *shows* to the annotators of its training data. It does not know what
+  a person feels, and people show the same feeling in different ways.
+- It has learned from {num_train} clips. On other faces, voices, languages, cameras and situations its answers
+  are guesses, also where its confidence is high; the confidence is calibrated on its own dev split alone.
+- Not for decisions about people: hiring, education, policing, border control, insurance, medicine,
+  advertising or the watching of people at work or school. Some of these uses are prohibited by law, for
+  example by the EU's AI Act.
+"""
+
+
+def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
+    """Markdown: what the checkpoint was trained on and how, what it scored, what it is for.
+
+    Args:
+        config: of the run.
+        model: of the network.
+        metrics: as `training.loop` saves them.
+    """
+    num = metrics["num_clips"]
+    lines = [
+        f"# DeepMSI-MER, preset `{model.preset}`",
+        "",
+        f"Labels ({model.labels.name}): {', '.join(model.labels.labels)}.",
+        "",
+        "## Data and protocol",
+        "",
+        f"- Data: {', '.join(path.name if path.is_dir() else path.parent.name for path in config.data)}; "
+        f"{num['train']} clips to learn from, {num['dev']} dev, {num['test']} test, split as the manifest "
+        "says.",
+        f"- Epoch {metrics['best_epoch'] + 1} was chosen by the macro-F1 of the dev split, on which "
+        "temperature and uncertainty threshold were fitted too; the test split was only read with the "
+        "finished model.",
+        f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
+        f"({config.contrastive_form} form); seed {config.seed}.",
+        f"- Text `{model.text.backbone}` and audio `{model.audio.backbone}` are frozen; the video encoder "
+        + ("started from random weights." if config.pretrained_video is None else "was pretrained on faces."),
+        "",
+    ]
+    for split in ("test", "dev"):
+        if split in metrics:
+            lines += _table(split, metrics[split])
+    return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"])
+
+
+def _prior(config: TrainConfig) -> str:
+    return f"with logits adjusted by {config.prior_tau:g} · log prior " if config.prior_tau else ""
+
+
+def _table(split: str, metrics: dict) -> list[str]:
+    lines = [
+        f"## Scores on the {split} split ({metrics['num_clips']} clips)",
+        "",
+        "| modalities | clips | accuracy | weighted F1 | macro F1 |",
+        "|---|---|---|---|---|",
+    ]
+    for subset, scores in metrics["subsets"].items():
+        lines.append(
+            f"| {subset} | {scores['num_clips']} | {scores['accuracy']:.3f} | {scores['weighted_f1']:.3f} | "
+            f"{scores['macro_f1']:.3f} |"
+        )
+    per_class = ", ".join(
+        f"{label} {value:.2f} ({metrics['num_clips_per_class'][label]} clips)"
+        for label, value in metrics["f1_per_class"].items()
+    )
+    return [*lines, "", f"F1 per class, all modalities: {per_class}.", ""]

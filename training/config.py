@@ -1,0 +1,114 @@
+"""Everything that decides a training run, as one frozen dataclass that round-trips through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import PRESETS, CompressionConfig
+from training.losses import CONTRASTIVE_FORMS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        data: manifests; their `train` split is learned from, their `dev` split chooses epoch, temperature and
+            threshold, their `test` split is only reported on.
+        out: folder of the checkpoint to be made.
+        cache_dir: of the features (`training.features`).
+        preset: of the model.
+        compression: variants of the compression step; the preset's own if None.
+        pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
+        batch_size: clips per step, over all processes.
+        learning_rate: of all trained parameters but the video encoder's.
+        video_learning_rate: of the video encoder's.
+        num_frozen_epochs: at first, while the rest finds its feet, the video encoder is not changed.
+        optimizer: "adamw" or "adam" (the paper's).
+        warmup_share: of all steps; then half a cosine to zero.
+        patience: epochs without a better dev macro-F1 before training stops.
+        num_train_frames: candidate frames per clip and step; one of these is drawn for each batch, so that
+            the temporal network learns every length. Evaluation uses all candidates.
+        modality_dropout: probability that a clip is shown with a random proper subset of its modalities.
+        augment: pictures (flip, shift, light, …) and audio features (noise).
+        contrastive_weight: beside the class loss's one; likewise `contrastive_form`, `temperature` and
+            `text_audio_weight` (see `training.losses`).
+        prior_tau: strength of the logit adjustment for rare classes; zero for plain cross-entropy.
+        class_balance: how far sampling evens out the classes: zero not at all, one wholly.
+        weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
+        precision: "no", "bf16" or "fp16".
+        half_weights: store the weights as float16.
+    """
+
+    data: tuple[Path, ...]
+    out: Path
+    cache_dir: Path
+    preset: str = "mini"
+    compression: CompressionConfig | None = None
+    pretrained_video: Path | None = None
+    num_epochs: int = 20
+    batch_size: int = 16
+    learning_rate: float = 5e-4
+    video_learning_rate: float = 1e-4
+    num_frozen_epochs: int = 0
+    optimizer: str = "adamw"
+    weight_decay: float = 0.05
+    warmup_share: float = 0.05
+    clip_norm: float = 1.0
+    patience: int = 6
+    num_train_frames: tuple[int, ...] = (8, 12, 16, 32)
+    modality_dropout: float = 0.5
+    augment: bool = True
+    contrastive_weight: float = 0.5
+    contrastive_form: str = "corrected"
+    temperature: float = 0.5
+    text_audio_weight: float = 1.0
+    prior_tau: float = 1.0
+    class_balance: float = 0.0
+    label_smoothing: float = 0.05
+    weight_average: float = 0.99
+    precision: str = "no"
+    num_workers: int = 2
+    num_threads: int = 2
+    half_weights: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choices = {
+            "preset": PRESETS,
+            "optimizer": ("adamw", "adam"),
+            "contrastive_form": CONTRASTIVE_FORMS,
+            "precision": ("no", "bf16", "fp16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} should be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.num_epochs < 1 or self.batch_size < 2:
+            raise ValueError("training needs at least one epoch and two clips per batch")
+        if not self.num_train_frames or min(self.num_train_frames) < 1:
+            raise ValueError("num_train_frames should name at least one positive number of frames")
+
+    def to_dict(self) -> dict:
+        """As plain JSON types."""
+        return json.loads(json.dumps(dataclasses.asdict(self), default=str))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TrainConfig:
+        """The inverse of `to_dict`. Raises ValueError naming every unknown key."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"the training configuration has unknown keys: {', '.join(unknown)}")
+        values = dict(values)
+        values["data"] = tuple(Path(path) for path in values["data"])
+        for name in ("out", "cache_dir", "pretrained_video"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
+        if values.get("compression") is not None:
+            values["compression"] = CompressionConfig(**values["compression"])
+        if "num_train_frames" in values:
+            values["num_train_frames"] = tuple(values["num_train_frames"])
+        return cls(**values)

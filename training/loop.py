@@ -1,0 +1,374 @@
+"""The training loop: features in, a checkpoint out, chosen on the dev split by macro-F1.
+
+Only this module knows Accelerate, which decides device, precision and processes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file
+from torch import nn
+
+from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.config import PRESETS, ModelConfig, VideoConfig
+from core.model import DeepMSI, build_model
+from training.card import write_card
+from training.config import TrainConfig
+from training.datasets.manifest import DataError, read_manifest
+from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, fit_temperature
+from training.features import FeatureSet, prepare
+from training.losses import class_loss, contrastive_loss, log_prior
+from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
+from training.selection import SelectionProbe
+
+EPOCH_SUBSETS = (ALL, ("video",), ("audio",), ("text",))
+"""Subsets of the modalities that the dev split is read with after every epoch."""
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Data:
+    train: FeatureSet
+    dev: FeatureSet
+    test: FeatureSet
+    sha256: str
+
+
+def train(config: TrainConfig) -> Path:
+    """Train a model and save the checkpoint that did best on the dev split.
+
+    Returns:
+        `config.out`, a folder as `core.checkpoint` describes it.
+
+    Raises:
+        DataError: where a split is empty, a label is unknown, or the pretrained encoder does not fit.
+    """
+    torch.set_num_threads(config.num_threads)
+    torch.manual_seed(config.seed)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=config.precision)
+    model = _build(config)
+    data = _load(config, model)
+    torch.manual_seed(config.seed)
+    run = _Run(config, model, data, accelerator)
+    best = run.fit()
+    if accelerator.is_main_process:
+        run.save(best)
+    accelerator.wait_for_everyone()
+    return config.out
+
+
+def _build(config: TrainConfig) -> DeepMSI:
+    model_config: ModelConfig = PRESETS[config.preset]
+    if config.compression is not None:
+        model_config = replace(model_config, compression=config.compression)
+    model = build_model(model_config)
+    if config.pretrained_video is not None:
+        path = config.pretrained_video / "video.safetensors"
+        try:
+            model.video.load_state_dict(load_file(path))
+        except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{path} does not fit the video encoder of {config.preset} ({reason}); pretrain it again."
+            ) from error
+    return model
+
+
+def _load(config: TrainConfig, model: DeepMSI) -> _Data:
+    utterances = [u for path in config.data for u in read_manifest(path, allow_outside=True)]
+    known = model.config.labels.labels
+    for utterance in utterances:
+        if utterance.label not in known:
+            raise DataError(
+                f"{utterance.key} has the label {utterance.label!r}, which {model.config.labels.name} lacks; "
+                f"it knows {', '.join(known)}."
+            )
+    features = prepare(utterances, model, config.cache_dir, num_workers=config.num_workers)
+    for skipped in features.skipped:
+        console.print(f"skipped {skipped.utterance.key}: {skipped.reason}", style="yellow", highlight=False)
+    data = _Data(
+        train=features.of_split("train"),
+        dev=features.of_split("dev"),
+        test=features.of_split("test"),
+        sha256=features.data_sha256,
+    )
+    for name, part in (("train", data.train), ("dev", data.dev)):
+        if not len(part):
+            raise DataError(
+                f"{', '.join(map(str, config.data))}: no usable clip is of the split {name}; mark some in "
+                "the column split."
+            )
+    return data
+
+
+class _Average:
+    """Running average of a model's trained parameters; buffers are copied."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.num_steps = 0
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.num_steps += 1
+        # short memory at first, or the random start would linger
+        decay = min(self.decay, self.num_steps / (self.num_steps + 9))
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        mine = self.model.state_dict()
+        for name, value in model.state_dict().items():
+            if name in trained:
+                mine[name].lerp_(value, 1.0 - decay)
+            elif not name.startswith(("text.backbone.", "audio.backbone.")):
+                mine[name].copy_(value)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Best:
+    epoch: int
+    macro_f1: float
+    state: dict[str, torch.Tensor]
+
+
+class _Run:
+    """One run's moving parts."""
+
+    def __init__(self, config: TrainConfig, model: DeepMSI, data: _Data, accelerator: Accelerator) -> None:
+        self.config, self.data, self.accelerator = config, data, accelerator
+        self.model_config = model.config
+        self.labels = label_indices(data.train, model.config.labels)
+        optimizer = _optimizer(config, model)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.average = _Average(accelerator.unwrap_model(self.model), config.weight_average)
+        per_process = max(1, config.batch_size // accelerator.num_processes)
+        self.batch_size = per_process * accelerator.num_processes
+        self.num_steps = len(self._batches(0)) * config.num_epochs
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        counts = torch.bincount(torch.from_numpy(self.labels), minlength=len(model.config.labels)).float()
+        self.prior = log_prior(counts, config.prior_tau).to(accelerator.device) if config.prior_tau else None
+        self.history: list[dict] = []
+        self.step = 0
+
+    @property
+    def plain_model(self) -> DeepMSI:
+        """The network itself, as it is being trained."""
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def evaluated_model(self) -> DeepMSI:
+        """The network whose weights are evaluated and saved."""
+        return self.average.model if self.config.weight_average else self.plain_model
+
+    def fit(self) -> _Best:
+        """Train until the last epoch or until patience is at its end."""
+        probe = SelectionProbe()
+        self._evaluate(probe)
+        probe.remember()
+        best, began = None, time.monotonic()
+        for epoch in range(self.config.num_epochs):
+            self._freeze_video(epoch < self.config.num_frozen_epochs)
+            started = time.monotonic()
+            losses = self._epoch(epoch)
+            train_seconds = time.monotonic() - started
+            evaluation = self._evaluate(probe)
+            row = {"epoch": epoch, **losses, "learning_rate": self.schedule.get_last_lr()[0]}
+            for subset in EPOCH_SUBSETS:
+                scores = evaluation.scores(subset)
+                for name in ("accuracy", "weighted_f1", "macro_f1"):
+                    row[f"dev_{'+'.join(subset)}_{name}"] = getattr(scores, name)
+            row |= probe.changes()
+            row |= {"train_seconds": train_seconds, "seconds": time.monotonic() - started}
+            self.history.append(row)
+            macro_f1 = evaluation.scores().macro_f1
+            if best is None or macro_f1 > best.macro_f1:
+                state = {k: v.detach().clone() for k, v in self.evaluated_model.state_dict().items()}
+                best = _Best(epoch=epoch, macro_f1=macro_f1, state=state)
+            self._report(row, best, began)
+            if epoch - best.epoch >= self.config.patience:
+                break
+        return best
+
+    def save(self, best: _Best) -> None:
+        """Calibrate the best weights on the dev split and write the checkpoint."""
+        model = self.evaluated_model
+        model.load_state_dict(best.state)
+        dev = evaluate(model, self.data.dev)
+        dev = replace(dev, temperature=fit_temperature(dev))
+        metrics = {"dev": dev.to_dict()}
+        if len(self.data.test):
+            metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
+        metrics["best_epoch"] = best.epoch
+        metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
+        metrics["train_config"] = self.config.to_dict()
+        video = self.model_config.video
+        save_checkpoint(
+            self.config.out,
+            model,
+            info=CheckpointInfo(
+                temperature=dev.temperature,
+                uncertainty_threshold=choose_threshold(dev),
+                data_sha256=self.data.sha256,
+                seed=self.config.seed,
+                preprocessing={
+                    "frames": f"{video.num_candidate_frames} evenly spaced, cropped to the speaker's face",
+                    "image_size": f"{video.image_size}",
+                },
+            ),
+            history=self.history,
+            metrics=metrics,
+            card=write_card(self.config, self.model_config, metrics),
+            dtype=torch.float16 if self.config.half_weights else torch.float32,
+        )
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        random = random_stream(self.config.seed, 1, epoch)
+        return epoch_batches(self.labels, self.batch_size, random, class_balance=self.config.class_balance)
+
+    def _make(self, epoch: int, step: int, indices: np.ndarray) -> Batch:
+        rank, num = self.accelerator.process_index, self.accelerator.num_processes
+        num_frames = random_stream(self.config.seed, 2, epoch, step).choice(self.config.num_train_frames)
+        return training_batch(
+            self.data.train,
+            indices[rank::num],
+            self.model_config,
+            random_stream(self.config.seed, 3, epoch, step, rank),
+            num_frames=int(num_frames),
+            modality_dropout=self.config.modality_dropout,
+            augment=self.config.augment,
+        )
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        batches = self._batches(epoch)
+        sums, num_batches = {"loss": 0.0, "class_loss": 0.0, "contrastive_loss": 0.0}, len(batches)
+        self.model.train()
+        # the next batch is read and augmented while the network works on this one
+        with ThreadPoolExecutor(1) as pool, _progress(f"Epoch {epoch + 1}/{self.config.num_epochs}") as bar:
+            task = bar.add_task("", total=num_batches)
+            future = pool.submit(self._make, epoch, 0, batches[0])
+            for step in range(num_batches):
+                batch = future.result()
+                if step + 1 < num_batches:
+                    future = pool.submit(self._make, epoch, step + 1, batches[step + 1])
+                for name, value in self._train_step(batch).items():
+                    sums[name] += value / num_batches
+                bar.advance(task)
+        return sums
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        device = self.accelerator.device
+        inputs, labels = batch.inputs.to(device), batch.labels.to(device)
+        with self._frames_kept(inputs), self.accelerator.autocast():
+            output = self.model(inputs)
+        by_class = class_loss(
+            output.logits.float(), labels, log_prior=self.prior, label_smoothing=self.config.label_smoothing
+        )
+        contrast = contrastive_loss(
+            {name: value.float() for name, value in output.projections.items()},
+            output.present,
+            labels,
+            temperature=self.config.temperature,
+            form=self.config.contrastive_form,
+            text_audio_weight=self.config.text_audio_weight,
+        )
+        loss = by_class + self.config.contrastive_weight * contrast
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.plain_model.trained_parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        if self.config.weight_average:
+            self.average.update(self.plain_model)
+        return {"loss": loss.item(), "class_loss": by_class.item(), "contrastive_loss": contrast.item()}
+
+    def _frames_kept(self, inputs):
+        """With fewer candidates, the same share of them is kept: else none would be compressed."""
+        video = self.model_config.video
+        num_candidates = 0 if inputs.frames is None else inputs.frames.shape[1]
+        share = video.num_kept_frames / video.num_candidate_frames
+        num_kept = max(1, min(video.num_kept_frames, round(num_candidates * share)))
+        return _with_video_config(self.plain_model, replace(video, num_kept_frames=num_kept))
+
+    def _evaluate(self, probe: SelectionProbe) -> Evaluation:
+        return evaluate(self.evaluated_model, self.data.dev, subsets=EPOCH_SUBSETS, watch=probe.watch)
+
+    def _freeze_video(self, frozen: bool) -> None:
+        self.plain_model.video.requires_grad_(not frozen)
+
+    def _rate(self, step: int) -> float:
+        num_warmup = max(1, round(self.num_steps * self.config.warmup_share))
+        if step < num_warmup:
+            return (step + 1) / num_warmup
+        progress = (step - num_warmup) / max(1, self.num_steps - num_warmup)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+    def _report(self, row: dict, best: _Best, began: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        done = row["epoch"] + 1
+        left = (time.monotonic() - began) / done * (self.config.num_epochs - done)
+        names = ["+".join(subset) for subset in EPOCH_SUBSETS]
+        f1 = "  ".join(f"{name} {row[f'dev_{name}_macro_f1']:.3f}" for name in names)
+        console.print(
+            f"epoch {done}/{self.config.num_epochs}  loss {row['loss']:.3f}  dev macro-F1: {f1}  "
+            f"(best {best.macro_f1:.3f} in epoch {best.epoch + 1})  "
+            f"frames kept otherwise than at the start {row['changed_frames']:.0%}, "
+            f"than without the guide {row['guided_frames']:.0%}  "
+            f"{row['seconds']:.0f} s, {left / 60:.1f} min left",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
+    """For a while, another configuration of a model's video encoder."""
+    usual, model.video.config = model.video.config, config
+    try:
+        yield
+    finally:
+        model.video.config = usual
+
+
+def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
+    """Matrices decay; biases, norms and scales do not. The video encoder has a rate of its own."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("video."), parameter.ndim >= 2), []).append(parameter)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(
+        [
+            {
+                "params": parameters,
+                "lr": config.video_learning_rate if is_video else config.learning_rate,
+                "weight_decay": config.weight_decay if is_matrix else 0.0,
+            }
+            for (is_video, is_matrix), parameters in groups.items()
+        ]
+    )
+
+
+def _progress(what: str) -> Progress:
+    return Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
