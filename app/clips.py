@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.media.clip import MediaError
+from core.media import MediaError, open_clip
 from sample_data import CLIPS
 
 MAX_UPLOAD_MEGABYTES = 100
@@ -79,27 +81,32 @@ def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
 
 
 def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
-    """Writes an uploaded file into `folder`, in place of the one before, and offers it as a clip.
+    """Writes an uploaded file into `folder` and offers it as a clip; whatever else lies there is removed.
 
-    Whether it is media is for the guarded reader to say, which looks at the content.
+    A file that is refused leaves `folder` as it was.
 
     Raises:
-        MediaError: if the file is empty or too large.
+        MediaError: if the file is too large, or the guarded reader does not take it.
     """
-    base = re.split(r"[/\\]", name)[-1]
-    title = re.sub(r"\s+", " ", "".join(char for char in base if char.isprintable())).strip()[:120] or "clip"
-    if not content:
-        raise MediaError(f"{title} is empty; choose a file with a picture or sound in it.")
+    base = "".join(char for char in re.split(r"[/\\]", name)[-1] if char.isprintable())
+    title = re.sub(r"\s+", " ", base).strip()[:120] or "clip"
     if len(content) > MAX_UPLOAD_MEGABYTES * 1_000_000:
         raise MediaError(
             f"{title} has {len(content) / 1e6:.0f} MB, more than the {MAX_UPLOAD_MEGABYTES} MB allowed; "
             "cut it shorter."
         )
-    for old in folder.iterdir():
-        old.unlink()
     # the reader's sentences name the file as it is called on disk, so it keeps what is harmless of its name
     stem, suffix = os.path.splitext(title)
     safe = re.sub(r"[^\w()+ -]", "_", stem)[:50].strip() or "clip"
-    path = folder / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
+    home = Path(tempfile.mkdtemp(prefix="clip-", dir=folder))
+    path = home / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
     path.write_bytes(content)
+    try:
+        open_clip(path)
+    except MediaError:
+        shutil.rmtree(home)
+        raise
+    for other in folder.iterdir():
+        if other != home:
+            shutil.rmtree(other)
     return ClipChoice(key=OWN_CLIP, title=title, path=path)

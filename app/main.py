@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 st.set_page_config(
     page_title="DeepMSI-MER Explorer",
-    page_icon=":material/neurology:",
+    page_icon=str(HERE / "icon.svg"),
     layout="wide",
     initial_sidebar_state="collapsed",
     menu_items={"About": "**DeepMSI-MER Explorer**: which emotion a clip carries, and why."},

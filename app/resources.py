@@ -157,9 +157,7 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
         MediaError: if the clip cannot be used.
     """
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
-    # an uploaded file may come again under the same name with other content
-    version = choice.path.stat().st_mtime_ns if choice.is_own else 0
-    key = (model.checkpoint.sha256, choice.key, version)
+    key = (model.checkpoint.sha256, choice.path)
     prepared, display, media = shelves.clips.get(key, lambda: _prepare(choice, model, say))
     asked = prepared if words is None else prepared.with_transcript(words)
     return Explained(
@@ -173,8 +171,7 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
 def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> bool:
     """Whether `explain` would answer at once."""
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
-    version = choice.path.stat().st_mtime_ns if choice.is_own else 0
-    return (model.checkpoint.sha256, choice.key, version, words) in shelves.predictions
+    return (model.checkpoint.sha256, choice.path, words) in shelves.predictions
 
 
 def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> tuple[PreparedClip, ClipDisplay, Path | None]:
@@ -182,7 +179,7 @@ def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> tuple[PreparedCl
     clip = open_clip(choice.path, transcript=choice.transcript)
     prepared = model.prepare(clip, progress=say)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
-    media = playable_copy(clip, private_folder(), say) if choice.is_own else choice.path
+    media = playable_copy(clip, choice.path.parent, say) if choice.is_own else choice.path
     if prepared.frames is not None:
         # whole pictures are by far the largest part, and the model reads the crops only
         height, width = prepared.frames.pixels.shape[1:3]

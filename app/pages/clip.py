@@ -16,7 +16,7 @@ from app.views.header import header
 from app.views.headline import headline, probability_bars
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY, player
-from app.views.source import clip_shelf, upload_box
+from app.views.source import clip_shelf, label_filter, upload_box
 from app.views.transcript import transcript_box
 from core.checkpoint import CheckpointError
 from core.media import MediaError
@@ -55,7 +55,8 @@ def pick_clip() -> ClipChoice | None:
         state.update(clip=clips[0].key)
         view = state.current()
     with st.container(key="source"):
-        where = st.segmented_control(
+        bar = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+        where = bar.segmented_control(
             "Source",
             [SHIPPED, OWN],
             default=SHIPPED,
@@ -63,16 +64,22 @@ def pick_clip() -> ClipChoice | None:
             key="source-picker",
             label_visibility="collapsed",
         )
-        if where == SHIPPED and clips:
-            clip_shelf(
-                clips, resources.posters(), selected=view.clip, on_pick=lambda key: state.update(clip=key)
-            )
-        elif where == SHIPPED:
-            st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
-        else:
+        if where == OWN:
             upload_box(on_upload=take_upload)
             if refusal := st.session_state.get("upload-refusal"):
                 st.error(plain(refusal), icon=":material/error:")
+        elif clips:
+            with bar:
+                wanted = label_filter(clips)
+            clip_shelf(
+                clips,
+                resources.posters(),
+                label=wanted,
+                selected=view.clip,
+                on_pick=lambda key: state.update(clip=key),
+            )
+        else:
+            st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
     if own is not None and view.clip == own.key:
         return own
     found = next((clip for clip in clips if clip.key == view.clip), None)
@@ -138,7 +145,9 @@ def show(choice: ClipChoice, explained: Explained) -> None:
     left, right = st.columns([5, 7], gap="large")
     with left:
         if explained.media is not None:
-            player(explained.media, title=choice.title, is_video=explained.has_picture)
+            player(
+                explained.media, title=choice.title, is_titled=choice.is_own, is_video=explained.has_picture
+            )
         else:
             st.info("This clip is too long to be copied into a form that browsers play; the model read it.")
         transcript_box(

@@ -21,8 +21,11 @@ def header(page: str, checkpoints: Sequence[str], *, selected: str | None, on_pi
     def picked() -> None:
         on_pick(st.session_state["checkpoint-picker"])
 
-    with st.container(horizontal=True, vertical_alignment="center", key="header"):
-        st.html(f'<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>{escape(page)}</span></div>')
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
+        st.html(
+            f'<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>{escape(page)}</span></div>',
+            width="content",
+        )
         if len(checkpoints) > 1:
             st.session_state["checkpoint-picker"] = selected
             st.selectbox(

@@ -32,10 +32,10 @@ def probability_bars(prediction: Prediction, label: str | None) -> None:
     st.html(
         chart(
             "Probability of each emotion",
-            "% of 100, calibrated",
+            "%, calibrated",
             f'<ul class="bars">{rows}</ul>',
-            "Calibrated: of all clips given 70%, about 70% should be right. The bold row is the answer"
-            + ("." if label is None else "; ◆ marks the clip's own label."),
+            f"Calibrated: of all answers given with {percent(0.7)}, about {percent(0.7)} should be right. "
+            "The bold row is the answer" + ("." if label is None else "; ◆ marks the clip's own label."),
         )
     )
     with st.expander("The same as a table", icon=":material/table_rows:"):

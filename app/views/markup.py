@@ -9,6 +9,7 @@ from html import escape
 from core.labels import EMOTION_COLORS
 
 FALLBACK_COLOR = "#8a8f99"
+UNIT_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
 def color_of(label: str) -> str:
@@ -17,12 +18,12 @@ def color_of(label: str) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability as people say it: "72%", and never "0%" or "100%" for what is not."""
+    """A probability as people say it: "72 %", and never "0 %" or "100 %" for what is not."""
     if 0 < probability < 0.005:
-        return "<1%"
+        return f"<1{UNIT_SPACE}%"
     if 0.995 < probability < 1:
-        return ">99%"
-    return f"{probability * 100:.0f}%"
+        return f">99{UNIT_SPACE}%"
+    return f"{probability * 100:.0f}{UNIT_SPACE}%"
 
 
 def points(change: float) -> str:

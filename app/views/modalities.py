@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, chip, color_of, percent, points, swatch, track
+from app.views.markup import UNIT_SPACE, chart, chip, color_of, percent, points, swatch, track
 from core.labels import MODALITIES
 from core.prediction import SUBSETS, Prediction
 
@@ -45,7 +45,7 @@ def verdict(prediction: Prediction) -> None:
     sign, word = VERDICTS[report.verdict]
     st.html(
         f'<p class="verdict">{chip(f"{sign} {word}", report.verdict)} '
-        f"<span>{escape(report.sentence)}</span></p>"
+        f"<span>{escape(report.sentence.replace(' %', f'{UNIT_SPACE}%'))}</span></p>"
     )
 
 

@@ -13,24 +13,37 @@ from app.views.markup import color_of
 ALL = "all"
 
 
-def clip_shelf(clips: tuple[ClipChoice, ...], posters: Mapping[str, str], *, selected: str | None, on_pick):
-    """Draws the shipped clips with an emotion filter; `on_pick(key)` is called with another clip.
+def label_filter(clips: tuple[ClipChoice, ...]) -> str | None:
+    """Draws a choice among the labels of the clips; returns one, or None for all."""
+    labels = list(dict.fromkeys(clip.label for clip in clips if clip.label))
+    wanted = st.pills(
+        "Show clips labelled",
+        [ALL, *labels],
+        default=ALL,
+        required=True,
+        key="label-filter",
+        label_visibility="collapsed",
+    )
+    return None if wanted == ALL else wanted
+
+
+def clip_shelf(
+    clips: tuple[ClipChoice, ...],
+    posters: Mapping[str, str],
+    *,
+    label: str | None,
+    selected: str | None,
+    on_pick,
+) -> None:
+    """Draws the shipped clips; `on_pick(key)` is called with another clip.
 
     Args:
         clips: to choose from.
         posters: data URI of a picture by clip key; missing ones are left blank.
+        label: show only clips with this label, None for all.
         selected: key of the current clip, None when it is not one of these.
         on_pick: takes the key of a clip.
     """
-    labels = list(dict.fromkeys(clip.label for clip in clips if clip.label))
-    wanted = st.pills(
-        "Filter by label",
-        [ALL, *labels],
-        default=ALL,
-        required=True,
-        key="filter",
-        label_visibility="collapsed",
-    )
     items = tuple(
         GalleryItem(
             key=clip.key,
@@ -41,7 +54,7 @@ def clip_shelf(clips: tuple[ClipChoice, ...], posters: Mapping[str, str], *, sel
             badge="conflict" if clip.conflict else "",
         )
         for clip in clips
-        if wanted in (ALL, clip.label)
+        if label in (None, clip.label)
     )
     gallery(items, selected=selected, key="gallery", on_pick=on_pick)
 
