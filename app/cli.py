@@ -129,6 +129,119 @@ def predict(
     raise typer.Exit(1 if failures else 0)
 
 
+@cli.command(
+    epilog="Example: [bold]deepmsi train --preset mini --data clips/manifest.csv --out runs/first[/bold]"
+)
+def train(
+    data: Annotated[list[Path], typer.Option(help="A manifest (CSV); may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint to be made.")],
+    preset: Annotated[str, typer.Option(help="Size of the model: paper, base, mini or tiny.")] = "mini",
+    cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
+        ".cache/features"
+    ),
+    pretrained_video: Annotated[
+        Path | None, typer.Option(help="Folder that `deepmsi pretrain` made; a random start by default.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Clips per step.", min=2)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of all but the video encoder.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Of the processor, for one process.", min=1)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of any other field of training.config.TrainConfig."),
+    ] = None,
+) -> None:
+    """Train a model on clips and save the epoch that does best on held-out ones."""
+    chosen = {
+        "num_epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "num_threads": threads,
+        "pretrained_video": pretrained_video,
+    }
+    with _told():
+        from training.config import TrainConfig
+        from training.loop import train as run
+
+        try:
+            config = TrainConfig.from_dict(
+                {"data": data, "out": out, "cache_dir": cache_dir, "preset": preset, "seed": seed}
+                | {name: value for name, value in chosen.items() if value is not None}
+                | dict(map(_setting, settings or ()))
+            )
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(f"{error}.") from error
+        typer.echo(run(config))
+
+
+@cli.command(
+    epilog="Example: [bold]deepmsi pretrain --data clips/manifest.csv --out runs/video --phase 64:3000[/bold]"
+)
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for the encoder; `deepmsi train` takes it.")],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A manifest whose clips have sidecars with action units.")
+    ] = None,
+    stills: Annotated[list[Path] | None, typer.Option(help="A Parquet table of labelled pictures.")] = None,
+    dev_stills: Annotated[list[Path] | None, typer.Option(help="The same, to choose the best.")] = None,
+    stills_zoom: Annotated[float, typer.Option(help="Enlarge the pictures so that faces fill them.")] = 1.0,
+    preset: Annotated[str, typer.Option(help="Whose video encoder is trained.")] = "mini",
+    cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
+        ".cache/features"
+    ),
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(help="SIDE:STEPS or SIDE:STEPS:BATCH, in order; a low resolution first saves time."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
+    threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train the video encoder on single pictures of faces, before `deepmsi train`."""
+    with _told():
+        from training.pretrain import Phase, PretrainConfig
+        from training.pretrain import pretrain as run
+
+        chosen = {"phases": tuple(_phase(text, Phase) for text in phase)} if phase else {}
+        try:
+            config = PretrainConfig(
+                out=out,
+                cache_dir=cache_dir,
+                preset=preset,
+                data=tuple(data or ()),
+                stills=tuple(stills or ()),
+                dev_stills=tuple(dev_stills or ()),
+                stills_zoom=stills_zoom,
+                seed=seed,
+                num_threads=threads,
+                device=device,
+                **chosen,
+            )
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(f"{error}.") from error
+        typer.echo(run(config))
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """`name=value` with a JSON value, or a plain word."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _phase(text: str, kind: type):
+    try:
+        numbers = [int(part) for part in text.split(":")]
+        return kind(**dict(zip(("image_size", "num_steps", "batch_size"), numbers, strict=False)))
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}.") from error
+
+
 def _media_files(paths: list[Path]) -> list[Path]:
     """Files as given, and the media files inside folders, by name."""
     from app.clips import MEDIA_SUFFIXES
@@ -161,10 +274,11 @@ def _told() -> Iterator[None]:
     from core.checkpoint import CheckpointError
     from core.encoders.backbones import BackboneError
     from core.media.clip import MediaError
+    from training.datasets.manifest import DataError
 
     try:
         yield
-    except (MediaError, CheckpointError, BackboneError) as error:
+    except (MediaError, CheckpointError, BackboneError, DataError) as error:
         _fail(str(error))
 
 
@@ -229,3 +343,7 @@ def _classes(answer: Prediction):
             *(f"{100 * share:+.1f}" for share in answer.modalities.shapley[:, i]),
         )
     return table
+
+
+if __name__ == "__main__":
+    main()

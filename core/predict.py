@@ -25,8 +25,8 @@ from core.evidence import VideoEvidence
 from core.labels import MODALITIES
 from core.media import Clip, Frames, MediaError, Transcript, decode
 from core.media.faces import FaceDetector, FaceTrack, crop, track_face
-from core.media.transcript import is_available
 from core.media.transcript import transcribe as speech_to_text
+from core.media.transcript import unavailable_sentence
 from core.model import ModelInput
 from core.prediction import SUBSETS, Prediction
 
@@ -129,7 +129,7 @@ class Predictor:
         if transcript is None and transcribe and media.waveform is not None:
             say("Listening to the words")
             with _timed(timings, "speech_to_text"):
-                transcript, words_note = _listen(media.waveform)
+                transcript, words_note = _listen(media.waveform, clip.start_seconds)
         transcript = _spoken(transcript)
         if transcript is None and words_note is None:
             words_note = "No transcript was given, so the model reads no words."
@@ -328,11 +328,12 @@ def _all_present(clip: PreparedClip) -> tuple[str, ...]:
     return tuple(modality for modality in MODALITIES if clip.present[modality])
 
 
-def _listen(waveform: np.ndarray) -> tuple[Transcript | None, str | None]:
-    if not is_available():
-        return None, "Speech-to-text is not installed, so the model reads no words; type them in."
-    transcript = speech_to_text(waveform)
-    if not transcript.text.strip():
+def _listen(waveform: np.ndarray, start_seconds: float) -> tuple[Transcript | None, str | None]:
+    """What is said, or why there are no words."""
+    if (reason := unavailable_sentence()) is not None:
+        return None, reason
+    transcript = speech_to_text(waveform, start_seconds=start_seconds)
+    if _spoken(transcript) is None:
         return None, "No words were heard, so the model reads none."
     return transcript, None
 

@@ -241,11 +241,11 @@ def speech(monkeypatch):
     calls = []
 
     def listen(waveform, **options):
-        calls.append(len(waveform))
+        calls.append(options)
         return Transcript(text=speech.text, source="speech-to-text")
 
     speech = type("Speech", (), {"calls": calls, "text": "set blue now"})
-    monkeypatch.setattr(core.predict, "is_available", lambda: True)
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda: None)
     monkeypatch.setattr(core.predict, "speech_to_text", listen)
     return speech
 
@@ -273,13 +273,14 @@ def test_speech_to_text_is_asked_only_for_clips_without_words(predictor, movie, 
     assert given.transcript.text == "mine" and given.words_note is None
     assert silent.words_note == "No transcript was given, so the model reads no words."
     speech.text = ""
-    heard = predictor.prepare(open_clip(movie))
-    assert len(speech.calls) == 1
+    heard = predictor.prepare(open_clip(movie, start_seconds=0.4))
+    # word times are on the file's own clock
+    assert speech.calls == [{"start_seconds": 0.4}]
     assert heard.transcript is None and heard.words_note == "No words were heard, so the model reads none."
 
 
 def test_missing_speech_to_text_is_said(predictor, movie, speech, monkeypatch):
-    monkeypatch.setattr(core.predict, "is_available", lambda: False)
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda: "Install the ears.")
     prepared = predictor.prepare(open_clip(movie))
-    assert prepared.transcript is None and "not installed" in prepared.words_note
+    assert prepared.transcript is None and prepared.words_note == "Install the ears."
     assert predictor.predict(prepared).present == {"video": True, "audio": True, "text": False}
