@@ -299,6 +299,8 @@ def _read_features(path: Path) -> torch.Tensor | None:
 def _save(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    # a file without any tensor cannot be read back
+    contiguous = contiguous or {"is_absent": np.ones(1, np.uint8)}
     _write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
 
 

@@ -262,7 +262,7 @@ class _Sampler:
 
 
 def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: PretrainConfig) -> Tensor:
-    """Cross-entropy of each picture's own emotion head + smooth L1 of the standardised targets it has."""
+    """Cross-entropy of each picture's own emotion head + squared error of its standardised targets."""
     logits, predicted = outputs
     own = logits[sources, torch.arange(len(sources), device=sources.device)]
     loss = predicted.sum() * 0.0
@@ -270,7 +270,7 @@ def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: Pre
         loss = F.cross_entropy(own, labels, ignore_index=IGNORED, label_smoothing=config.label_smoothing)
     known = ~targets.isnan()
     if known.any():
-        loss = loss + config.target_weight * F.smooth_l1_loss(predicted[known], targets[known])
+        loss = loss + config.target_weight * F.mse_loss(predicted[known], targets[known])
     return loss
 
 

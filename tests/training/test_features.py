@@ -1,0 +1,104 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_clip
+
+import core.media
+from training.datasets import Utterance
+from training.features import prepare
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", color=(200, 30, 60))
+    return Utterance(key="clip", path=path, label="joy", transcript="hello there", split="train")
+
+
+def test_features_have_the_shapes_the_model_takes(clip, tiny_model, tmp_path):
+    (features,) = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    video, audio = tiny_model.config.video, tiny_model.config.audio
+    assert features.crops.shape == (video.num_candidate_frames, video.image_size, video.image_size, 3)
+    assert features.crops.dtype == np.uint8 and features.face == "none"
+    assert features.audio.shape == (3, audio.feature_width) and features.text.shape == (32,)
+    # six equal parts of one second of 12 frames: their middles lie on every second frame
+    np.testing.assert_allclose(np.diff(features.times_seconds), 1 / 6, atol=0.09)
+    # the middle of the picture has the clip's colour where the bar is not
+    assert np.abs(np.median(features.crops, axis=(0, 1, 2)) - (200, 30, 60)).max() < 12
+
+
+def test_text_features_are_the_encoders(clip, tiny_model, tmp_path):
+    (features,) = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    torch.testing.assert_close(features.text, tiny_model.text.encode(["hello there"])[0])
+
+
+def test_a_second_run_decodes_nothing_and_says_the_same(clip, tiny_model, tmp_path, monkeypatch):
+    first = prepare([clip], tiny_model, tmp_path / "cache", progress=False)[0]
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(core.media, "decode", refuse)
+    monkeypatch.setattr(core.media, "open_clip", refuse)
+    again = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    assert not again.skipped
+    np.testing.assert_array_equal(again[0].crops, first.crops)
+    assert torch.equal(again[0].audio, first.audio)
+
+
+def test_entries_depend_on_content_and_not_on_names(clip, tiny_model, tmp_path):
+    prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    copy = replace(clip, key="copy", path=shutil.copy(clip.path, tmp_path / "copy.mp4"))
+    other = replace(clip, key="other", path=write_clip(tmp_path / "other.mp4", color=(0, 200, 0)))
+    prepare([copy], tiny_model, tmp_path / "cache", progress=False)
+    assert len(list((tmp_path / "cache" / "video").rglob("*.safetensors"))) == 1
+    prepare([replace(copy, transcript="other words")], tiny_model, tmp_path / "cache", progress=False)
+    assert len(list((tmp_path / "cache" / "video").rglob("*.safetensors"))) == 1
+    assert len(list((tmp_path / "cache" / "text").rglob("*.safetensors"))) == 2
+    prepare([other], tiny_model, tmp_path / "cache", progress=False)
+    assert len(list((tmp_path / "cache" / "video").rglob("*.safetensors"))) == 2
+
+
+def test_other_backbone_weights_are_other_features(clip, tiny_model, tmp_path):
+    from core.model import build_model
+
+    torch.manual_seed(1)
+    other = build_model(tiny_model.config, weights="random")
+    first = prepare([clip], tiny_model, tmp_path / "cache", progress=False)[0]
+    second = prepare([clip], other, tmp_path / "cache", progress=False)[0]
+    assert not torch.allclose(first.audio, second.audio)
+    assert not torch.allclose(first.text, second.text)
+
+
+def test_unusable_clips_are_skipped_with_a_reason(clip, tiny_model, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"not a film")
+    broken = replace(clip, key="broken", path=tmp_path / "broken.mp4")
+    missing = replace(clip, key="missing", path=tmp_path / "missing.mp4")
+    features = prepare([broken, clip, missing], tiny_model, tmp_path / "cache", progress=False)
+    assert [u.key for u in features.utterances] == ["clip"]
+    assert [s.utterance.key for s in features.skipped] == ["broken", "missing"]
+    assert all(s.utterance.path.name in s.reason for s in features.skipped)
+
+
+def test_absent_modalities_are_none(clip, tiny_model, tmp_path):
+    mute = replace(clip, path=write_clip(tmp_path / "mute.mp4", has_audio=False), transcript="")
+    blind = replace(clip, path=write_clip(tmp_path / "blind.mp4", has_video=False), transcript=None)
+    mute, blind = prepare([mute, blind], tiny_model, tmp_path / "cache", progress=False)
+    assert mute.audio is None and mute.text is None and mute.crops is not None
+    assert blind.crops is None and blind.text is None and blind.audio is not None
+
+
+def test_some_frames_are_those_of_all(corpus_features):
+    everything, some = corpus_features[0], corpus_features.read(0, [1, 4])
+    np.testing.assert_array_equal(some.crops, everything.crops[[1, 4]])
+    np.testing.assert_array_equal(some.times_seconds, everything.times_seconds[[1, 4]])
+    assert corpus_features.num_frames(0) == len(everything.crops)
+
+
+def test_splits_and_hash(corpus_features):
+    assert [len(corpus_features.of_split(s)) for s in ("train", "dev", "test")] == [12, 6, 6]
+    reversed_set = corpus_features.select(range(len(corpus_features))[::-1])
+    assert reversed_set.data_sha256 == corpus_features.data_sha256
+    assert corpus_features.of_split("dev").data_sha256 != corpus_features.data_sha256

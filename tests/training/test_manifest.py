@@ -1,0 +1,109 @@
+import json
+
+import pandas as pd
+import pytest
+
+from training.datasets import DataError, read_manifest
+
+ROWS = [
+    {"path": "a.mp4", "label": "Joy", "transcript": "Hello, you.", "split": "val", "scenario": "all"},
+    {"path": "sub/b.mp4", "label": "anger", "transcript": "", "split": "train", "scenario": ""},
+]
+
+
+def write(folder, suffix, rows=ROWS):
+    path = folder / f"manifest{suffix}"
+    table = pd.DataFrame(rows)
+    if suffix == ".parquet":
+        table.to_parquet(path)
+    elif suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    else:
+        table.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])
+def test_every_format_says_the_same(tmp_path, suffix):
+    first, second = read_manifest(write(tmp_path, suffix))
+    assert first.key == "a.mp4" and first.path == tmp_path / "a.mp4"
+    assert (first.label, first.transcript, first.split) == ("joy", "Hello, you.", "dev")
+    assert first.extra == {"scenario": "all"} and second.extra == {}
+    assert second.path == tmp_path / "sub" / "b.mp4" and second.transcript == ""
+    assert second.speaker is None and second.start_seconds is None
+
+
+def test_a_folder_means_the_manifest_in_it(tmp_path):
+    write(tmp_path, ".tsv")
+    assert len(read_manifest(tmp_path)) == 2
+    with pytest.raises(DataError, match="holds no manifest"):
+        (tmp_path / "empty").mkdir()
+        read_manifest(tmp_path / "empty")
+
+
+def test_a_transcript_is_unknown_without_the_column(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label\na.mp4,joy\n")
+    assert read_manifest(tmp_path / "m.csv")[0].transcript is None
+
+
+def test_spans_of_one_file_are_different_utterances(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label,start_seconds,end_seconds\na.mp4,joy,0,1.5\na.mp4,joy,1.5,\n")
+    first, second = read_manifest(tmp_path / "m.csv")
+    assert (first.start_seconds, first.end_seconds) == (0.0, 1.5)
+    assert (second.start_seconds, second.end_seconds) == (1.5, None)
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize("name", ["../x.mp4", "/etc/passwd", "sub/../../x.mp4"])
+def test_a_path_that_leaves_the_folder_is_refused_unless_allowed(tmp_path, name):
+    path = write(tmp_path, ".csv", [{"path": name, "label": "joy"}])
+    with pytest.raises(DataError, match=r"row 2: .* lies outside"):
+        read_manifest(path)
+    assert read_manifest(path, allow_outside=True)[0].key == name
+
+
+def test_a_link_that_leaves_the_folder_is_refused(tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "secret.mp4").write_bytes(b"")
+    (inside / "link.mp4").symlink_to(tmp_path / "secret.mp4")
+    with pytest.raises(DataError, match="lies outside"):
+        read_manifest(write(inside, ".csv", [{"path": "link.mp4", "label": "joy"}]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,emotion\na.mp4,joy\n", "lacks the column label; it has path, emotion"),
+        ("path,label\n,joy\n", "row 2: the path is empty"),
+        ("path,label\na.mp4,\n", "row 2: the label is empty"),
+        ("path,label\na.mp4,joy\na.mp4,joy\n", "row 3: a.mp4 is also row 2"),
+        ("path,label,start_seconds\na.mp4,joy,soon\n", "row 2: start_seconds is 'soon'"),
+        ("path,label,start_seconds\na.mp4,joy,-1\n", "row 2: start_seconds is '-1'"),
+        ("path,label,start_seconds,end_seconds\na.mp4,joy,2,1\n", "row 2: the span ends at 1.0 s"),
+        ("path,label\na.mp4,joy,more\n", "row 2: it has more cells than the header"),
+        ("path,label\n", "lists no clip"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, text, message):
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_manifest(path)
+    assert message in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_files_that_are_no_tables(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,joy\n")
+    (tmp_path / "m.parquet").write_bytes(b"nothing")
+    (tmp_path / "m.jsonl").write_text('{"path": "a.mp4"\n')
+    (tmp_path / "m.xlsx").write_bytes(b"")
+    for name, message in [
+        ("m.csv", "not UTF-8"),
+        ("m.parquet", "cannot be read"),
+        ("m.jsonl", "row 1: this is not JSON"),
+        ("m.xlsx", "end in .csv"),
+        ("none.csv", "does not exist"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            read_manifest(tmp_path / name)
