@@ -84,8 +84,9 @@ class Wav2Vec2Backbone(nn.Module):
         """As `WhisperBackbone.forward`."""
         rows = []
         for waveform, count in zip(waveforms, num_samples.tolist(), strict=True):
-            sound = waveform[: max(count, WINDOW_SAMPLES)]
-            sound = (sound - sound.mean()) / (sound.std() + 1e-7)
+            # its convolutions need 25 ms
+            sound = F.pad(waveform[:count], (0, max(0, WINDOW_SAMPLES - count)))
+            sound = (sound - sound.mean()) / (sound.var(correction=0) + 1e-7).sqrt()
             output = self.encoder(sound.unsqueeze(0), output_hidden_states=True)
             rows.append(torch.stack(output.hidden_states)[:, 0])
         longest = max(row.shape[1] for row in rows)
@@ -146,13 +147,15 @@ class AudioEncoder(nn.Module):
         """Pooled features before the trained mix: what may be cached while the backbone is frozen.
 
         Args:
-            waveforms: `(batch, sample)` in [−1, 1] at 16 kHz, zero behind the end.
+            waveforms: `(batch, sample)` in [−1, 1] at 16 kHz; what lies behind the end has no influence.
             num_samples: `(batch,)` real samples.
 
         Returns:
             "mean": `(batch, width)`. "layer-statistics": `(batch, layer, 2 · width)`, mean and deviation.
         """
         window = self.config.max_seconds * SAMPLE_RATE
+        is_real = torch.arange(waveforms.shape[1], device=waveforms.device) < num_samples.unsqueeze(1)
+        waveforms = torch.where(is_real, waveforms, 0.0)
         states, masks = [], []
         for start in range(0, max(int(num_samples.max()), 1), window):
             remaining = (num_samples - start).clamp(0, window)
@@ -175,7 +178,7 @@ class AudioEncoder(nn.Module):
             return features
         return self.norm(torch.einsum("blw,l->bw", features, self.layer_weights.softmax(0)))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: what it returns may go into layers that are trained
     def encode(self, waveforms: list[np.ndarray]) -> Tensor:
         """`forward` of raw waveforms of any lengths."""
         lengths = torch.tensor([len(waveform) for waveform in waveforms])
@@ -183,7 +186,7 @@ class AudioEncoder(nn.Module):
         for row, waveform in zip(batch, waveforms, strict=True):
             row[: len(waveform)] = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32))
         device = next(self.backbone.parameters()).device
-        return self(batch.to(device), lengths.to(device)).clone()
+        return self(batch.to(device), lengths.to(device))
 
     def train(self, mode: bool = True) -> AudioEncoder:
         """The backbone stays in evaluation mode: it is frozen."""

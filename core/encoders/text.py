@@ -77,12 +77,12 @@ class TextEncoder(nn.Module):
         weight = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: what it returns may go into layers that are trained
     def encode(self, texts: list[str]) -> Tensor:
         """`(batch, width)` features of raw texts."""
         ids, mask = self.tokenize(texts)
         device = next(self.parameters()).device
-        return self(ids.to(device), mask.to(device)).clone()
+        return self(ids.to(device), mask.to(device))
 
     def train(self, mode: bool = True) -> TextEncoder:
         """Stay in evaluation mode: the backbone is frozen."""
