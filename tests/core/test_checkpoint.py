@@ -119,7 +119,7 @@ def test_weights_that_do_not_fit_are_named(folder, change, message):
         (lambda v: v.update(format=99), "has format 99, this version reads 1"),
         (lambda v: v.update(extra=1), "has unknown keys: extra"),
         (lambda v: v["model"].update(depth=1), "config has unknown keys: depth"),
-        (lambda v: v["info"].update(temprature=1), "info has unknown keys: temprature"),
+        (lambda v: v["info"].update(warmth=1), "info has unknown keys: warmth"),
         (lambda v: v["info"].update(temperature=0), "temperature should be above zero"),
         (lambda v: v["info"].update(uncertainty_threshold=2), r"should lie in \[0, 1\], not 2"),
         (lambda v: v.pop("model"), "config should be an object"),
