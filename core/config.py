@@ -102,6 +102,24 @@ class VideoConfig:
     num_kept_frames: int = 15
     frame_width: int = 128
 
+    def __post_init__(self):
+        if len(self.depths) != 4 or len(self.num_heads) != 4:
+            raise ValueError("depths and num_heads should hold one number for each of the 4 stages")
+        blocks, steps = range(self.depths[2]), list(self.vsc_after)
+        if steps != sorted(set(steps) & set(blocks)):
+            raise ValueError(
+                f"vsc_after should name blocks of stage 3, which has {len(blocks)}, in order, not {steps}"
+            )
+        if len(self.vsc_grids) != len(steps):
+            raise ValueError(
+                f"vsc_after names {len(steps)} blocks but vsc_grids holds {len(self.vsc_grids)} grids"
+            )
+        sizes = [rows * columns for rows, columns in (self.stage3_grid, *self.vsc_grids)]
+        if sizes != sorted(sizes, reverse=True) or sizes[-1] < 1:
+            raise ValueError(
+                f"vsc_grids should shrink the {sizes[0]} tokens of stage 3 step by step, not to {sizes[1:]}"
+            )
+
     @property
     def guide_width(self) -> int:
         """Width of stage 3, hence of the guide."""

@@ -10,4 +10,6 @@ os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 
 import torch
 
+import core  # noqa: F401  prepares torchvision, before a test imports what needs it (timm)
+
 torch.set_num_threads(min(2, os.cpu_count() or 1))

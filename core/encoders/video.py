@@ -8,7 +8,7 @@ pretrained with, so that a shift of one token means the same at every size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -146,17 +146,16 @@ class VideoEncoder(nn.Module):
                 for norm in (block.norm1, block.norm2):
                     nn.init.constant_(norm.weight, RESIDUAL_START)
 
+    @torch.inference_mode(False)  # the tables made here serve training too, wherever a size is first met
     def fit(self, image_size: int) -> None:
         """Tell every block the grid it will meet in pictures of `image_size`.
 
         Any other size than the configured one (a cheap early phase of training) is not compressed.
         """
         config = self.config
-        if len(config.vsc_after) < len(config.vsc_grids):
-            raise ValueError("every compression step needs the block that it follows (vsc_after)")
         self._image_size = image_size
-        self._steps = {}
-        grids = iter(config.vsc_grids if image_size == config.image_size else ())
+        is_compressed = image_size == config.image_size
+        self._steps = dict(zip(config.vsc_after, config.vsc_grids, strict=True)) if is_compressed else {}
         side = image_size // config.patch_size
         grid = side, side
         for stage, layer in enumerate(self.swin.layers):
@@ -164,8 +163,8 @@ class VideoEncoder(nn.Module):
                 grid = tuple((side + 1) // 2 for side in grid)
             for position, block in enumerate(layer.blocks):
                 block.set_input_size(grid, self._window(grid))
-                if stage == 2 and position in config.vsc_after and (after := next(grids, None)) is not None:
-                    self._steps[position] = grid = after
+                if stage == 2:
+                    grid = self._steps.get(position, grid)
 
     def _window(self, grid: tuple[int, int]) -> tuple[int, int]:
         """The largest window not above the configured one that tiles the grid."""
@@ -212,7 +211,11 @@ class VideoEncoder(nn.Module):
             mask: `(batch, candidate frame)` True on real frames, which come first.
             guide: `(batch, guide_width)`.
         """
-        return self.encode(self.embed(frames.flatten(0, 1)).unflatten(0, mask.shape), mask, guide)
+        # padding is not shown to the stem, whose batch norm would count it
+        embedded = self.embed(frames[mask])
+        tokens = embedded.new_zeros(*mask.shape, *embedded.shape[1:])
+        tokens[mask] = embedded
+        return self.encode(tokens, mask, guide)
 
     def encode(self, tokens: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
         """`forward` of embedded frames: `(batch, candidate frame, rows, columns, embed_dim)`."""
@@ -222,7 +225,7 @@ class VideoEncoder(nn.Module):
             tokens.flatten(2),
             self.selector.guide(guide),
             self.config.num_kept_frames,
-            self.compression,
+            replace(self.compression, order="raster"),  # what follows reads time
             metric=self.selector.metric(tokens, mask),
             mask=mask,
         )

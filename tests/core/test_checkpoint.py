@@ -125,6 +125,10 @@ def test_weights_that_do_not_fit_are_named(folder, change, message):
         (lambda v: v.pop("model"), "config should be an object"),
         (
             lambda v: v["model"]["video"].update(vsc_after=[]),
+            "vsc_after names 0 blocks but vsc_grids holds 1",
+        ),
+        (
+            lambda v: v["model"]["text"]["layout"].update(num_attention_heads=5),
             "describes no model that can be built",
         ),
     ],

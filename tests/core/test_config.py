@@ -52,6 +52,12 @@ def change(path: str, value) -> dict:
         ("video.depths", 3, "config.video.depths should be a list"),
         ("labels", "meld", "config.labels should be an object"),
         ("text.layout", [], "config.text.layout should be an object"),
+        ("video.vsc_after", [], "vsc_after names 0 blocks but vsc_grids holds 1 grids"),
+        ("video.vsc_after", [0, 1], "vsc_after names 2 blocks but vsc_grids holds 1 grids"),
+        ("video.vsc_after", [2], r"should name blocks of stage 3, which has 2, in order, not \[2\]"),
+        ("video.vsc_after", [1, 0], r"in order, not \[1, 0\]"),
+        ("video.vsc_grids", [[5, 4]], r"should shrink the 16 tokens of stage 3 step by step, not to \[20\]"),
+        ("video.depths", [1, 1, 2], "one number for each of the 4 stages"),
     ],
 )
 def test_bad_values_are_named(path, value, message):
