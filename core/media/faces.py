@@ -22,11 +22,11 @@ CENTERFACE_SHA256 = "fa78c35c899d87080da76be05c62d6bd22627f5ed8372d844cc1cd70dfc
 
 _STRIDE = 4
 _INPUT_MULTIPLE = 32
-_BATCH = 4
+_BATCH = 2
 
 _USUAL_SIDE = 256
 _CLOSE_SIDE = 640
-_NUM_CLOSE = 8
+_NUM_CLOSE = 4
 """Pictures are shrunk to `_USUAL_SIDE` on their longer side; where that shows no face, `_NUM_CLOSE` of them
 are looked at again at `_CLOSE_SIDE`, and all of them when that helps."""
 
