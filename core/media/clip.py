@@ -66,7 +66,8 @@ class Frames:
     """Decoded pictures.
 
     Attributes:
-        pixels: `(frame, height, width, rgb)` uint8, upright.
+        pixels: `(frame, height, width, rgb)` uint8, upright, in square pixels; smaller than the file's own
+            pictures where those are longer than `Limits.max_side`.
         times_seconds: `(frame,)` presentation times on the media file's clock (what a player shows),
             ascending.
     """
