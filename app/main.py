@@ -1,5 +1,7 @@
 """The app: `deepmsi app`, or `streamlit run app/main.py`."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -14,6 +16,9 @@ st.set_page_config(
     menu_items={"About": "**DeepMSI-MER Explorer**: which emotion a clip carries, and why."},
 )
 st.html(HERE / "style.css")
+if "app.resources" not in sys.modules:
+    with st.spinner("Starting: loading the numerical libraries, a few seconds, once …"):
+        importlib.import_module("app.resources")
 page = st.navigation(
     [st.Page(HERE / "pages" / "clip.py", title="Clip", icon=":material/movie:", default=True)]
 )

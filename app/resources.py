@@ -21,11 +21,10 @@ from app.clips import ClipChoice, shipped_clips
 from app.display import ClipDisplay, display_clip, picture_uri
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import playable_copy
-from core.checkpoint import load_checkpoint
+from core.checkpoint import load_checkpoint, shipped_checkpoints
 from core.media import Frames, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
-from sample_data import CHECKPOINTS
 
 Say = Callable[[str], None]
 """Told in words what is being done."""
@@ -91,14 +90,8 @@ class _Shelves:
 def checkpoints() -> dict[str, Path]:
     """Folders of the checkpoints one can choose from, by name; the one to open first comes first."""
     chosen = os.environ.get(CHECKPOINT_VARIABLE)
-    folders = [Path(chosen)] if chosen else []
-    if CHECKPOINTS.is_dir():
-        shipped = sorted(folder for folder in CHECKPOINTS.iterdir() if (folder / "config.json").is_file())
-        folders += sorted(shipped, key=lambda folder: folder.name != "mini")
-    named: dict[str, Path] = {}
-    for folder in folders:
-        named.setdefault(folder.name, folder)
-    return named
+    first = {Path(chosen).name: Path(chosen)} if chosen else {}
+    return first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -113,7 +106,7 @@ def clips() -> tuple[ClipChoice, ...]:
     return shipped_clips()
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner="Taking a picture from each sample clip …")
 def posters() -> dict[str, str]:
     """A picture of each shipped clip, as a data URI by clip key."""
     pictures = {}

@@ -1,0 +1,118 @@
+"""Hand-made results and small media for the app's tests; no trained model is needed."""
+
+import csv
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from core.labels import MELD_7
+from core.prediction import FrameSelection, ModalityReport, PatchStep, Prediction
+
+
+@pytest.fixture
+def make_prediction():
+    return hand_made_prediction
+
+
+def hand_made_prediction(**changes) -> Prediction:
+    """Six candidate frames of which 1, 2 and 4 are kept; 2 × 2 patches of which first 3, then 2 are left.
+
+    Frame 0 went into 1, frame 3 into 4, frame 5 left no trace. In frame 2 (the second kept one) patch 3 went
+    into patch 0 at the first step, and patch 2 into patch 1 at the second.
+    """
+    probabilities = np.array([0.05, 0.10, 0.50, 0.05, 0.15, 0.05, 0.10])
+    subsets = np.full((8, 7), 1 / 7)
+    subsets[1] = [0.1, 0.1, 0.1, 0.1, 0.4, 0.1, 0.1]
+    subsets[7] = probabilities
+    shapley = np.zeros((3, 7))
+    shapley[:, 2] = [0.30, 0.10, -0.04285714]
+    values = {
+        "labels": MELD_7.labels,
+        "probabilities": probabilities,
+        "is_uncertain": False,
+        "present": {"video": True, "audio": True, "text": True},
+        "notes": (),
+        "frames": FrameSelection(
+            times_seconds=np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.1]),
+            kept=np.array([1, 2, 4]),
+            relevance=np.array([0.05, 0.20, 0.40, 0.10, 0.20, 0.05]),
+            source_map=np.array(
+                [[0.5, 0.5, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 0.5, 0.5, 0]], dtype=float
+            ),
+            absorbed_by=np.array([1, 1, 2, 4, 4, -1]),
+        ),
+        "patch_steps": (
+            PatchStep(
+                grid=(2, 2),
+                kept=np.array([[0, 1, 2]] * 3),
+                relevance=np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)),
+                absorbed_by=np.array([[0, 1, 2, 0]] * 3),
+            ),
+            PatchStep(
+                grid=(2, 2),
+                kept=np.array([[0, 1]] * 3),
+                relevance=np.tile([0.5, 0.3, 0.2, np.nan], (3, 1)),
+                absorbed_by=np.array([[0, 1, 1, 0]] * 3),
+            ),
+        ),
+        "crop_boxes": np.tile([10.0, 10.0, 50.0, 50.0], (6, 1)),
+        "frame_size": (96, 72),
+        "modalities": ModalityReport(
+            probabilities=subsets, shapley=shapley, verdict="conflict", sentence="Video says joy."
+        ),
+        "embeddings": {},
+        "transcript": "Do not move.",
+        "path": "/somewhere/clip.mp4",
+        "start_seconds": 0.0,
+        "end_seconds": 1.2,
+        "checkpoint": "hand-made",
+        "checkpoint_hash": "c" * 64,
+        "clip_hash": "a" * 64,
+    }
+    return Prediction(**(values | changes))
+
+
+def write_clip(path: Path, *, num_frames: int = 20, sound: bool = True, codec: str = "libx264") -> Path:
+    """A small clip at 10 frames per second whose picture brightens, with a 220 Hz tone."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream(codec, rate=10 if codec == "libx264" else 25)
+        video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
+        audio = output.add_stream("aac" if codec == "libx264" else "mp2", rate=16_000, layout="mono")
+        for index in range(num_frames):
+            pixels = np.full((72, 96, 3), 40 + 8 * (index % 20), dtype=np.uint8)
+            pixels[20:52, 30:66] = (200, 150, 120)
+            output.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        output.mux(video.encode(None))
+        if sound:
+            num_samples = int(16_000 * num_frames / float(video.average_rate))
+            tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(num_samples) / 16_000)
+            frame = av.AudioFrame.from_ndarray(
+                (tone * 32767).astype(np.int16)[None], format="s16", layout="mono"
+            )
+            frame.sample_rate = 16_000
+            resampler = av.AudioResampler(
+                format=audio.format.name, layout="mono", rate=16_000, frame_size=audio.frame_size
+            )
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                output.mux(audio.encode(part))
+            output.mux(audio.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory) -> Path:
+    """Two labelled clips with a manifest, as they ship."""
+    folder = tmp_path_factory.mktemp("clips")
+    rows = [
+        ("one.mp4", "fear", "Do not move.", "False"),
+        ("two.mp4", "joy", "A lovely <b>day</b>.", "True"),
+    ]
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "transcript", "conflict"])
+        writer.writerows(rows)
+    for index, row in enumerate(rows):
+        write_clip(folder / row[0], num_frames=20 + 4 * index)
+    return folder

@@ -1,0 +1,243 @@
+"""The app as it ships, in a real Chromium: what only a browser can show."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from app.clips import shipped_clips
+from app.launch import CHECKPOINT_VARIABLE
+from app.views.markup import percent
+from tests.app.conftest import write_clip
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FRAME_SECONDS = 0.04
+SLOW_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The app, started by its own command."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser"]
+    environment = {name: value for name, value in os.environ.items() if name != CHECKPOINT_VARIABLE}
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
+        try:
+            url = f"http://localhost:{port}/"
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"{url}_stcore/health", timeout=1)
+                    break
+                except OSError:
+                    assert server.poll() is None, "the app ended before it listened"
+                    time.sleep(0.25)
+            yield url
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium was found; install it, for example with apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A fresh page; whatever it fetched from elsewhere or complained of is an error."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    tab = context.new_page()
+    tab.set_default_timeout(SLOW_MS)
+    complaints = []
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
+            else complaints.append(request.url)
+        ),
+    )
+    yield tab
+    context.close()
+    assert complaints == []
+
+
+def said_by_command_line(path: Path, *options: str) -> dict:
+    command = [sys.executable, "-m", "app.cli", "predict", str(path), "--json", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)[0]
+
+
+def wait_for_answer(page) -> str:
+    """The emotion in the headline, once the page is at rest."""
+    page.wait_for_selector(".emotion strong")
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    page.wait_for_timeout(300)
+    return page.locator(".emotion strong").inner_text().lower()
+
+
+def current_time(page) -> float:
+    return page.evaluate("document.querySelector('.st-key-player video').currentTime")
+
+
+def shown_bars(page) -> dict[str, str]:
+    rows = page.locator(".bars .bar")
+    return {
+        rows.nth(index).locator(".name").inner_text(): rows.nth(index).locator(".value").inner_text()
+        for index in range(rows.count())
+    }
+
+
+def test_page_and_command_line_say_the_same(page, address):
+    clip = shipped_clips()[-1]
+    page.goto(address)
+    wait_for_answer(page)
+    item = page.locator(f".gallery .item[data-key='{clip.key}']")
+    item.scroll_into_view_if_needed()
+    item.hover()
+    item.click()
+    page.wait_for_function("key => location.search.includes(key)", arg=clip.key)
+    answer = wait_for_answer(page)
+
+    told = said_by_command_line(clip.path, "--transcript", clip.transcript)
+    assert answer == told["prediction"]
+    assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
+    cells = page.locator(".film .cell")
+    assert cells.count() == len(told["candidate_frame_times_seconds"])
+    assert page.locator(".film .cell.kept").count() == len(told["kept_frame_times_seconds"])
+
+
+def test_timeline_and_player_move_together(page, address):
+    clip = shipped_clips()[0]
+    page.goto(f"{address}?clip={clip.key}")
+    wait_for_answer(page)
+    times = said_by_command_line(clip.path, "--transcript", clip.transcript)["candidate_frame_times_seconds"]
+    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    cells = page.locator(".film .cell")
+    cells.nth(10).hover()
+    cells.nth(10).click()
+    page.wait_for_timeout(200)
+    assert current_time(page) == pytest.approx(times[10], abs=FRAME_SECONDS)
+
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(200)
+    assert current_time(page) == pytest.approx(times[11], abs=FRAME_SECONDS)
+    expect(cells.nth(11)).to_be_focused()
+    expect(cells.nth(11)).to_have_attribute("aria-selected", "true")
+    page.wait_for_url("**frame=11**")
+
+    page.evaluate("document.querySelector('.st-key-player video').currentTime = 0.5")
+    page.wait_for_timeout(300)
+    before = page.locator(".timeline .playhead").bounding_box()["x"]
+    page.keyboard.press(" ")
+    page.wait_for_timeout(900)
+    page.keyboard.press(" ")
+    assert current_time(page) > 0.6
+    page.wait_for_timeout(200)
+    film = page.locator(".timeline .lanes").bounding_box()
+    after = page.locator(".timeline .playhead").bounding_box()["x"]
+    assert after > before
+    duration = page.evaluate("document.querySelector('.st-key-player video').duration")
+    assert (after + 1 - film["x"]) / film["width"] == pytest.approx(current_time(page) / duration, abs=0.02)
+
+
+def test_frame_view_tells_where_patches_went(page, address):
+    page.goto(address)
+    wait_for_answer(page)
+    kept = page.locator(".film .cell.kept").first
+    kept.hover()
+    kept.click()
+    page.wait_for_url("**frame=**")
+    page.get_by_text("Step 1:").click()
+    page.wait_for_url("**step=1**")
+    name = page.get_by_text("Step 1:").inner_text()
+    clear = page.locator(".patches .cell.kept")
+    expect(clear).to_have_count(int(name.split(":")[1]))
+    gone = page.locator(".patches .cell.dropped").first
+    gone.hover()
+    expect(page.locator(".patches .says")).to_contain_text("into the patch at row")
+    page.get_by_text("All ", exact=False).filter(has_text="64").first.click()
+    expect(page.locator(".patches .cell.dropped")).to_have_count(0)
+    page.locator(".patches .cell").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".patches .says")).to_contain_text("row 2, column 1")
+
+
+def test_a_link_shows_the_same_view_elsewhere(page, address):
+    first = shipped_clips()[1]
+    page.goto(f"{address}?clip={first.key}&frame=3&step=1&class=anger&words=I+hate+this")
+    wait_for_answer(page)
+    expect(page.locator("textarea")).to_have_value("I hate this")
+    expect(page.locator(".film .cell").nth(3)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_text("Probability of anger when")).to_be_visible()
+    told = said_by_command_line(first.path, "--transcript", "I hate this")
+    assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
+
+
+def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_path):
+    own = tmp_path / "my <img src=x> clip.mp4"
+    shutil.copy(shipped_clips()[2].path, own)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no media")
+    page.goto(address)
+    wait_for_answer(page)
+    page.get_by_text("Your own file").click()
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
+    chooser.set_input_files(own)
+    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+    answer = wait_for_answer(page)
+    told = said_by_command_line(own)
+    assert answer == told["prediction"]
+    assert page.locator("textarea").input_value() == told["transcript"].strip()
+    assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
+    assert page.locator(".timeline .word").count() == len(told["transcript"].split())
+    assert "clip=" not in page.url and str(tmp_path) not in page.content()
+
+    chooser.set_input_files(broken)
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("broken.mp4 is not a video or sound file")
+    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+
+
+def test_sound_browsers_cannot_play_is_made_playable(page, address, tmp_path):
+    film = write_clip(tmp_path / "old.mpg", num_frames=50, codec="mpeg1video")
+    page.goto(address)
+    wait_for_answer(page)
+    page.get_by_text("Your own file").click()
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(film)
+    expect(page.locator(".clip-title")).to_have_text("old.mpg")
+    wait_for_answer(page)
+    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    assert page.evaluate("document.querySelector('.st-key-player video').videoWidth") == 96
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(800, "dark"), (800, "light"), (1920, "light")])
+def test_no_sideways_scrolling(browser, address, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab = context.new_page()
+    tab.set_default_timeout(SLOW_MS)
+    tab.goto(address)
+    wait_for_answer(tab)
+    assert tab.evaluate("document.querySelector('.stMain').scrollWidth") <= width
+    ground = tab.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    brightness = sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(",")))
+    assert (brightness < 200) == (scheme == "dark")
+    context.close()

@@ -1,0 +1,186 @@
+"""The Clip page in Streamlit's own test runner, on a small model with random weights."""
+
+import shutil
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import launch, resources
+from app.clips import shipped_clips
+from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.config import PRESETS
+from core.labels import MELD_7
+from core.media import Transcript
+from core.model import build_model
+from core.predict import Predictor
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoints") / "small"
+    model = build_model(PRESETS["tiny"], weights="random")
+    save_checkpoint(folder, model, info=CheckpointInfo(), card="random weights")
+    return folder
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    """Words of every clip the model was asked about."""
+    asked = []
+    predict = Predictor.predict
+
+    def counted(self, prepared, **options):
+        asked.append(prepared.transcript.text if prepared.transcript else "")
+        return predict(self, prepared, **options)
+
+    monkeypatch.setattr(Predictor, "predict", counted)
+    return asked
+
+
+@pytest.fixture
+def page(clip_folder, checkpoint, monkeypatch):
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
+    monkeypatch.setattr(resources, "shipped_checkpoints", dict)
+    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
+    for cached in (resources.clips, resources.posters, resources._shared_shelves):
+        cached.clear()
+    return AppTest.from_file(launch.MAIN, default_timeout=120)
+
+
+def html_of(test) -> str:
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def link_of(test) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in test.query_params.items()}
+
+
+def test_first_visit_shows_the_first_clip(page, predictions):
+    page.run()
+    assert not page.exception and not page.error
+    assert predictions == ["Do not move."]
+    assert "The model says" in html_of(page) and "labelled fear" in html_of(page)
+    assert "small" in html_of(page)
+    assert page.text_area[0].value == "Do not move."
+    assert link_of(page) == {"clip": "one"}
+
+
+def test_reruns_do_not_ask_the_model_again(page, predictions):
+    page.run().run()
+    other = next(name for name in MELD_7.labels if name != page.selectbox(key="class-picker").value)
+    page.selectbox(key="class-picker").set_value(other).run()
+    page.segmented_control(key="step-picker").set_value(0).run()
+    assert len(predictions) == 1
+    assert link_of(page) == {"clip": "one", "class": other, "step": "0"}
+
+
+def test_a_link_restores_the_view(page, predictions):
+    link = {"clip": "two", "class": "sadness", "step": "0", "words": "I hate this"}
+    for name, value in link.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert predictions == ["I hate this"]
+    assert page.text_area[0].value == "I hate this"
+    assert page.selectbox(key="class-picker").value == "sadness"
+    assert page.segmented_control(key="step-picker").value == 0
+    assert link_of(page) == link
+
+
+def test_a_link_to_what_is_not_there_says_so(page):
+    for name, value in {"clip": "gone", "frame": "99", "step": "99", "class": "<b>"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert "names a clip that is not here" in page.warning[0].value
+
+
+def test_senseless_parts_of_a_link_fall_back(page):
+    for name, value in {"clip": "one", "frame": "99", "step": "99", "class": "<b>"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception and not page.error
+    assert "Probability of <b>" not in html_of(page)
+
+
+def test_editing_the_words_predicts_again_and_back(page, predictions):
+    page.run()
+    page.text_area[0].set_value("What a day")
+    next(button for button in page.button if button.label == "Predict again").click().run()
+    assert predictions == ["Do not move.", "What a day"]
+    assert link_of(page)["words"] == "What a day"
+    next(button for button in page.button if button.label == "Original words").click().run()
+    assert page.text_area[0].value == "Do not move."
+    assert "words" not in link_of(page) and len(predictions) == 2
+
+
+def test_no_words_at_all_is_a_state(page, predictions):
+    page.run()
+    page.text_area[0].set_value("")
+    next(button for button in page.button if button.label == "Predict again").click().run()
+    assert not page.exception
+    assert predictions[-1] == "" and "no text in this clip" in html_of(page)
+
+
+def upload(page, name: str, content: bytes):
+    page.run()
+    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    page.file_uploader[0].set_value((name, content, "video/mp4")).run()
+    return page
+
+
+def test_an_own_file_is_predicted_and_stays_out_of_the_link(page, predictions, clip_folder, monkeypatch):
+    heard = Transcript(text="heard <i>words</i>", source="speech-to-text")
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: heard)
+    upload(page, "my <i>clip.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert not page.exception and not page.error
+    assert predictions == ["Do not move.", "heard <i>words</i>"]
+    assert page.text_area[0].value == "heard <i>words</i>"
+    assert "my &lt;i&gt;clip.mp4" in html_of(page) and "<i>clip" not in html_of(page)
+    assert "No label is known" in html_of(page)
+    assert link_of(page) == {}
+    assert str(clip_folder) not in html_of(page)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no video"])
+def test_a_bad_upload_gives_one_sentence(page, content):
+    upload(page, "[x](http:y)*.mp4", content)
+    assert not page.exception
+    assert len(page.error) == 1
+    assert "](" not in page.error[0].value and ".mp4" in page.error[0].value.replace("\\", "")
+    assert "The model says" in html_of(page), "the clip before stays"
+
+
+def test_without_a_checkpoint_the_page_says_what_to_do(page, monkeypatch):
+    monkeypatch.delenv(launch.CHECKPOINT_VARIABLE)
+    page.run()
+    assert not page.exception
+    assert "deepmsi train" in page.warning[0].value
+
+
+def test_a_broken_checkpoint_gives_a_sentence_without_a_path(page, checkpoint, tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(broken))
+    page.run()
+    assert not page.exception and len(page.error) == 1
+    assert str(tmp_path) not in page.error[0].value.replace("\\", "")
+
+
+def test_without_clips_one_can_still_bring_a_file(page, monkeypatch):
+    monkeypatch.setattr(resources, "shipped_clips", lambda: ())
+    page.run()
+    assert not page.exception
+    assert "No sample clips" in page.info[0].value
+
+
+def test_choosing_among_checkpoints(page, checkpoint, tmp_path, monkeypatch):
+    shutil.copytree(checkpoint, tmp_path / "other")
+    monkeypatch.setattr(resources, "shipped_checkpoints", lambda: {"other": tmp_path / "other"})
+    page.run()
+    assert page.selectbox(key="checkpoint-picker").value == "small"
+    page.selectbox(key="checkpoint-picker").set_value("other").run()
+    assert not page.exception and link_of(page)["checkpoint"] == "other"

@@ -1,0 +1,241 @@
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.views import frame, modalities
+from app.views.headline import probability_table
+from app.views.markup import percent, plain, points, track
+
+
+def html_of(test: AppTest) -> str:
+    assert not test.exception
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def run_headline(prediction, label):
+    from app.views.headline import headline, probability_bars
+
+    headline(prediction, label)
+    probability_bars(prediction, label)
+
+
+def show_headline(prediction, label) -> str:
+    return html_of(AppTest.from_function(run_headline, args=(prediction, label)).run())
+
+
+def run_modalities(prediction, emotion):
+    from app.views import modalities
+
+    modalities.verdict(prediction)
+    modalities.subset_chart(prediction, emotion)
+    modalities.shapley_chart(prediction, emotion)
+    modalities.tables(prediction, emotion)
+
+
+def show_modalities(prediction, emotion) -> str:
+    return html_of(AppTest.from_function(run_modalities, args=(prediction, emotion)).run())
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.999, ">99 %"), (1, "100 %")],
+)
+def test_percent_never_rounds_to_certainty(probability, said):
+    assert percent(probability).replace("\N{NARROW NO-BREAK SPACE}", " ") == said
+
+
+def test_points_carry_their_sign():
+    assert points(0.124) == "+12 points"
+    assert points(-0.01) == "−1 point"
+    assert points(0.001) == "±0 points"
+
+
+def test_plain_text_holds_no_markdown():
+    assert plain("a *b* [c](d)\n# e") == r"a \*b\* \[c\]\(d\) \# e"
+
+
+def test_track_is_ordered_and_clamped():
+    drawn = track(1.2, 0.25, "red")
+    assert "left:25.00%;width:75.00%" in drawn
+
+
+def test_headline_says_wrong_in_words_and_with_what_probability(make_prediction):
+    html = show_headline(make_prediction(), "joy")
+    assert "✗ Wrong." in html and "labelled joy, which got 15" in html
+    assert "◆ label" in html
+
+
+def test_headline_says_right(make_prediction):
+    html = show_headline(make_prediction(), "fear")
+    assert "✓ Right." in html and "Wrong" not in html
+
+
+def test_headline_without_label_claims_nothing(make_prediction):
+    html = show_headline(make_prediction(), None)
+    assert "No label is known" in html and "Right" not in html and "◆" not in html
+
+
+def test_headline_with_a_label_the_model_does_not_know(make_prediction):
+    assert "an emotion this model does not know" in show_headline(make_prediction(), "boredom")
+
+
+def test_uncertain_answers_say_so_and_name_the_second(make_prediction):
+    html = show_headline(make_prediction(is_uncertain=True), None)
+    assert "uncertain" in html and "next comes joy" in html and "Do not rely" in html
+
+
+def test_html_of_others_is_escaped(make_prediction):
+    html = show_headline(make_prediction(notes=("<img src=x onerror=alert(1)>.mp4 has no sound.",)), "<b>")
+    assert "<img src=x" not in html and "&lt;img src=x" in html
+    assert "<b>." not in html
+
+
+def test_probability_table_has_every_class_and_its_role(make_prediction):
+    table = probability_table(make_prediction(), "joy")
+    assert list(table.index) == list(make_prediction().labels)
+    assert table.loc["fear"].tolist() == ["50.0", "answer"]
+    assert table.loc["joy"].tolist() == ["15.0", "label"]
+
+
+def test_modality_table_follows_the_subsets(make_prediction):
+    table = modalities.modality_table(make_prediction(), "fear")
+    assert table.loc["none", "fear (%)"] == "14.3"
+    assert table.loc["video"].tolist() == ["10.0", "joy"]
+    assert table.loc["video + audio + text"].tolist() == ["50.0", "fear"]
+
+
+def test_shapley_steps_lead_from_nothing_to_all(make_prediction):
+    prediction = make_prediction()
+    table = modalities.shapley_table(prediction, "fear")
+    assert table.iloc[:, 0].tolist() == ["+30.0", "+10.0", "-4.3", "+35.7"]
+    html = show_modalities(prediction, "fear")
+    # nothing 1/7, video to 44.29 %, audio to 54.29 %, text back to 50 %
+    assert "left:14.29%;width:30.00%" in html
+    assert "left:44.29%;width:10.00%" in html
+    assert "left:50.00%;width:4.29%" in html
+
+
+def test_absent_modalities_are_said_not_drawn(make_prediction):
+    whole = make_prediction()
+    probabilities = whole.modalities.probabilities.copy()
+    probabilities[[1, 4, 5, 7]] = np.nan
+    probabilities[6] = whole.probabilities
+    report = type(whole.modalities)(
+        probabilities=probabilities, shapley=np.zeros((3, 7)), verdict="agree", sentence="Both say fear."
+    )
+    prediction = make_prediction(
+        modalities=report,
+        present={"video": False, "audio": True, "text": True},
+        frames=None,
+        patch_steps=(),
+        crop_boxes=None,
+        frame_size=None,
+    )
+    html = show_modalities(prediction, "fear")
+    assert html.count("no video in this clip") == 4
+    assert "not in this clip" in html
+    assert modalities.modality_table(prediction, "fear").loc["video", "fear (%)"] == "not in this clip"
+    assert frame.default_frame(prediction) is None
+
+
+def test_verdict_word_and_sentence(make_prediction):
+    html = show_modalities(make_prediction(), "fear")
+    assert "≠ conflict" in html and "Video says joy." in html
+
+
+def test_default_frame_is_the_most_relevant_kept_one(make_prediction):
+    assert frame.default_frame(make_prediction()) == 2
+
+
+def test_step_names_count_what_is_left(make_prediction):
+    assert frame.step_names(make_prediction()) == ["All 4", "Step 1: 3", "Step 2: 2"]
+
+
+def test_patches_after_each_step(make_prediction):
+    prediction = make_prediction()
+    before = frame.patch_picture(prediction, "data:", frame=2, step=0)
+    assert before.kept.all() and before.absorbed_by.tolist() == [0, 1, 2, 3]
+    first = frame.patch_picture(prediction, "data:", frame=2, step=1)
+    assert first.kept.tolist() == [True, True, True, False] and first.absorbed_by.tolist() == [0, 1, 2, 0]
+    second = frame.patch_picture(prediction, "data:", frame=2, step=2)
+    assert second.kept.tolist() == [True, True, False, False] and second.absorbed_by.tolist() == [0, 1, 1, 0]
+
+
+def test_a_dropped_frame_has_no_patches(make_prediction):
+    assert frame.patch_picture(make_prediction(), "data:", frame=3, step=1) is None
+
+
+def run_frame_view(prediction, index, step):
+    import streamlit as st
+
+    from app.views.frame import frame_view
+
+    frame_view(
+        prediction,
+        tuple("data:image/jpeg;base64," for _ in range(6)),
+        frame=index,
+        step=step,
+        on_frame=lambda other: st.session_state.update(went=other),
+        on_step=lambda other: st.session_state.update(stepped=other),
+    )
+
+
+def test_frame_view_leads_from_a_merged_frame_to_its_keeper(make_prediction):
+    test = AppTest.from_function(run_frame_view, args=(make_prediction(), 3, 2)).run()
+    assert not test.exception
+    assert "merged into the one at **0.90 s**" in test.caption[0].value
+    test.button[0].click().run()
+    assert test.session_state["went"] == 4
+
+
+def test_frame_view_of_a_frame_without_trace_offers_no_keeper(make_prediction):
+    test = AppTest.from_function(run_frame_view, args=(make_prediction(), 5, 2)).run()
+    assert not test.exception and not test.button
+    assert "was dropped" in test.caption[0].value
+
+
+def test_frame_view_walks_the_steps(make_prediction):
+    test = AppTest.from_function(run_frame_view, args=(make_prediction(), 2, 2)).run()
+    assert "ranks 1 of 6" in test.caption[0].value
+    test.segmented_control[0].set_value(1).run()
+    assert not test.exception and test.session_state["stepped"] == 1
+
+
+def test_frame_view_of_a_model_that_drops_no_patches(make_prediction):
+    test = AppTest.from_function(run_frame_view, args=(make_prediction(patch_steps=()), 2, 0)).run()
+    assert not test.exception and "does not drop patches" in test.caption[0].value
+
+
+def run_transcript(original, edited):
+    import streamlit as st
+
+    from app.views.transcript import transcript_box
+
+    transcript_box(original, edited, on_words=lambda words: st.session_state.update(said=words))
+
+
+def test_edited_words_are_reported_and_blank_space_is_tidied():
+    from core.media import Transcript
+
+    original = Transcript(text=" hello there", source="speech-to-text")
+    test = AppTest.from_function(run_transcript, args=(original, None)).run()
+    assert test.text_area[0].value == "hello there"
+    assert "recognised" in test.caption[0].value
+    test.text_area[0].set_value("hello   you")
+    test.button[0].click().run()
+    assert test.session_state["said"] == "hello you"
+
+
+def test_going_back_to_the_same_words_is_no_edit():
+    from core.media import Transcript
+
+    test = AppTest.from_function(run_transcript, args=(Transcript(text="hello"), "changed")).run()
+    assert test.text_area[0].value == "changed"
+    test.text_area[0].set_value("hello ")
+    test.button[0].click().run()
+    assert test.session_state["said"] is None
+
+
+def test_a_clip_without_words_offers_an_empty_box():
+    test = AppTest.from_function(run_transcript, args=(None, None)).run()
+    assert test.text_area[0].value == "" and "none given" in test.caption[0].value
