@@ -26,7 +26,7 @@ import psutil
 NUM_CORES = 2
 CLIP_SECONDS = 4.0
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
-ANSWER = ".st-key-headline"
+ANSWER = "section.answer"
 """What the Clip page shows once there is a prediction."""
 
 
