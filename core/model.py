@@ -135,7 +135,9 @@ class DeepMSI(nn.Module):
         """Predict a batch. Raises ValueError when a modality is said to be present but was not given."""
         text, audio = self.text_features(batch), self.audio_features(batch)
         if audio is not None:
-            audio = self.audio.pool(audio)
+            # whatever stands where a clip has no sound must not reach the trained mix, nor its gradient
+            has_sound = batch.present[:, 1].view(-1, *[1] * (audio.ndim - 1))
+            audio = self.audio.pool(torch.where(has_sound, audio, 0.0))
         seen = batch.frames if batch.frame_tokens is None else batch.frame_tokens
         given = {"video": seen, "audio": audio, "text": text}
         for column, modality in enumerate(MODALITIES):
