@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,12 +65,16 @@ def app_command(
     arguments = streamlit_arguments(port=port, address=address, open_browser=browser)
     command = [sys.executable, "-m", "streamlit", *arguments]
     with subprocess.Popen(command, env=environment(checkpoint)) as server:
+        # who ends this process ends the server with it
+        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             code = server.wait()
         except KeyboardInterrupt:
             server.terminate()
             code = 0
-    raise typer.Exit(1 if code else 0)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    raise typer.Exit(1 if code > 0 else 0)
 
 
 @cli.command(epilog="Example: [bold]deepmsi predict clip.mp4 --transcript 'No way!' --json[/bold]")

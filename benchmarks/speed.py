@@ -136,7 +136,8 @@ def measure_app(checkpoint: Path | None) -> dict:
                 time.sleep(1)
         finally:
             browser.close()
-            _end(server)
+            server.terminate()
+            server.wait(30)
     return {
         "listening_seconds": listening,
         "first_prediction_seconds": first,
@@ -246,13 +247,6 @@ def _wait_for(port: int, seconds: float = 120) -> None:
         except OSError:
             time.sleep(0.05)
     raise SystemExit(f"The app did not listen on port {port} within {seconds:.0f} s.")
-
-
-def _end(server: subprocess.Popen) -> None:
-    for process in psutil.Process(server.pid).children(recursive=True):
-        process.terminate()
-    server.terminate()
-    server.wait(20)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -206,3 +208,30 @@ def test_training_without_data_is_one_sentence(tmp_path):
     result = run("train", "--data", tmp_path / "none.csv", "--out", tmp_path / "out", "--preset", "tiny")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: ") and "none.csv" in result.stderr
+
+
+def test_who_ends_the_command_ends_the_server(monkeypatch):
+    ended = []
+
+    class Server:
+        def __init__(self, command, env):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def terminate(self):
+            ended.append(True)
+
+        def wait(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return -signal.SIGTERM
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(app.cli.subprocess, "Popen", Server)
+    assert run("app").exit_code == 0
+    assert ended == [True]
+    assert signal.getsignal(signal.SIGTERM) == before
