@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from core.labels import MELD_7, LabelScheme
 
 
+def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} should be one of {', '.join(choices)}, not {value!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
     """Text encoder: one vector per utterance.
@@ -30,6 +35,9 @@ class TextConfig:
     pooling: str = "first"
     max_tokens: int = 128
     layout: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        _require_one_of("pooling", self.pooling, ("mean", "first"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,9 @@ class AudioConfig:
     max_seconds: int = 30
     layout: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self):
+        _require_one_of("pooling", self.pooling, ("mean", "layer-statistics"))
+
     @property
     def feature_width(self) -> int:
         """Width of the pooled vector."""
@@ -70,6 +81,11 @@ class CompressionConfig:
     merge: bool = True
     order: str = "raster"
     train_guide: bool = True
+
+    def __post_init__(self):
+        _require_one_of("order", self.order, ("raster", "score"))
+        if not 0 <= self.retain <= 1:
+            raise ValueError(f"retain should lie in [0, 1], not {self.retain}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +119,7 @@ class VideoConfig:
     frame_width: int = 128
 
     def __post_init__(self):
+        _require_one_of("stem", self.stem, ("patch", "conv"))
         if len(self.depths) != 4 or len(self.num_heads) != 4:
             raise ValueError("depths and num_heads should hold one number for each of the 4 stages")
         blocks, steps = range(self.depths[2]), list(self.vsc_after)

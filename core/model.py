@@ -110,11 +110,6 @@ class DeepMSI(nn.Module):
         self.projections = nn.ModuleDict({m: Projection(widths[m], heads) for m in MODALITIES})
         self.classifier = Classifier(len(config.labels), heads)
 
-    def trained_state(self) -> dict[str, Tensor]:
-        """The state that training changes: all but the frozen text and audio backbones."""
-        frozen = ("text.backbone.", "audio.backbone.")
-        return {key: value for key, value in self.state_dict().items() if not key.startswith(frozen)}
-
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters that training changes."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]

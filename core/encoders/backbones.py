@@ -134,6 +134,7 @@ def _from_hub(name: str) -> ResolvedBackbone:
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    cause = None
     offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
     for source, local_only in (("cache", True), ("hub", False)):
         if offline and not local_only:
@@ -144,13 +145,13 @@ def _from_hub(name: str) -> ResolvedBackbone:
         except BackboneError:
             if not local_only:
                 raise
-        except Exception:  # noqa: S112  the hub client raises many kinds; each means "not here"
-            continue
+        except Exception as error:  # the hub client raises many kinds; each means "not here"
+            cause = error
     raise BackboneError(
         f"The backbone {name} is neither a folder, nor in an installed package, nor in the hub cache, and "
         "the hub did not answer: give the path of a folder that holds it, or run once with a network, or "
         "choose a preset whose backbones ship (mini)."
-    )
+    ) from cause
 
 
 def _found(name: str, folder: Path, source: str) -> ResolvedBackbone:

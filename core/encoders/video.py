@@ -31,7 +31,7 @@ class VideoOutput:
     Attributes:
         frame_vectors: `(batch, kept frame, feature_width)`, in the order of time, real frames first.
         frame_mask: `(batch, kept frame)`.
-        selection: the frame-level step (its `tokens` are dropped: they are large and of no use outside).
+        selection: the frame-level step; its `tokens` are embedded frames, and large.
         patch_steps: one per compression step; their batch is `batch · kept frame`.
     """
 

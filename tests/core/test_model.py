@@ -290,7 +290,6 @@ def test_every_trained_parameter_gets_a_gradient():
     assert all(parameter.grad is None for name, parameter in model.named_parameters() if name in frozen)
     # and nothing else is frozen
     assert len(model.trained_parameters()) + len(frozen) == len(list(model.named_parameters()))
-    assert not any(key.startswith(("text.backbone.", "audio.backbone.")) for key in model.trained_state())
 
 
 def test_absent_content_does_not_reach_the_gradient():
@@ -402,6 +401,7 @@ def test_mini_runs_with_random_weights():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_base_can_be_built_and_run():
     torch.manual_seed(0)
     model = build_model(PRESETS["base"], "random")
@@ -411,6 +411,7 @@ def test_base_can_be_built_and_run():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_paper_runs_forward_and_backward_at_its_published_sizes(capsys):
     torch.manual_seed(0)
     model = build_model(PRESETS["paper"], "random")
