@@ -164,11 +164,26 @@ def show(choice: ClipChoice, explained: Explained) -> None:
 @st.fragment
 def inspect(explained: Explained) -> None:
     """Timeline, frame view and modality panel: what is chosen here reruns nothing else."""
-    prediction, display = explained.prediction, explained.display
-    view = state.current()
+    prediction, view = explained.prediction, state.current()
     num_frames = 0 if prediction.frames is None else len(prediction.frames.times_seconds)
     frame = view.frame if view.frame is not None and view.frame < num_frames else default_frame(prediction)
+    show_timeline(explained, frame)
+    if frame is None:
+        panel = st.container()
+    else:
+        left, panel = st.columns([5, 7], gap="large")
+        with left:
+            show_frame(explained, frame)
+    with panel:
+        show_modalities(explained)
+    state.publish_link()
 
+
+def show_timeline(explained: Explained, frame: int | None) -> None:
+    """Draws the strip with the chosen frame."""
+    prediction, display = explained.prediction, explained.display
+    # recognised words have times; edited ones would not fit them any more
+    is_original = state.current().words is None
     st.subheader("What the model looked at", anchor=False)
     timeline(
         Strip(
@@ -178,7 +193,7 @@ def inspect(explained: Explained) -> None:
             frames=prediction.frames,
             thumbnails=display.thumbnails,
             peaks=display.peaks,
-            words=display.transcript.words if display.transcript and view.words is None else (),
+            words=display.transcript.words if display.transcript and is_original else (),
         ),
         selected=frame,
         player_key=PLAYER_KEY,
@@ -187,35 +202,36 @@ def inspect(explained: Explained) -> None:
     )
     st.caption(timeline_caption(explained))
 
-    left, right = st.columns([5, 7], gap="large")
-    with left:
-        st.subheader("Inside one frame", anchor=False)
-        if frame is None:
-            st.caption("This clip has no picture, so there is no frame to look into.")
-        else:
-            steps = len(prediction.patch_steps)
-            frame_view(
-                prediction,
-                display.pictures,
-                frame=frame,
-                step=steps if view.step is None else min(view.step, steps),
-                on_frame=lambda index: state.update(frame=index),
-                on_step=lambda step: state.update(step=None if step == steps else step),
-            )
-    with right:
-        st.subheader("What each modality says", anchor=False)
-        modalities.verdict(prediction)
-        emotion = view.emotion if view.emotion in prediction.labels else prediction.prediction
-        modalities.class_picker(
-            prediction.labels,
-            selected=emotion,
-            predicted=prediction.prediction,
-            on_pick=lambda label: state.update(emotion=None if label == prediction.prediction else label),
-        )
-        modalities.subset_chart(prediction, emotion)
-        modalities.shapley_chart(prediction, emotion)
-        modalities.tables(prediction, emotion)
-    state.publish_link()
+
+def show_frame(explained: Explained, frame: int) -> None:
+    """Draws the inside of the chosen frame."""
+    steps, step = len(explained.prediction.patch_steps), state.current().step
+    st.subheader("Inside one frame", anchor=False)
+    frame_view(
+        explained.prediction,
+        explained.display.pictures,
+        frame=frame,
+        step=steps if step is None else min(step, steps),
+        on_frame=lambda index: state.update(frame=index),
+        on_step=lambda step: state.update(step=None if step == steps else step),
+    )
+
+
+def show_modalities(explained: Explained) -> None:
+    """Draws what each modality says about the chosen emotion."""
+    prediction, wanted = explained.prediction, state.current().emotion
+    emotion = wanted if wanted in prediction.labels else prediction.prediction
+    st.subheader("What each modality says", anchor=False)
+    modalities.verdict(prediction)
+    modalities.class_picker(
+        prediction.labels,
+        selected=emotion,
+        predicted=prediction.prediction,
+        on_pick=lambda label: state.update(emotion=None if label == prediction.prediction else label),
+    )
+    modalities.subset_chart(prediction, emotion)
+    modalities.shapley_chart(prediction, emotion)
+    modalities.tables(prediction, emotion)
 
 
 def timeline_caption(explained: Explained) -> str:
@@ -230,7 +246,8 @@ def timeline_caption(explained: Explained) -> str:
             "× left no trace."
         )
     else:
-        parts.append("This clip has no picture: the model heard the sound and read the words.")
+        used = " and ".join(modality for modality, is_there in prediction.present.items() if is_there)
+        parts.append(f"This clip has no picture; the model used {used}.")
     parts.append("Click, or use the arrow keys, to go to a moment; space plays.")
     return " ".join(parts)
 
