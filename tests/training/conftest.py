@@ -45,7 +45,7 @@ def write_clip(path: Path, *, color=(90, 90, 90), tone_hz=300, num_frames=12, ha
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
-    """A folder with a manifest of 24 clips of three emotions: 12 train, 6 dev, 6 test; one dev clip is silent."""
+    """A folder with a manifest: 12 train, 6 dev, 6 test clips of three emotions; one dev clip is silent."""
     folder = tmp_path_factory.mktemp("corpus")
     random = np.random.default_rng(0)
     rows = []

@@ -1,0 +1,62 @@
+import torch
+
+from training.augment import augment_pictures, noisy_features, resample
+
+
+def pictures(num=4, size=16, channels=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (num, size, size, channels), generator=generator, dtype=torch.uint8)
+
+
+def test_resampling_to_the_same_size_changes_nothing():
+    raw = pictures()
+    torch.testing.assert_close(resample(raw, 16), raw.permute(0, 3, 1, 2) / 255)
+
+
+def test_shrinking_by_two_is_the_mean_of_four():
+    raw = pictures()
+    expected = (raw.permute(0, 3, 1, 2) / 255).unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    torch.testing.assert_close(resample(raw, 8), expected)
+
+
+def test_grey_becomes_three_equal_channels():
+    result = resample(pictures(channels=1), 32)
+    assert result.shape == (4, 3, 32, 32)
+    assert torch.equal(result[:, 0], result[:, 2])
+
+
+def test_zoom_one_half_shows_the_middle():
+    raw = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
+    raw[:, 4:12, 4:12] = 255
+    assert resample(raw, 8, zoom=0.5).min() > 0.99
+
+
+def test_a_flip_is_a_flip():
+    raw = pictures()
+    flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]]).expand(4, 2, 3)
+    torch.testing.assert_close(
+        resample(raw, 16, transform=flip), resample(raw, 16).flip(3), atol=1e-5, rtol=0
+    )
+
+
+def test_augmentation_repeats_with_its_generator_and_stays_in_range():
+    raw = pictures(8, 32)
+    first, again, other = (augment_pictures(raw, 32, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert first.min() >= 0 and first.max() <= 1 and first.shape == (8, 3, 32, 32)
+
+
+def test_pictures_of_one_group_are_changed_alike():
+    raw = pictures(1, 32).repeat(6, 1, 1, 1)
+    groups = torch.tensor([0, 0, 0, 1, 1, 1])
+    # noise alone differs inside a group: average it away
+    generator = torch.Generator().manual_seed(5)
+    result = augment_pictures(raw, 32, generator, groups=groups, strength=2.0).mean((1, 2, 3))
+    assert (result[:3] - result[0]).abs().max() < 0.01 and (result[3:] - result[3]).abs().max() < 0.01
+    assert (result[0] - result[3]).abs() > 0.02
+
+
+def test_noise_has_the_asked_size():
+    features = torch.randn(50, 200) * 3
+    noise = noisy_features(features, torch.Generator().manual_seed(0), amount=0.1) - features
+    assert 0.28 < noise.std() < 0.32

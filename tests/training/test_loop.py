@@ -1,0 +1,132 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.checkpoint import load_checkpoint
+from core.config import CompressionConfig
+from training.config import TrainConfig
+from training.datasets import DataError, read_manifest
+from training.evaluate import evaluate
+from training.features import prepare
+from training.loop import train
+
+
+@pytest.fixture(scope="module")
+def config(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    return TrainConfig(
+        data=(corpus,),
+        out=folder / "checkpoint",
+        cache_dir=folder / "cache",
+        preset="tiny",
+        num_epochs=12,
+        patience=12,
+        batch_size=4,
+        augment=False,
+        learning_rate=5e-3,
+        video_learning_rate=2e-3,
+        num_train_frames=(4, 6),
+        weight_average=0.3,
+        num_threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config):
+    return load_checkpoint(train(config))
+
+
+def test_it_learns_what_can_be_learned(checkpoint, config):
+    features = prepare(read_manifest(config.data[0]), checkpoint.model, config.cache_dir, progress=False)
+    # three classes: chance is a third
+    assert evaluate(checkpoint.model, features).scores().accuracy >= 0.6
+    history = checkpoint.history
+    assert history["loss"].iloc[-3:].mean() < history["loss"].iloc[0]
+
+
+def test_the_saved_checkpoint_is_the_best_epoch_on_dev(checkpoint):
+    history = checkpoint.history
+    best = history["dev_video+audio+text_macro_f1"]
+    assert checkpoint.metrics["best_epoch"] == int(np.argmax(best))
+    assert checkpoint.metrics["dev"]["subsets"]["video+audio+text"]["macro_f1"] == pytest.approx(best.max())
+
+
+def test_training_changes_what_is_kept(checkpoint):
+    assert checkpoint.history["changed_frames"].iloc[-1] > 0
+    assert checkpoint.history["changed_patches"].iloc[-1] > 0
+
+
+def test_the_checkpoint_knows_how_it_was_made(checkpoint, config):
+    assert TrainConfig.from_dict(checkpoint.metrics["train_config"]) == config
+    assert len(checkpoint.info.data_sha256) == 64 and checkpoint.info.seed == 0
+    assert checkpoint.info.temperature > 0
+    assert "macro F1" in checkpoint.card and "Not for decisions about people" in checkpoint.card
+    assert set(checkpoint.metrics["test"]["scenarios"]) == {"all", "some"}
+
+
+def test_a_seed_decides_the_weights(config, tmp_path):
+    def weights(seed, name):
+        short = replace(config, num_epochs=1, seed=seed, out=tmp_path / name)
+        return load_checkpoint(train(short)).model.state_dict()
+
+    first, again, other = weights(3, "a"), weights(3, "b"), weights(4, "c")
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_every_option_runs(config, tmp_path):
+    options = replace(
+        config,
+        num_epochs=1,
+        out=tmp_path / "options",
+        compression=CompressionConfig(merge=False, order="score", train_guide=False),
+        contrastive_form="published",
+        optimizer="adam",
+        class_balance=1.0,
+        prior_tau=0.0,
+        num_frozen_epochs=1,
+        weight_average=0.0,
+        augment=True,
+        half_weights=True,
+    )
+    checkpoint = load_checkpoint(train(options))
+    assert checkpoint.config.compression.order == "score"
+
+
+def test_a_frozen_encoder_is_not_changed(config, tmp_path):
+    frozen = replace(config, num_epochs=1, num_frozen_epochs=1, out=tmp_path / "a", weight_average=0.0)
+    longer = replace(frozen, learning_rate=1e-4, out=tmp_path / "b")
+    first, second = (load_checkpoint(train(c)).model.state_dict() for c in (frozen, longer))
+    weights = [key for key in first if key.startswith("video.") and key.endswith("weight")]
+    assert weights and all(torch.equal(first[key], second[key]) for key in weights)
+    assert not torch.equal(first["classifier.output.weight"], second["classifier.output.weight"])
+
+
+def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label,split\na.mp4,rapture,train\n")
+    with pytest.raises(DataError, match=r"a.mp4 has the label 'rapture'"):
+        train(replace(config, data=(manifest,), out=tmp_path / "out"))
+    manifest.write_text("path,label,split\na.mp4,joy,train\n")
+    with pytest.raises(DataError, match="no usable clip is of the split train"):
+        train(replace(config, data=(manifest,), out=tmp_path / "out"))
+
+
+def test_a_pretrained_encoder_that_does_not_fit_is_told(config, tmp_path):
+    with pytest.raises(DataError, match="does not fit the video encoder of tiny"):
+        train(replace(config, pretrained_video=tmp_path))
+
+
+def test_config_round_trip_and_refusals():
+    config = TrainConfig(
+        data=(Path("a"),), out=Path("b"), cache_dir=Path("c"), compression=CompressionConfig(retain=0.5)
+    )
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match="unknown keys: epochs"):
+        TrainConfig.from_dict({**config.to_dict(), "epochs": 3})
+    with pytest.raises(ValueError, match="contrastive_form should be one of"):
+        replace(config, contrastive_form="new")

@@ -1,0 +1,89 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from core.config import PRESETS
+from core.model import build_model
+from training.datasets import DataError
+from training.pretrain import Phase, PretrainConfig, pretrain, warmup_cosine
+
+
+def write_stills(path, num, seed):
+    """Upper or lower half bright: joy or anger; au12 is the brightness of the bright half."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for i in range(num):
+        picture = random.integers(20, 60, (48, 48)).astype(np.uint8)
+        strength = random.uniform(0.3, 1.0)
+        half = slice(0, 24) if i % 2 else slice(24, 48)
+        picture[half] += np.uint8(150 * strength)
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG", quality=95)
+        rows.append({"jpeg": buffer.getvalue(), "label": "joy" if i % 2 else "anger", "au12": strength})
+    pd.DataFrame(rows).to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pretrain")
+    return PretrainConfig(
+        out=folder / "out",
+        cache_dir=folder / "cache",
+        preset="tiny",
+        stills=(write_stills(folder / "train.parquet", 200, 0),),
+        dev_stills=(write_stills(folder / "dev.parquet", 60, 1),),
+        phases=(
+            Phase(image_size=32, num_steps=50, batch_size=16),
+            Phase(image_size=64, num_steps=20, batch_size=16),
+        ),
+        learning_rate=2e-3,
+        warmup_steps=10,
+        eval_every=50,
+        num_threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def out(config):
+    return pretrain(config)
+
+
+def test_it_learns_emotion_and_action_units(out):
+    first, last = (json.loads(line) for line in (out / "history.jsonl").read_text().splitlines())
+    (scores,) = first["dev"].values()
+    assert scores["accuracy"] > 0.9 and scores["target_r2"] > 0.5
+    best = json.loads((out / "pretrain.json").read_text())["best"]
+    assert best == last and best["image_size"] == 64
+
+
+def test_the_history_has_a_line_per_evaluation(out):
+    lines = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [50, 70]
+    assert [line["image_size"] for line in lines] == [32, 64]
+
+
+def test_the_encoder_fits_its_model(out):
+    torch.manual_seed(0)
+    model = build_model(PRESETS["tiny"], weights="random")
+    before = model.video.state_dict()["swin.layers.0.blocks.0.mlp.fc1.weight"].clone()
+    model.video.load_state_dict(load_file(out / "video.safetensors"))
+    after = model.video.state_dict()["swin.layers.0.blocks.0.mlp.fc1.weight"]
+    assert not torch.equal(before, after)
+
+
+def test_nothing_to_learn_from_is_told(tmp_path):
+    with pytest.raises(DataError, match="Nothing to pretrain on"):
+        pretrain(PretrainConfig(out=tmp_path / "out", cache_dir=tmp_path, preset="tiny"))
+
+
+def test_warmup_then_cosine():
+    rates = [warmup_cosine(step, 10, 110) for step in range(111)]
+    assert rates[0] == 0.1 and rates[9] == 1.0
+    assert rates[60] == pytest.approx(0.5) and rates[110] == pytest.approx(0.0)

@@ -1,0 +1,89 @@
+import numpy as np
+import torch
+
+from training.sampler import (
+    collate,
+    drop_modalities,
+    epoch_batches,
+    label_indices,
+    plain_batches,
+    random_stream,
+    stratified_frames,
+    training_batch,
+)
+
+
+def test_every_clip_is_seen_once_per_epoch():
+    batches = epoch_batches(np.zeros(32, int), 8, random_stream(0))
+    assert sorted(np.concatenate(batches)) == list(range(32)) and all(len(b) == 8 for b in batches)
+    assert len(epoch_batches(np.zeros(5, int), 8, random_stream(0))) == 1
+
+
+def test_balanced_sampling_evens_out_the_classes():
+    labels = np.array([0] * 900 + [1] * 100)
+    share = (
+        labels[np.concatenate(epoch_batches(labels, 10, random_stream(0), class_balance=1.0))] == 1
+    ).mean()
+    assert 0.45 < share < 0.55
+
+
+def test_dropped_modalities_leave_every_subset_equally_likely():
+    present = np.ones((6000, 3), bool)
+    shown = drop_modalities(present, 1.0, random_stream(0))
+    codes, counts = np.unique(shown @ [1, 2, 4], return_counts=True)
+    assert codes.tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.abs(counts / 6000 - 1 / 6).max() < 0.02
+    assert present.all()
+
+
+def test_dropping_never_adds_nor_empties():
+    present = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1]] * 50, bool)
+    shown = drop_modalities(present, 0.5, random_stream(1))
+    assert not (shown & ~present).any()
+    assert (shown.any(1) == present.any(1)).all()
+
+
+def test_stratified_frames_come_one_from_each_part():
+    random = random_stream(2)
+    for _ in range(50):
+        frames = stratified_frames(32, 8, random)
+        assert (frames // 4).tolist() == list(range(8))
+    assert stratified_frames(5, 8, random).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_is_padded_and_masked(corpus_features, tiny_model):
+    clips = [corpus_features.read(0, [0, 2]), corpus_features.read(1), corpus_features[17]]
+    batch = collate(clips, tiny_model.config)
+    assert batch.inputs.frame_mask.sum(1).tolist() == [2, 6, 6]
+    expected = torch.from_numpy(clips[0].crops).permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(batch.inputs.frames[0, :2], expected)
+    # the last clip is the silent one of the dev split
+    assert batch.inputs.present.tolist() == [[True] * 3, [True] * 3, [True, False, True]]
+    assert batch.labels.tolist() == [tiny_model.config.labels.index(c.utterance.label) for c in clips]
+
+
+@torch.inference_mode()
+def test_padding_does_not_change_what_the_model_says(corpus_features, tiny_model):
+    clips = [corpus_features.read(0, [0, 2]), corpus_features.read(1), corpus_features[17]]
+    together = tiny_model(collate(clips, tiny_model.config).inputs).logits
+    alone = torch.cat([tiny_model(collate([clip], tiny_model.config).inputs).logits for clip in clips])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_a_training_batch_repeats_with_its_stream(corpus_features, tiny_model):
+    def make(seed):
+        options = {"num_frames": 3, "modality_dropout": 0.5, "augment": True}
+        return training_batch(
+            corpus_features, [0, 1, 2, 3], tiny_model.config, random_stream(seed), **options
+        )
+
+    first, again, other = make(1).inputs, make(1).inputs, make(2).inputs
+    assert torch.equal(first.present, again.present) and torch.equal(first.frames, again.frames)
+    assert not torch.equal(first.frames, other.frames)
+    assert first.frames.shape[1] <= 3
+
+
+def test_plain_batches_go_through_all_in_order(corpus_features, tiny_model):
+    indices = np.concatenate([i for i, _ in plain_batches(corpus_features, tiny_model.config, 7)])
+    assert indices.tolist() == list(range(24))
+    assert label_indices(corpus_features, tiny_model.config.labels).shape == (24,)

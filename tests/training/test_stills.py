@@ -1,0 +1,93 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from core.labels import MELD_7
+from training.datasets import DataError
+from training.datasets.stills import IGNORED, TARGETS, frame_truth, read_frames, read_stills
+
+SIDECAR = {
+    "duration_s": 0.4,  # ten frames at 25 per second
+    "face_emotion": "fear",
+    "aus": {"1": 0.5, "4": 0.8, "25": 0.9},
+    "brow_flashes": [0.36],
+    "truth": {
+        "face_envelope": [0.0, 0.05, 0.2, 0.4, 0.5, 1.0, 1.0, 0.3, 0.1, 0.0],
+        "blink": [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    },
+}
+FEAR, NEUTRAL = MELD_7.index("fear"), MELD_7.index("neutral")
+
+
+def test_truth_follows_the_envelope():
+    times = np.arange(10) / 25
+    labels, targets = frame_truth(SIDECAR, times, MELD_7)
+    i = IGNORED
+    assert labels.tolist() == [NEUTRAL, NEUTRAL, i, i, FEAR, FEAR, FEAR, i, NEUTRAL, NEUTRAL]
+    column = {name: targets[:, TARGETS.index(name)] for name in ("au1", "au4", "au6", "blink")}
+    envelope = np.array(SIDECAR["truth"]["face_envelope"])
+    np.testing.assert_allclose(column["au4"], 0.8 * envelope, atol=1e-6)
+    flash = 0.38 * np.exp(-0.5 * ((times - 0.36) / 0.16) ** 2)
+    np.testing.assert_allclose(column["au1"], 0.5 * envelope + flash, atol=1e-6)
+    assert column["au6"].max() == 0 and column["blink"].tolist() == SIDECAR["truth"]["blink"]
+    assert "au25" not in TARGETS
+
+
+def test_a_neutral_face_is_neutral_throughout():
+    labels, _ = frame_truth({**SIDECAR, "face_emotion": "neutral"}, np.arange(10) / 25, MELD_7)
+    assert set(labels.tolist()) == {NEUTRAL}
+
+
+def test_times_between_and_behind_the_frames_take_the_nearest():
+    labels, _ = frame_truth(SIDECAR, np.array([0.205, 9.0]), MELD_7)
+    assert labels.tolist() == [FEAR, NEUTRAL]
+
+
+def jpeg(value, size=48, mode="L"):
+    buffer = io.BytesIO()
+    Image.new(mode, (size, size), value).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_stills_keep_labels_and_targets(tmp_path):
+    path = tmp_path / "stills.parquet"
+    table = {"jpeg": [jpeg(20), jpeg(200)], "label": ["joy", "contempt"], "au12": [0.75, np.nan]}
+    pd.DataFrame(table).to_parquet(path)
+    stills = read_stills(path, MELD_7)
+    assert stills.pixels.shape == (2, 48, 48, 1)
+    np.testing.assert_allclose(stills.pixels.mean(axis=(1, 2, 3)), [20, 200], atol=2)
+    assert stills.labels.tolist() == [MELD_7.index("joy"), IGNORED]
+    assert stills.targets[0, TARGETS.index("au12")] == 0.75
+    assert np.isnan(stills.targets[0, TARGETS.index("au1")])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"label": ["joy"]}, "lacks the column jpeg"),
+        ({"jpeg": [b"no picture"], "label": ["joy"]}, "picture 0 cannot be decoded"),
+        ({"jpeg": [jpeg(1), jpeg(1, 24)], "label": ["joy", "joy"]}, "several sizes"),
+    ],
+)
+def test_bad_stills_are_refused(tmp_path, table, message):
+    path = tmp_path / "stills.parquet"
+    pd.DataFrame(table).to_parquet(path)
+    with pytest.raises(DataError, match=message):
+        read_stills(path, MELD_7)
+
+
+def test_frames_of_clips_without_truth_contribute_nothing(corpus_features):
+    assert read_frames(corpus_features, MELD_7) is None
+
+
+def test_an_unrelated_json_beside_a_clip_is_no_sidecar(corpus, corpus_features):
+    path = corpus / "train0.json"
+    path.write_text(json.dumps({"camera": "left"}))
+    try:
+        assert read_frames(corpus_features, MELD_7) is None
+    finally:
+        path.unlink()
