@@ -325,6 +325,15 @@ def test_early_fusion_is_trained_by_what_it_guides(merge):
                 assert gradient is None or gradient.eq(0).all(), name
 
 
+def test_what_is_heard_and_said_learns_from_what_is_seen():
+    """Through the guide: the video feature's gradient reaches the audio mix and the absent words."""
+    model = build()
+    batch = training_batch(model)
+    model(batch).features["video"].square().sum().backward()
+    assert model.audio.layer_weights.grad.abs().max() > 1e-9
+    assert model.absent["text"].grad.abs().max() > 1e-9
+
+
 def test_training_the_guide_changes_no_answer_by_itself():
     batch = training_batch(build())
     with torch.no_grad():
