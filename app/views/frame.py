@@ -40,6 +40,7 @@ def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
         range(len(names)),
         format_func=names.__getitem__,
         required=True,
+        wrap=True,
         key="step-picker",
         on_change=picked,
     )
