@@ -201,7 +201,6 @@ def pretrain(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
     threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`."""
     with _told():
@@ -220,7 +219,6 @@ def pretrain(
                 stills_zoom=stills_zoom,
                 seed=seed,
                 num_threads=threads,
-                device=device,
                 **chosen,
             )
         except (ValueError, TypeError) as error:

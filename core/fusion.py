@@ -8,8 +8,12 @@ from core.config import HeadsConfig
 
 
 def _hidden(width_in: int, width_out: int, dropout: float) -> nn.Sequential:
+    # no bias: the batch norm behind it would take it away again
     return nn.Sequential(
-        nn.Linear(width_in, width_out), nn.BatchNorm1d(width_out), nn.LeakyReLU(0.01), nn.Dropout(dropout)
+        nn.Linear(width_in, width_out, bias=False),
+        nn.BatchNorm1d(width_out),
+        nn.LeakyReLU(0.01),
+        nn.Dropout(dropout),
     )
 
 

@@ -5,7 +5,9 @@ the emotion shown at that moment, and how far each facial action unit is drawn, 
 face's geometry instead of its identity. The heads are linear and thrown away; `video.safetensors` stays.
 
 Unusual here: everything is preloaded as uint8 and augmented in batches by one resampling, so that the network
-is the only cost, and early phases run at a lower resolution, where a step costs a quarter.
+is the only cost, and early phases run at a lower resolution, where a step costs a quarter. On a CPU two
+processes of one thread do nearly twice the work of one process with two threads:
+`torchrun --nproc-per-node 2 -m app.cli pretrain … --threads 1`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
@@ -51,7 +54,8 @@ class PretrainConfig:
         stills_zoom: see `Stills.zoom`.
         shares: of each batch, per source in the order (clips, *stills); None for equal ones.
         phases: resolutions and lengths, in order; None for the preset's own resolution only.
-        target_weight: of the action units' loss beside the emotion's.
+        target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
+            and mostly zero, hence the large factor.
         num_eval_pictures: at most so many of each dev source are looked at.
     """
 
@@ -71,13 +75,12 @@ class PretrainConfig:
     weight_decay: float = 0.05
     warmup_steps: int = 200
     clip_norm: float = 1.0
-    label_smoothing: float = 0.1
-    target_weight: float = 1.0
+    label_smoothing: float = 0.05
+    target_weight: float = 20.0
     eval_every: int = 250
     num_eval_pictures: int = 1024
     seed: int = 0
     num_threads: int = 2
-    device: str = "auto"
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
@@ -114,9 +117,9 @@ class PretrainNet(nn.Module):
         self.targets = nn.Linear(feature_width, len(TARGETS))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `(source, picture, class)` and standardised targets `(picture, target)`."""
+        """Logits `(source, picture, class)` and targets in [0, 1] `(picture, target)`."""
         vectors = self.norm(self.video.frame_vectors(frames))
-        return torch.stack([head(vectors) for head in self.emotions]), self.targets(vectors)
+        return torch.stack([head(vectors) for head in self.emotions]), self.targets(vectors).sigmoid()
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -133,82 +136,113 @@ def pretrain(config: PretrainConfig) -> Path:
 
     torch.set_num_threads(config.num_threads)
     torch.manual_seed(config.seed)
-    device = _device(config.device)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
     model = build_model(PRESETS[config.preset], weights="pretrained")
-    sources = _load(config, model)
+    with accelerator.main_process_first():
+        sources = _load(config, model)
     video, labels = model.video, sources.config.labels
-    net = PretrainNet(video, sources.config.video.feature_width, len(labels), len(sources.train)).to(device)
+    # frames are not selected here, so the selector would wait in vain for a gradient
+    video.selector.requires_grad_(False)
+    net = PretrainNet(video, sources.config.video.feature_width, len(labels), len(sources.train))
     del model
-    return _run(config, sources, net, device)
+    return _run(config, sources, net, accelerator)
 
 
-def _run(config: PretrainConfig, sources: _Sources, net: PretrainNet, device: torch.device) -> Path:
+def _run(config: PretrainConfig, sources: _Sources, net: PretrainNet, accelerator: Accelerator) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
-    mean, deviation = _target_statistics(sources.train)
-    samplers = [_Sampler(still, config.seed + 1000 * i) for i, still in enumerate(sources.train)]
-    shares = np.asarray(config.shares or [1.0] * len(samplers), float)
-    generator = torch.Generator().manual_seed(config.seed)
+    # every process draws pictures of its own
+    seed = config.seed + 100_003 * accelerator.process_index
+    samplers = [_Sampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
+    generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
         _weight_decay_groups(net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
+    trained, optimizer = accelerator.prepare(net, optimizer)
     num_steps = sum(phase.num_steps for phase in config.phases)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, num_steps)
-    )
-    best, step, began, losses = -1.0, 0, time.monotonic(), []
-    history = (config.out / "history.jsonl").open("w", encoding="utf-8")
-    remaining = _Remaining(config.phases)
-    with history:
-        for phase in config.phases:
-            counts = np.round(shares / shares.sum() * phase.batch_size).astype(int)
-            for _ in range(phase.num_steps):
-                net.train()
-                pictures, label, target, source = [], [], [], []
-                for index, (sampler, still, count) in enumerate(
-                    zip(samplers, sources.train, counts, strict=True)
-                ):
-                    chosen = sampler.draw(count)
-                    raw = torch.from_numpy(still.pixels[chosen]).to(device)
-                    pictures.append(augment_pictures(raw, phase.image_size, generator, zoom=still.zoom))
-                    label.append(torch.from_numpy(still.labels[chosen]))
-                    target.append(torch.from_numpy(still.targets[chosen]))
-                    source.append(torch.full((count,), index))
-                loss = _loss(
-                    net(torch.cat(pictures)),
-                    torch.cat(label).to(device),
-                    ((torch.cat(target) - mean) / deviation).to(device),
-                    torch.cat(source).to(device),
-                    config,
-                )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), config.clip_norm)
-                optimizer.step()
-                schedule.step()
-                step += 1
-                losses.append(float(loss.detach()))
-                remaining.step(phase)
-                if step % config.eval_every == 0 or step == num_steps:
-                    scores = evaluate_stills(net, sources, phase.image_size, mean, deviation, config, device)
-                    row = {
-                        "step": step,
-                        "image_size": phase.image_size,
-                        "loss": float(np.mean(losses)),
-                        "learning_rate": schedule.get_last_lr()[0],
-                        "seconds": time.monotonic() - began,
-                        "dev": {name: dataclasses.asdict(score) for name, score in scores.items()},
-                    }
-                    losses.clear()
-                    history.write(json.dumps(row) + "\n")
-                    history.flush()
-                    # the score of another resolution says nothing of the one that will be used
-                    if phase is config.phases[-1] or len(config.phases) == 1:
-                        mean_f1 = float(np.mean([score.macro_f1 for score in scores.values()]))
-                        if mean_f1 > best:
-                            best = mean_f1
-                            _save(config, sources, net, row)
-                    print(_line(row, num_steps, remaining.seconds), flush=True)
+    step, losses = 0, []
+    log = _Log(config, sources, net, accelerator)
+    for phase in config.phases:
+        stills = [still.at_size(phase.image_size) for still in sources.train]
+        counts = _counts(config, len(stills), phase.batch_size // accelerator.num_processes)
+        for _ in range(phase.num_steps):
+            factor = warmup_cosine(step, config.warmup_steps, num_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * factor
+            trained.train()
+            pictures, labels, targets, origins = _draw(stills, samplers, counts, phase.image_size, generator)
+            loss = _loss(
+                trained(pictures.to(accelerator.device)),
+                labels.to(accelerator.device),
+                targets.to(accelerator.device),
+                origins.to(accelerator.device),
+                config,
+            )
+            optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(trained.parameters(), config.clip_norm)
+            optimizer.step()
+            step += 1
+            losses.append(float(loss.detach()))
+            log.remaining.step(phase)
+            if accelerator.is_main_process and (step % config.eval_every == 0 or step == num_steps):
+                log.evaluate(step, phase, float(np.mean(losses)), config.learning_rate * factor)
+                losses.clear()
+    accelerator.wait_for_everyone()
     return config.out
+
+
+def _counts(config: PretrainConfig, num_sources: int, batch_size: int) -> np.ndarray:
+    """Pictures per source in a batch."""
+    shares = np.asarray(config.shares or [1.0] * num_sources, float)
+    return np.round(shares / shares.sum() * batch_size).astype(int)
+
+
+def _draw(stills, samplers, counts, image_size: int, generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A batch: pictures, labels, targets, and the source each picture is from."""
+    pictures, labels, targets, origins = [], [], [], []
+    for index, (sampler, still, count) in enumerate(zip(samplers, stills, counts, strict=True)):
+        chosen = sampler.draw(count)
+        raw = torch.from_numpy(still.pixels[chosen])
+        pictures.append(augment_pictures(raw, image_size, generator, zoom=still.zoom))
+        labels.append(torch.from_numpy(still.labels[chosen]))
+        targets.append(torch.from_numpy(still.targets[chosen]))
+        origins.append(torch.full((count,), index))
+    return torch.cat(pictures), torch.cat(labels), torch.cat(targets), torch.cat(origins)
+
+
+class _Log:
+    """Looks at the dev pictures, writes the history and keeps the best encoder."""
+
+    def __init__(self, config: PretrainConfig, sources: _Sources, net, accelerator: Accelerator) -> None:
+        self.config, self.sources, self.net, self.device = config, sources, net, accelerator.device
+        self.remaining = _Remaining(config.phases)
+        self.num_steps = sum(phase.num_steps for phase in config.phases)
+        self.began = time.monotonic()
+        self.best = -1.0
+        self.path = config.out / "history.jsonl"
+        if accelerator.is_main_process:
+            self.path.write_text("", encoding="utf-8")
+
+    def evaluate(self, step: int, phase: Phase, loss: float, learning_rate: float) -> None:
+        """One line of history; saves the encoder when it is the best of the last phase so far."""
+        scores = evaluate_stills(self.net, self.sources, phase.image_size, self.config, self.device)
+        row = {
+            "step": step,
+            "image_size": phase.image_size,
+            "loss": loss,
+            "learning_rate": learning_rate,
+            "seconds": time.monotonic() - self.began,
+            "dev": {name: dataclasses.asdict(score) for name, score in scores.items()},
+        }
+        with self.path.open("a", encoding="utf-8") as history:
+            history.write(json.dumps(row) + "\n")
+        # the score of another resolution says nothing of the one that will be used
+        if phase is self.config.phases[-1]:
+            mean_f1 = float(np.mean([score.macro_f1 for score in scores.values()]))
+            if mean_f1 > self.best:
+                self.best = mean_f1
+                _save(self.config, self.sources, self.net, row)
+        print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
 
 
 def _load(config: PretrainConfig, model: nn.Module) -> _Sources:
@@ -238,7 +272,7 @@ def _load(config: PretrainConfig, model: nn.Module) -> _Sources:
 
 
 class _Sampler:
-    """Draws pictures, classes evened out half-way (probability of a class ∝ √count).
+    """Draws pictures, classes evened out most of the way (probability of a class ∝ count^0.35).
 
     A picture is repeated only when its class has been gone through.
     """
@@ -248,7 +282,7 @@ class _Sampler:
         useful = (stills.labels != IGNORED) | ~np.isnan(stills.targets).all(axis=1)
         self.pools = [np.flatnonzero(useful & (stills.labels == label)) for label in np.unique(stills.labels)]
         self.pools = [pool for pool in self.pools if len(pool)]
-        weights = np.sqrt([len(pool) for pool in self.pools])
+        weights = np.array([len(pool) for pool in self.pools]) ** 0.35
         self.weights = weights / weights.sum()
         self.queues: list[list[int]] = [[] for _ in self.pools]
 
@@ -262,7 +296,7 @@ class _Sampler:
 
 
 def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: PretrainConfig) -> Tensor:
-    """Cross-entropy of each picture's own emotion head + squared error of its standardised targets."""
+    """Cross-entropy of each picture's own emotion head + weighted squared error of its targets."""
     logits, predicted = outputs
     own = logits[sources, torch.arange(len(sources), device=sources.device)]
     loss = predicted.sum() * 0.0
@@ -274,22 +308,9 @@ def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: Pre
     return loss
 
 
-def _target_statistics(stills: list[Stills]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each target over the pictures that have it: `(target,)` each."""
-    values = np.concatenate([still.targets for still in stills]).astype(np.float64)
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, values, 0.0).sum(axis=0) / count
-    variance = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / count
-    # a unit that hardly ever moves must not fill the loss with its noise
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(
-        variance, dtype=torch.float32
-    ).sqrt().clamp_min(0.05)
-
-
 @torch.inference_mode()
 def evaluate_stills(
-    net: PretrainNet, sources: _Sources, image_size: int, mean, deviation, config: PretrainConfig, device
+    net: PretrainNet, sources: _Sources, image_size: int, config: PretrainConfig, device
 ) -> dict[str, StillsScores]:
     """Scores on each dev source, read with the emotion head of the train source of the same position."""
     net.eval()
@@ -303,7 +324,7 @@ def evaluate_stills(
             raw = torch.from_numpy(still.pixels[part]).to(device)
             all_logits, predicted = net(resample(raw, image_size, zoom=still.zoom))
             logits.append(all_logits[head].cpu())
-            targets.append(predicted.cpu() * deviation + mean)
+            targets.append(predicted.cpu())
         labels = still.labels[chosen]
         known = labels != IGNORED
         guesses = torch.cat(logits).argmax(dim=1).numpy()[known]
@@ -340,12 +361,6 @@ def _weight_decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-
-
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class _Remaining:

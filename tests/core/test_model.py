@@ -279,12 +279,7 @@ def test_every_trained_parameter_gets_a_gradient():
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and (parameter.grad is None or parameter.grad.abs().max() < 1e-14)
     }
-    # a batch norm takes the mean away, and with it the bias of the linear layer before it; the paper's heads
-    # are "linear, batch norm", and outside of training the bias counts
-    before_batch_norm = {"early_fusion.hidden.0.bias"} | {
-        f"classifier.hidden.{i}.0.bias" for i in range(len(TINY.heads.classifier_hidden))
-    }
-    assert without == before_batch_norm
+    assert not without
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert frozen and all(name.startswith(("text.backbone.", "audio.backbone.")) for name in frozen)
     assert all(parameter.grad is None for name, parameter in model.named_parameters() if name in frozen)

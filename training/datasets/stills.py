@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,20 @@ class Stills:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def at_size(self, size: int) -> Stills:
+        """The same pictures, larger ones averaged down towards `size`: sampling them costs less."""
+        shrink = self.pixels.shape[1] // size
+        if shrink < 2:
+            return self
+        num, side, _, channels = self.pixels.shape
+        side //= shrink
+        pixels = np.empty((num, side, side, channels), np.uint8)
+        for start in range(0, num, 1024):
+            part = self.pixels[start : start + 1024, : side * shrink, : side * shrink]
+            blocks = part.reshape(len(part), side, shrink, side, shrink, channels)
+            pixels[start : start + 1024] = blocks.mean((2, 4), dtype=np.float32).round()
+        return replace(self, pixels=pixels)
 
 
 def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> Stills:
