@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
@@ -136,13 +136,13 @@ def pretrain(config: PretrainConfig) -> Path:
 
     torch.set_num_threads(config.num_threads)
     torch.manual_seed(config.seed)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    # at a low resolution nothing is compressed, so the guide then gets no gradient
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
     model = build_model(PRESETS[config.preset], weights="pretrained")
     with accelerator.main_process_first():
         sources = _load(config, model)
     video, labels = model.video, sources.config.labels
-    # frames are not selected here, so the selector would wait in vain for a gradient
-    video.selector.requires_grad_(False)
     net = PretrainNet(video, sources.config.video.feature_width, len(labels), len(sources.train))
     del model
     return _run(config, sources, net, accelerator)
