@@ -55,7 +55,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 browser:
-	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || \
+	command -v google-chrome > /dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	  echo "Installing Chromium for the browser tests"; \
 	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core; } \

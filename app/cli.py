@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from app.launch import environment, streamlit_arguments
 
@@ -297,29 +299,30 @@ def _progress(total: int) -> Iterator:
 
 
 def _print_tables(predictions: list[Prediction]) -> None:
-    from rich.table import Table
-
     from core.labels import MODALITIES
     from core.prediction import SUBSETS
 
     if not predictions:
         return
     console = Console(highlight=False)
-    table = Table(title="Predictions", title_justify="left")
-    for name in ("Clip", "Emotion", "Confidence", *(f"{m} alone" for m in MODALITIES), "Modalities"):
-        table.add_column(name.capitalize(), justify="right" if name == "Confidence" else "left")
+    table = _table("Emotion and its probability in %: together, and of each modality alone")
+    table.add_column("Clip", overflow="fold")
+    for name in ("Emotion", "%", *MODALITIES, "modalities"):
+        table.add_column(name.capitalize(), justify="right" if name == "%" else "left", no_wrap=True)
     for answer in predictions:
         alone = (answer.modalities.probabilities[SUBSETS.index((m,))] for m in MODALITIES)
         table.add_row(
             escape(Path(answer.path).name),
-            answer.prediction + (" (uncertain)" if answer.is_uncertain else ""),
-            f"{100 * answer.confidence:.0f} %",
+            answer.prediction + (" ?" if answer.is_uncertain else ""),
+            f"{100 * answer.confidence:.0f}",
             *(
-                f"{answer.labels[row.argmax()]} {100 * row.max():.0f} %" if answer.present[m] else "–"
+                f"{answer.labels[row.argmax()]} {100 * row.max():.0f}" if answer.present[m] else "–"
                 for m, row in zip(MODALITIES, alone, strict=True)
             ),
             answer.modalities.verdict,
         )
+    if any(answer.is_uncertain for answer in predictions):
+        table.caption = "? uncertain: the model would rather not say"
     console.print(table)
     if len(predictions) == 1:
         console.print(_classes(predictions[0]))
@@ -330,22 +333,26 @@ def _print_tables(predictions: list[Prediction]) -> None:
             console.print(f"{name}: {escape(sentence)}" if len(predictions) > 1 else escape(sentence))
 
 
-def _classes(answer: Prediction):
+def _classes(answer: Prediction) -> Table:
     """Every class of one clip with the share of each modality in its probability."""
-    from rich.table import Table
-
     from core.labels import MODALITIES
 
-    table = Table(title="Probability, and what each modality adds to it (Shapley)", title_justify="left")
-    for name in ("Emotion", "Probability", *MODALITIES):
+    table = _table("Probability in %, and Shapley values in points")
+    for name in ("Emotion", "%", *MODALITIES):
         table.add_column(name.capitalize(), justify="left" if name == "Emotion" else "right")
     for i in answer.probabilities.argsort()[::-1]:
         table.add_row(
             answer.labels[i],
-            f"{100 * answer.probabilities[i]:.1f} %",
+            f"{100 * answer.probabilities[i]:.1f}",
             *(f"{100 * share:+.1f}" for share in answer.modalities.shapley[:, i]),
         )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
 
 
 if __name__ == "__main__":
