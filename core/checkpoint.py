@@ -27,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from core.config import ModelConfig
+from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
 from core.model import DeepMSI
 from sample_data import CHECKPOINTS
@@ -148,8 +148,7 @@ def save_checkpoint(
         CheckpointError: if a weight is not finite, or the folder holds something else.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
+    require_replaceable(folder)
     state = {
         key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for key, value in _stored(model).items()
@@ -175,6 +174,25 @@ def save_checkpoint(
             os.replace(folder, old)
         os.replace(new, folder)
     return folder
+
+
+def require_replaceable(folder: str | Path) -> None:
+    """Check that saving a checkpoint there destroys nothing else; to be asked before long work.
+
+    Raises:
+        CheckpointError: if the folder is a file, or holds anything that is not a checkpoint's.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not folder.is_dir() or (names and CONFIG not in names):
+        raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
+    others = sorted(names - {CONFIG, WEIGHTS, METRICS, HISTORY, CARD})
+    if others:
+        raise CheckpointError(
+            f"{folder} holds more than a checkpoint ({_list(others)}), so it is not replaced; choose another."
+        )
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -258,11 +276,7 @@ def _read_config(folder: Path) -> tuple[ModelConfig, CheckpointInfo]:
         raise CheckpointError(f"{path} has unknown keys: {', '.join(unknown)}.")
     try:
         config = ModelConfig.from_dict(values.get("model"))
-        info_values = values.get("info", {})
-        unknown = sorted(set(info_values) - {field.name for field in dataclasses.fields(CheckpointInfo)})
-        if unknown:
-            raise ValueError(f"info has unknown keys: {', '.join(unknown)}")
-        return config, CheckpointInfo(**info_values)
+        return config, dataclass_from_dict(CheckpointInfo, values.get("info", {}), "info")
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be used: {error}.") from error
 

@@ -9,6 +9,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.labels import MELD_7, LabelScheme
 
@@ -195,10 +196,20 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict) -> ModelConfig:
         """The inverse of `to_dict`. Raises ValueError naming every unknown key."""
-        return _from_dict(cls, values, "config")
+        return dataclass_from_dict(cls, values, "config")
 
 
-def _from_dict(cls: type, values: dict, where: str):
+def dataclass_from_dict(cls: type, values: dict, where: str):
+    """A config dataclass, nested ones included, from plain JSON types.
+
+    Args:
+        cls: the dataclass.
+        values: by name of field; what is left out keeps its default.
+        where: what an error calls the whole.
+
+    Raises:
+        ValueError: naming every unknown key, or the first value of a wrong type.
+    """
     if not isinstance(values, dict):
         raise ValueError(f"{where} should be an object with named values, not {type(values).__name__}")
     hints = typing.get_type_hints(cls)
@@ -210,7 +221,7 @@ def _from_dict(cls: type, values: dict, where: str):
 
 def _convert(hint, value, where: str):
     if dataclasses.is_dataclass(hint):
-        return _from_dict(hint, value, where)
+        return dataclass_from_dict(hint, value, where)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
         if value is None and type(None) in args:
@@ -227,6 +238,8 @@ def _convert(hint, value, where: str):
         if not isinstance(value, dict):
             raise ValueError(f"{where} should be an object")
         return {key: _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is Path and isinstance(value, str):
+        return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

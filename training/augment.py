@@ -116,6 +116,9 @@ def augment_pictures(
 
 
 def noisy_features(features: Tensor, generator: torch.Generator, amount: float = 0.1) -> Tensor:
-    """Features with noise of `amount` times their own deviation over the batch and all else."""
+    """Features `(clip, …)` with noise of `amount` times each dimension's own deviation over the batch.
+
+    Each dimension's own: in a transformer's features a few are hundreds of times larger than the others.
+    """
     noise = torch.randn(features.shape, generator=generator).to(features)
-    return features + amount * features.std() * noise
+    return features + amount * features.std(0, correction=0) * noise

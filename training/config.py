@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import PRESETS, CompressionConfig
+from core.config import PRESETS, CompressionConfig, dataclass_from_dict
 from training.losses import CONTRASTIVE_FORMS
 
 
@@ -90,6 +90,20 @@ class TrainConfig:
             raise ValueError("training needs at least one epoch and two clips per batch")
         if not self.num_train_frames or min(self.num_train_frames) < 1:
             raise ValueError("num_train_frames should name at least one positive number of frames")
+        for name in (
+            "modality_dropout",
+            "warmup_share",
+            "class_balance",
+            "label_smoothing",
+            "weight_average",
+        ):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} should lie in [0, 1], not {getattr(self, name)}")
+        if self.weight_average == 1.0:
+            raise ValueError("weight_average should be below 1, or the average never moves")
+        for name in ("learning_rate", "video_learning_rate", "temperature", "clip_norm"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} should be above zero, not {getattr(self, name)}")
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
@@ -97,18 +111,5 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> TrainConfig:
-        """The inverse of `to_dict`. Raises ValueError naming every unknown key."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ValueError(f"the training configuration has unknown keys: {', '.join(unknown)}")
-        values = dict(values)
-        values["data"] = tuple(Path(path) for path in values["data"])
-        for name in ("out", "cache_dir", "pretrained_video"):
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        if values.get("compression") is not None:
-            values["compression"] = CompressionConfig(**values["compression"])
-        if "num_train_frames" in values:
-            values["num_train_frames"] = tuple(values["num_train_frames"])
-        return cls(**values)
+        """The inverse of `to_dict`. Raises ValueError for unknown keys and values of a wrong type."""
+        return dataclass_from_dict(cls, values, "training")

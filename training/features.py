@@ -141,6 +141,12 @@ class FeatureSet(Sequence[ClipFeatures]):
             text=None if entry.text is None else _read_features(entry.text),
         )
 
+    def sounds(self) -> torch.Tensor | None:
+        """Audio features of all clips that have sound, `(clip, …)`; None where none has."""
+        features = [_read_features(entry.audio) for entry in self._entries]
+        heard = [feature for feature in features if feature is not None]
+        return torch.stack(heard) if heard else None
+
     def num_frames(self, index: int) -> int:
         """Number of candidate frames of one utterance; zero where it has no video."""
         with safe_open(self._entries[index].video, framework="np") as file:

@@ -1,6 +1,7 @@
 """The training loop: features in, a checkpoint out, chosen on the dev split by macro-F1.
 
-Only this module knows Accelerate, which decides device, precision and processes.
+Of several processes (`torchrun --nproc-per-node 2 -m app.cli train …`) each learns from its share of every
+batch; the main one alone evaluates, decides when to stop, and saves.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint
 from core.config import PRESETS, ModelConfig, VideoConfig
 from core.model import DeepMSI, build_model
+from training import processes
 from training.card import write_card
 from training.config import TrainConfig
 from training.datasets.manifest import DataError, read_manifest
@@ -55,14 +59,19 @@ def train(config: TrainConfig) -> Path:
         `config.out`, a folder as `core.checkpoint` describes it.
 
     Raises:
-        DataError: where a split is empty, a label is unknown, or the pretrained encoder does not fit.
+        DataError: where a split is too small, a label is unknown, or the pretrained encoder does not fit.
+        CheckpointError: where `config.out` holds something else; told before anything is done.
     """
-    torch.set_num_threads(config.num_threads)
+    require_replaceable(config.out)
+    accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
     torch.manual_seed(config.seed)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=config.precision)
     model = _build(config)
-    data = _load(config, model)
-    torch.manual_seed(config.seed)
+    with accelerator.main_process_first():
+        data = _load(config, model, accelerator)
+    if (sounds := data.train.sounds()) is not None:
+        model.audio.standardise_to(sounds)
+    # dropout of its own for each process
+    torch.manual_seed(config.seed + accelerator.process_index)
     run = _Run(config, model, data, accelerator)
     best = run.fit()
     if accelerator.is_main_process:
@@ -80,7 +89,7 @@ def _build(config: TrainConfig) -> DeepMSI:
         path = config.pretrained_video / "video.safetensors"
         try:
             model.video.load_state_dict(load_file(path))
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
                 f"{path} does not fit the video encoder of {config.preset} ({reason}); pretrain it again."
@@ -88,7 +97,7 @@ def _build(config: TrainConfig) -> DeepMSI:
     return model
 
 
-def _load(config: TrainConfig, model: DeepMSI) -> _Data:
+def _load(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> _Data:
     utterances = [u for path in config.data for u in read_manifest(path, allow_outside=True)]
     known = model.config.labels.labels
     for utterance in utterances:
@@ -97,8 +106,9 @@ def _load(config: TrainConfig, model: DeepMSI) -> _Data:
                 f"{utterance.key} has the label {utterance.label!r}, which {model.config.labels.name} lacks; "
                 f"it knows {', '.join(known)}."
             )
-    features = prepare(utterances, model, config.cache_dir, num_workers=config.num_workers)
-    for skipped in features.skipped:
+    is_main = accelerator.is_main_process
+    features = prepare(utterances, model, config.cache_dir, num_workers=config.num_workers, progress=is_main)
+    for skipped in features.skipped if is_main else ():
         console.print(f"skipped {skipped.utterance.key}: {skipped.reason}", style="yellow", highlight=False)
     data = _Data(
         train=features.of_split("train"),
@@ -112,6 +122,13 @@ def _load(config: TrainConfig, model: DeepMSI) -> _Data:
                 f"{', '.join(map(str, config.data))}: no usable clip is of the split {name}; mark some in "
                 "the column split."
             )
+    # batch norm needs two clips
+    num_needed = 2 * accelerator.num_processes
+    if len(data.train) < num_needed:
+        raise DataError(
+            f"{', '.join(map(str, config.data))}: at least {num_needed} usable clips of the split train are "
+            f"needed (two per process), not {len(data.train)}; mark more."
+        )
     return data
 
 
@@ -153,8 +170,8 @@ class _Run:
         self.labels = label_indices(data.train, model.config.labels)
         optimizer = _optimizer(config, model)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.average = _Average(accelerator.unwrap_model(self.model), config.weight_average)
-        per_process = max(1, config.batch_size // accelerator.num_processes)
+        self.average = _Average(self.plain_model, config.weight_average) if config.weight_average else None
+        per_process = max(2, config.batch_size // accelerator.num_processes)
         self.batch_size = per_process * accelerator.num_processes
         self.num_steps = len(self._batches(0)) * config.num_epochs
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
@@ -171,36 +188,47 @@ class _Run:
     @property
     def evaluated_model(self) -> DeepMSI:
         """The network whose weights are evaluated and saved."""
-        return self.average.model if self.config.weight_average else self.plain_model
+        return self.average.model if self.average else self.plain_model
 
-    def fit(self) -> _Best:
-        """Train until the last epoch or until patience is at its end."""
-        probe = SelectionProbe()
-        self._evaluate(probe)
-        probe.remember()
+    def fit(self) -> _Best | None:
+        """Train to the last epoch or the end of patience. The main process returns the best, others None."""
+        is_main, probe = self.accelerator.is_main_process, SelectionProbe()
+        if is_main:
+            self._evaluate(probe)
+            probe.remember()
         best, began = None, time.monotonic()
         for epoch in range(self.config.num_epochs):
             self._freeze_video(epoch < self.config.num_frozen_epochs)
             started = time.monotonic()
             losses = self._epoch(epoch)
-            train_seconds = time.monotonic() - started
-            evaluation = self._evaluate(probe)
-            row = {"epoch": epoch, **losses, "learning_rate": self.schedule.get_last_lr()[0]}
-            for subset in EPOCH_SUBSETS:
-                scores = evaluation.scores(subset)
-                for name in ("accuracy", "weighted_f1", "macro_f1"):
-                    row[f"dev_{'+'.join(subset)}_{name}"] = getattr(scores, name)
-            row |= probe.changes()
-            row |= {"train_seconds": train_seconds, "seconds": time.monotonic() - started}
-            self.history.append(row)
-            macro_f1 = evaluation.scores().macro_f1
-            if best is None or macro_f1 > best.macro_f1:
-                state = {k: v.detach().clone() for k, v in self.evaluated_model.state_dict().items()}
-                best = _Best(epoch=epoch, macro_f1=macro_f1, state=state)
-            self._report(row, best, began)
-            if epoch - best.epoch >= self.config.patience:
+            if is_main:
+                best = self._judge(epoch, losses, started, probe, best)
+                self._report(self.history[-1], best, began)
+            # one decision for all: batch norm's statistics, hence scores, differ a little between processes
+            is_over = is_main and epoch - best.epoch >= self.config.patience
+            if broadcast_object_list([is_over])[0]:
                 break
         return best
+
+    def _judge(
+        self, epoch: int, losses: dict[str, float], started: float, probe: SelectionProbe, best: _Best | None
+    ) -> _Best:
+        """Read the dev split, add a row to the history, and return the best epoch so far."""
+        train_seconds = time.monotonic() - started
+        evaluation = self._evaluate(probe)
+        row = {"epoch": epoch, **losses, "learning_rate": self.schedule.get_last_lr()[0]}
+        for subset in EPOCH_SUBSETS:
+            scores = evaluation.scores(subset)
+            for name in ("accuracy", "weighted_f1", "macro_f1"):
+                row[f"dev_{'+'.join(subset)}_{name}"] = getattr(scores, name)
+        row |= probe.changes()
+        row |= {"train_seconds": train_seconds, "seconds": time.monotonic() - started}
+        self.history.append(row)
+        macro_f1 = evaluation.scores().macro_f1
+        if best is not None and macro_f1 <= best.macro_f1:
+            return best
+        state = {k: v.detach().clone() for k, v in self.evaluated_model.state_dict().items()}
+        return _Best(epoch=epoch, macro_f1=macro_f1, state=state)
 
     def save(self, best: _Best) -> None:
         """Calibrate the best weights on the dev split and write the checkpoint."""
@@ -256,7 +284,7 @@ class _Run:
         sums, num_batches = {"loss": 0.0, "class_loss": 0.0, "contrastive_loss": 0.0}, len(batches)
         self.model.train()
         # the next batch is read and augmented while the network works on this one
-        with ThreadPoolExecutor(1) as pool, _progress(f"Epoch {epoch + 1}/{self.config.num_epochs}") as bar:
+        with ThreadPoolExecutor(1) as pool, self._progress(epoch) as bar:
             task = bar.add_task("", total=num_batches)
             future = pool.submit(self._make, epoch, 0, batches[0])
             for step in range(num_batches):
@@ -267,6 +295,17 @@ class _Run:
                     sums[name] += value / num_batches
                 bar.advance(task)
         return sums
+
+    def _progress(self, epoch: int) -> Progress:
+        return Progress(
+            TextColumn(f"Epoch {epoch + 1}/{self.config.num_epochs}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not self.accelerator.is_main_process,
+        )
 
     def _train_step(self, batch: Batch) -> dict[str, float]:
         device = self.accelerator.device
@@ -291,7 +330,7 @@ class _Run:
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
-        if self.config.weight_average:
+        if self.average:
             self.average.update(self.plain_model)
         return {"loss": loss.item(), "class_loss": by_class.item(), "contrastive_loss": contrast.item()}
 
@@ -317,8 +356,6 @@ class _Run:
         return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
     def _report(self, row: dict, best: _Best, began: float) -> None:
-        if not self.accelerator.is_main_process:
-            return
         done = row["epoch"] + 1
         left = (time.monotonic() - began) / done * (self.config.num_epochs - done)
         names = ["+".join(subset) for subset in EPOCH_SUBSETS]
@@ -360,15 +397,4 @@ def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
             }
             for (is_video, is_matrix), parameters in groups.items()
         ]
-    )
-
-
-def _progress(what: str) -> Progress:
-    return Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
     )

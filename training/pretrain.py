@@ -16,31 +16,43 @@ import dataclasses
 import json
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
 
-from core.config import PRESETS, ModelConfig
-from training.augment import augment_pictures, resample
-from training.datasets.manifest import DataError, read_manifest
-from training.datasets.stills import IGNORED, TARGETS, Stills, read_frames, read_stills
-from training.features import prepare
+from core.config import PRESETS
+from training import processes
+from training.augment import resample
+from training.datasets.manifest import DataError
+from training.datasets.stills import IGNORED, TARGETS
+from training.pictures import Sources, StillsSampler, draw_stills, read_sources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of the schedule at one resolution."""
+    """A stretch of the schedule at one resolution.
+
+    Attributes:
+        batch_size: pictures per step, over all processes.
+    """
 
     image_size: int
     num_steps: int
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        # the last stage's tokens are 32 pixels wide
+        if self.image_size < 32 or self.image_size % 32:
+            raise ValueError(f"image_size should be a multiple of 32, not {self.image_size}")
+        if self.num_steps < 1 or self.batch_size < 1:
+            raise ValueError("a phase needs at least one step and one picture per batch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +64,9 @@ class PretrainConfig:
         data: manifests whose clips have sidecars with dense truth; `train` and `dev` splits are used.
         stills / dev_stills: Parquet tables of labelled pictures (`training.datasets.stills.read_stills`).
         stills_zoom: see `Stills.zoom`.
-        shares: of each batch, per source in the order (clips, *stills); None for equal ones.
-        phases: resolutions and lengths, in order; None for the preset's own resolution only.
+        shares: of each batch, per source in the order (clips, *stills), where no clip has truth without the
+            first; None for equal ones.
+        phases: resolutions and lengths, in order.
         target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
             and mostly zero, hence the large factor.
         num_eval_pictures: at most so many of each dev source are looked at.
@@ -82,6 +95,16 @@ class PretrainConfig:
     seed: int = 0
     num_threads: int = 2
 
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset should be one of {', '.join(PRESETS)}, not {self.preset!r}")
+        if not self.phases:
+            raise ValueError("pretraining needs at least one phase")
+        if self.eval_every < 1 or self.num_eval_pictures < 1:
+            raise ValueError("eval_every and num_eval_pictures should be at least 1")
+        if not self.stills_zoom > 0.0:
+            raise ValueError(f"stills_zoom should be above zero, not {self.stills_zoom}")
+
     def to_dict(self) -> dict:
         """As plain JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self), default=str))
@@ -94,13 +117,6 @@ class StillsScores:
     accuracy: float
     macro_f1: float
     target_r2: float | None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Sources:
-    train: list[Stills]
-    dev: list[Stills]
-    config: ModelConfig = field(repr=False)
 
 
 class PretrainNet(nn.Module):
@@ -127,49 +143,56 @@ def pretrain(config: PretrainConfig) -> Path:
 
     Writes `video.safetensors` (the best encoder by the mean of the dev sources' macro-F1), `pretrain.json`
     (config and scores) and `history.jsonl` (one line per evaluation) into `config.out`, which is returned.
-    Deterministic by `config.seed` on one machine.
+    Deterministic by `config.seed` on one machine and number of processes. Each process draws pictures of its
+    own; the main one alone evaluates and saves.
 
     Raises:
-        DataError: where nothing to learn from is found.
+        DataError: where nothing to learn from, or nothing to choose the best by, is found.
     """
     from core.model import build_model
 
-    torch.set_num_threads(config.num_threads)
+    accelerator = processes.join(num_threads=config.num_threads)
     torch.manual_seed(config.seed)
-    # at a low resolution nothing is compressed, so the guide then gets no gradient
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
     model = build_model(PRESETS[config.preset], weights="pretrained")
     with accelerator.main_process_first():
-        sources = _load(config, model)
-    video, labels = model.video, sources.config.labels
-    net = PretrainNet(video, sources.config.video.feature_width, len(labels), len(sources.train))
-    del model
-    return _run(config, sources, net, accelerator)
+        sources = read_sources(
+            model,
+            config.cache_dir,
+            data=config.data,
+            stills=config.stills,
+            dev_stills=config.dev_stills,
+            stills_zoom=config.stills_zoom,
+            num_workers=config.num_threads,
+            progress=accelerator.is_main_process,
+        )
+    width, num_labels = model.config.video.feature_width, len(model.config.labels)
+    return _run(config, sources, PretrainNet(model.video, width, num_labels, len(sources.train)), accelerator)
 
 
-def _run(config: PretrainConfig, sources: _Sources, net: PretrainNet, accelerator: Accelerator) -> Path:
+def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator: Accelerator) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     # every process draws pictures of its own
     seed = config.seed + 100_003 * accelerator.process_index
-    samplers = [_Sampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
+    samplers = [StillsSampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
         _weight_decay_groups(net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
     trained, optimizer = accelerator.prepare(net, optimizer)
     num_steps = sum(phase.num_steps for phase in config.phases)
+    counts_by_phase = [_counts(config, phase, sources, accelerator.num_processes) for phase in config.phases]
     step, losses = 0, []
     log = _Log(config, sources, net, accelerator)
-    for phase in config.phases:
+    for phase, counts in zip(config.phases, counts_by_phase, strict=True):
         stills = [still.at_size(phase.image_size) for still in sources.train]
-        counts = _counts(config, len(stills), phase.batch_size // accelerator.num_processes)
         for _ in range(phase.num_steps):
             factor = warmup_cosine(step, config.warmup_steps, num_steps)
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * factor
             trained.train()
-            pictures, labels, targets, origins = _draw(stills, samplers, counts, phase.image_size, generator)
+            pictures, labels, targets, origins = draw_stills(
+                stills, samplers, counts, phase.image_size, generator
+            )
             loss = _loss(
                 trained(pictures.to(accelerator.device)),
                 labels.to(accelerator.device),
@@ -191,29 +214,25 @@ def _run(config: PretrainConfig, sources: _Sources, net: PretrainNet, accelerato
     return config.out
 
 
-def _counts(config: PretrainConfig, num_sources: int, batch_size: int) -> np.ndarray:
-    """Pictures per source in a batch."""
-    shares = np.asarray(config.shares or [1.0] * num_sources, float)
-    return np.round(shares / shares.sum() * batch_size).astype(int)
-
-
-def _draw(stills, samplers, counts, image_size: int, generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A batch: pictures, labels, targets, and the source each picture is from."""
-    pictures, labels, targets, origins = [], [], [], []
-    for index, (sampler, still, count) in enumerate(zip(samplers, stills, counts, strict=True)):
-        chosen = sampler.draw(count)
-        raw = torch.from_numpy(still.pixels[chosen])
-        pictures.append(augment_pictures(raw, image_size, generator, zoom=still.zoom))
-        labels.append(torch.from_numpy(still.labels[chosen]))
-        targets.append(torch.from_numpy(still.targets[chosen]))
-        origins.append(torch.full((count,), index))
-    return torch.cat(pictures), torch.cat(labels), torch.cat(targets), torch.cat(origins)
+def _counts(config: PretrainConfig, phase: Phase, sources: Sources, num_processes: int) -> list[int]:
+    """Pictures per source in one process's share of a batch."""
+    shares = np.asarray(config.shares or [1.0] * len(sources.train), float)
+    names = ", ".join(still.name for still in sources.train)
+    if len(shares) != len(sources.train):
+        raise DataError(f"{len(shares)} shares were given for the sources {names}; give one for each.")
+    counts = np.round(shares / shares.sum() * (phase.batch_size // num_processes)).astype(int)
+    if counts.min() < 1:
+        raise DataError(
+            f"A batch of {phase.batch_size} over {num_processes} processes has no room for a picture of each "
+            f"of {names}; make it larger."
+        )
+    return counts.tolist()
 
 
 class _Log:
     """Looks at the dev pictures, writes the history and keeps the best encoder."""
 
-    def __init__(self, config: PretrainConfig, sources: _Sources, net, accelerator: Accelerator) -> None:
+    def __init__(self, config: PretrainConfig, sources: Sources, net, accelerator: Accelerator) -> None:
         self.config, self.sources, self.net, self.device = config, sources, net, accelerator.device
         self.remaining = _Remaining(config.phases)
         self.num_steps = sum(phase.num_steps for phase in config.phases)
@@ -245,63 +264,15 @@ class _Log:
         print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
 
 
-def _load(config: PretrainConfig, model: nn.Module) -> _Sources:
-    scheme = model.config.labels
-    train: list[Stills] = []
-    dev: list[Stills] = []
-    utterances = [u for path in config.data for u in read_manifest(path, allow_outside=True)]
-    if utterances:
-        features = prepare(
-            [u for u in utterances if u.split in ("train", "dev")],
-            model,
-            config.cache_dir,
-            num_workers=config.num_threads,
-        )
-        for split, into in (("train", train), ("dev", dev)):
-            frames = read_frames(features.of_split(split), scheme)
-            if frames is not None:
-                into.append(frames)
-    for paths, into in ((config.stills, train), (config.dev_stills, dev)):
-        into.extend(read_stills(path, scheme, zoom=config.stills_zoom) for path in paths)
-    if not train:
-        raise DataError(
-            "Nothing to pretrain on: no clip of the train split has a sidecar with dense truth and no stills "
-            "were given; name a made corpus or a table of stills."
-        )
-    return _Sources(train=train, dev=dev, config=model.config)
-
-
-class _Sampler:
-    """Draws pictures, classes evened out most of the way (probability of a class ∝ count^0.35).
-
-    A picture is repeated only when its class has been gone through.
-    """
-
-    def __init__(self, stills: Stills, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        useful = (stills.labels != IGNORED) | ~np.isnan(stills.targets).all(axis=1)
-        self.pools = [np.flatnonzero(useful & (stills.labels == label)) for label in np.unique(stills.labels)]
-        self.pools = [pool for pool in self.pools if len(pool)]
-        weights = np.array([len(pool) for pool in self.pools]) ** 0.35
-        self.weights = weights / weights.sum()
-        self.queues: list[list[int]] = [[] for _ in self.pools]
-
-    def draw(self, count: int) -> np.ndarray:
-        chosen = []
-        for pool in self.random.choice(len(self.pools), size=count, p=self.weights):
-            if not self.queues[pool]:
-                self.queues[pool] = self.random.permutation(self.pools[pool]).tolist()
-            chosen.append(self.queues[pool].pop())
-        return np.array(chosen, dtype=int)
-
-
 def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: PretrainConfig) -> Tensor:
     """Cross-entropy of each picture's own emotion head + weighted squared error of its targets."""
     logits, predicted = outputs
     own = logits[sources, torch.arange(len(sources), device=sources.device)]
     loss = predicted.sum() * 0.0
     if (labels != IGNORED).any():
-        loss = F.cross_entropy(own, labels, ignore_index=IGNORED, label_smoothing=config.label_smoothing)
+        loss = loss + F.cross_entropy(
+            own, labels, ignore_index=IGNORED, label_smoothing=config.label_smoothing
+        )
     known = ~targets.isnan()
     if known.any():
         loss = loss + config.target_weight * F.mse_loss(predicted[known], targets[known])
@@ -310,13 +281,14 @@ def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: Pre
 
 @torch.inference_mode()
 def evaluate_stills(
-    net: PretrainNet, sources: _Sources, image_size: int, config: PretrainConfig, device
+    net: PretrainNet, sources: Sources, image_size: int, config: PretrainConfig, device
 ) -> dict[str, StillsScores]:
-    """Scores on each dev source, read with the emotion head of the train source of the same position."""
+    """Scores on each dev source, read with the emotion head of the train source of the same name."""
     net.eval()
+    names = [still.name for still in sources.train]
     scores = {}
     for still in sources.dev:
-        head = next((i for i, s in enumerate(sources.train) if s.name == still.name), 0)
+        head = names.index(still.name)
         useful = np.flatnonzero((still.labels != IGNORED) | ~np.isnan(still.targets).all(axis=1))
         chosen = useful[np.unique(np.linspace(0, len(useful) - 1, config.num_eval_pictures).astype(int))]
         logits, targets = [], []
@@ -395,15 +367,15 @@ def _line(row: dict, num_steps: int, seconds_left: float) -> str:
     )
 
 
-def _save(config: PretrainConfig, sources: _Sources, net: PretrainNet, row: dict) -> None:
+def _save(config: PretrainConfig, sources: Sources, net: PretrainNet, row: dict) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in net.video.state_dict().items()}
     temporary = config.out / "video.safetensors.tmp"
     save_file(state, temporary)
     temporary.replace(config.out / "video.safetensors")
     about = {
         "pretrain": config.to_dict(),
-        "video": dataclasses.asdict(sources.config.video),
-        "labels": list(sources.config.labels.labels),
+        "video": dataclasses.asdict(PRESETS[config.preset].video),
+        "labels": list(PRESETS[config.preset].labels.labels),
         "num_pictures": {still.name: len(still) for still in sources.train},
         "best": row,
     }

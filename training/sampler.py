@@ -1,6 +1,6 @@
 """Which clips, frames and modalities a step sees, and how they become one batch.
 
-Every draw depends on (seed, epoch, step) alone, so a run can be repeated, and continued, from any epoch.
+Every draw depends on (seed, epoch, step) alone, so a run can be repeated.
 """
 
 from __future__ import annotations
@@ -174,4 +174,7 @@ def _stack(clips, name: str, shown, generator) -> Tensor:
         [getattr(c, name) if has else torch.zeros_like(like) for c, has in zip(clips, shown, strict=True)]
     )
     # only sound: a frozen text vector has no noise of its own that training should learn to ignore
-    return noisy_features(stacked, generator) if generator is not None and name == "audio" else stacked
+    if generator is not None and name == "audio":
+        has = torch.from_numpy(shown)
+        stacked[has] = noisy_features(stacked[has], generator)
+    return stacked

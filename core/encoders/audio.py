@@ -111,7 +111,11 @@ class AudioEncoder(nn.Module):
         self.backbone.requires_grad_(False).eval()
         if config.pooling == "layer-statistics":
             self.layer_weights = nn.Parameter(torch.zeros(self.backbone.num_layers + 1))
-            self.norm = nn.LayerNorm(config.feature_width)
+            shape = self.backbone.num_layers + 1, config.feature_width
+            # a few of a transformer's dimensions are hundreds of times larger than the others: without this,
+            # they drown the rest
+            self.register_buffer("feature_mean", torch.zeros(shape))
+            self.register_buffer("feature_deviation", torch.ones(shape))
 
     def _build(self, config: AudioConfig, weights: str) -> nn.Module:
         from transformers import AutoConfig, AutoModel
@@ -176,7 +180,18 @@ class AudioEncoder(nn.Module):
         """From `forward`'s features to one vector `(batch, feature_width)`: the trained part."""
         if self.config.pooling == "mean":
             return features
-        return self.norm(torch.einsum("blw,l->bw", features, self.layer_weights.softmax(0)))
+        standard = (features - self.feature_mean) / self.feature_deviation
+        return torch.einsum("blw,l->bw", standard, self.layer_weights.softmax(0))
+
+    def standardise_to(self, features: Tensor) -> None:
+        """Take the scale of every dimension from training data.
+
+        Args:
+            features: `(clip, layer, 2 · width)` of `forward`; nothing happens for the pooling "mean".
+        """
+        if self.config.pooling == "layer-statistics":
+            self.feature_mean.copy_(features.mean(0))
+            self.feature_deviation.copy_(features.std(0, correction=0).clamp(min=1e-3))
 
     @torch.no_grad()  # not inference_mode: what it returns may go into layers that are trained
     def encode(self, waveforms: list[np.ndarray]) -> Tensor:

@@ -167,8 +167,8 @@ def _utterance(manifest: Path, number: int, row: dict[str, str], allow_outside: 
     path = (folder / name).resolve()
     if not allow_outside and not path.is_relative_to(folder):
         raise DataError(
-            f"{where}: {name} lies outside {folder}; move it there, or allow it with --allow-outside if you "
-            "trust this manifest."
+            f"{where}: {name} lies outside {folder}; move it there, or read it with allow_outside=True if "
+            "you trust this manifest."
         )
     start = _seconds(where, "start_seconds", row.pop("start_seconds", ""))
     end = _seconds(where, "end_seconds", row.pop("end_seconds", ""))

@@ -50,8 +50,9 @@ class Stills:
         return len(self.labels)
 
     def at_size(self, size: int) -> Stills:
-        """The same pictures, larger ones averaged down towards `size`: sampling them costs less."""
-        shrink = self.pixels.shape[1] // size
+        """The same pictures, averaged down as far as `size` allows: sampling them costs less."""
+        # as `training.augment.resample` would, picture by picture
+        shrink = int(self.pixels.shape[1] * self.zoom / size)
         if shrink < 2:
             return self
         num, side, _, channels = self.pixels.shape
@@ -70,7 +71,8 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> 
     Pictures whose label the scheme does not know keep the label `IGNORED`.
 
     Raises:
-        DataError: for a file that is not such a table or a picture that cannot be decoded.
+        DataError: for a file that is not such a table, a picture that cannot be decoded, or a table in which
+            nothing is known of any picture.
     """
     import pyarrow.parquet
 
@@ -83,17 +85,30 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> 
         if column not in table.column_names:
             raise DataError(f"{path} lacks the column {column}; it has {', '.join(table.column_names)}.")
     pictures = [_decode(path, row, data) for row, data in enumerate(table["jpeg"].to_pylist())]
+    if not pictures:
+        raise DataError(f"{path} holds no picture; add some rows.")
     if len({picture.shape for picture in pictures}) != 1:
-        raise DataError(f"{path} holds pictures of several sizes; bring them to one square size.")
+        raise DataError(
+            f"{path} holds pictures of several sizes, or grey and coloured ones; bring them to one kind."
+        )
     known = {label: index for index, label in enumerate(scheme.labels)}
     targets = np.full((len(pictures), len(TARGETS)), np.nan, np.float32)
     for column, name in enumerate(TARGETS):
         if name in table.column_names:
-            targets[:, column] = table[name].to_numpy()
+            try:
+                targets[:, column] = table[name].to_numpy()
+            except (ValueError, TypeError) as error:
+                raise DataError(f"{path}: the column {name} should hold numbers ({error}).") from error
+    labels = np.array([known.get(label, IGNORED) for label in table["label"].to_pylist()], np.int64)
+    if (labels == IGNORED).all() and np.isnan(targets).all():
+        raise DataError(
+            f"{path}: no label is one of {', '.join(scheme.labels)} and no action unit is known, so there is "
+            "nothing to learn; correct the labels."
+        )
     return Stills(
         name=path.parent.name or path.stem,
         pixels=np.stack(pictures),
-        labels=np.array([known.get(label, IGNORED) for label in table["label"].to_pylist()], np.int64),
+        labels=labels,
         targets=targets,
         zoom=zoom,
     )
@@ -102,7 +117,7 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> 
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
     try:
         picture = np.asarray(Image.open(io.BytesIO(data)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: picture {row} cannot be decoded ({error}); remove the row.") from error
     picture = picture[..., None] if picture.ndim == 2 else picture
     if picture.shape[0] != picture.shape[1] or picture.shape[2] not in (1, 3):
@@ -123,7 +138,12 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
         sidecar = _read_sidecar(clip.utterance)
         if sidecar is None or clip.crops is None or clip.face == "none":
             continue
-        frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
+        try:
+            frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"The sidecar of {clip.utterance.path} lacks or garbles {error}; make it again or remove it."
+            ) from error
         pixels.append(clip.crops)
         labels.append(frame_labels)
         targets.append(frame_targets)
