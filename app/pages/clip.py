@@ -81,7 +81,13 @@ def pick_clip() -> ClipChoice | None:
         else:
             st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
     if own is not None and view.clip == own.key:
-        return own
+        if own.path.is_file():
+            return own
+        # Streamlit ends the session's folder with its connection, but may take the session up again
+        st.warning(
+            "Your file went when the connection was lost; choose it again.", icon=":material/link_off:"
+        )
+        return None
     found = next((clip for clip in clips if clip.key == view.clip), None)
     if found is None and view.clip is not None:
         st.warning("The link names a clip that is not here; choose one above.", icon=":material/link_off:")

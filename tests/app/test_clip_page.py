@@ -153,6 +153,15 @@ def test_a_bad_upload_gives_one_sentence(page, content):
     assert "The model says" in html_of(page), "the clip before stays"
 
 
+def test_an_own_file_that_went_with_its_folder_is_asked_for_again(page, clip_folder, monkeypatch):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    page.session_state["own-clip"].path.unlink()
+    page.run()
+    assert not page.exception and not page.error
+    assert "choose it again" in page.warning[0].value
+
+
 def test_without_a_checkpoint_the_page_says_what_to_do(page, monkeypatch):
     monkeypatch.delenv(launch.CHECKPOINT_VARIABLE)
     page.run()
