@@ -53,12 +53,10 @@ def augment_pictures(
     *,
     zoom: float = 1.0,
     groups: Tensor | None = None,
-    strength: float = 1.0,
 ) -> Tensor:
     """Random flip, shift, scale, rotation, light, grey, blur, noise and erasing.
 
-    Mild by default: expressions are small, and a network with a short schedule learns nothing of them behind
-    heavier changes (twice this strength kept a CNN at the majority class for 300 steps).
+    Mild, since expressions are small changes of a face too.
 
     Args:
         pictures: `(picture, height, width, channel)` uint8.
@@ -67,7 +65,6 @@ def augment_pictures(
         zoom: see `resample`.
         groups: `(picture,)`: pictures of one group (the frames of a clip) get one common change; None for a
             change of its own for each picture.
-        strength: multiplies every amount and probability but the flip's.
 
     Returns:
         `(picture, 3, size, size)` in [0, 1].
@@ -80,7 +77,7 @@ def augment_pictures(
         return (torch.rand(num_groups, generator=generator) * (high - low) + low)[groups].to(pictures.device)
 
     def around(amount: float) -> Tensor:
-        return uniform(-amount * strength, amount * strength)
+        return uniform(-amount, amount)
 
     def chance(probability: float) -> Tensor:
         return (torch.rand(num_groups, generator=generator) < probability)[groups].to(pictures.device)
@@ -99,19 +96,19 @@ def augment_pictures(
     middle = values.mean(dim=(1, 2, 3), keepdim=True)
     values = (values - middle) * per_picture(1.0 + around(0.2)) + middle + per_picture(around(0.08))
     values = values * torch.stack([1.0 + around(0.06) for _ in range(3)], dim=1)[:, :, None, None]
-    grey = per_picture(chance(0.1 * strength))
+    grey = per_picture(chance(0.1))
     values = torch.where(grey, values.mean(dim=1, keepdim=True), values)
     blurred = F.avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False)
-    values = torch.where(per_picture(chance(0.1 * strength)), blurred, values)
+    values = torch.where(per_picture(chance(0.1)), blurred, values)
     noise = torch.randn(values.shape[0], 1, size, size, generator=generator).to(values.device)
-    values = values + noise * per_picture(uniform(0.0, 0.03 * strength) * chance(0.3))
+    values = values + noise * per_picture(uniform(0.0, 0.03) * chance(0.3))
 
     positions = torch.arange(size, device=values.device)
     height, width = uniform(0.1, 0.3) * size, uniform(0.1, 0.3) * size
     top, left = uniform(0.0, 0.9) * size, uniform(0.0, 0.9) * size
     rows = (positions >= top[:, None]) & (positions < (top + height)[:, None])
     columns = (positions >= left[:, None]) & (positions < (left + width)[:, None])
-    erased = rows[:, None, :, None] & columns[:, None, None, :] & per_picture(chance(0.1 * strength))
+    erased = rows[:, None, :, None] & columns[:, None, None, :] & per_picture(chance(0.1))
     return torch.where(erased, per_picture(uniform(0.0, 1.0)), values).clamp(0.0, 1.0)
 
 

@@ -5,8 +5,8 @@ the emotion shown at that moment, and how far each facial action unit is drawn, 
 face's geometry instead of its identity. The heads are linear and thrown away; `video.safetensors` stays.
 
 Unusual here: everything is preloaded as uint8 and augmented in batches by one resampling, so that the network
-is the only cost, and early phases run at a lower resolution, where a step costs a quarter. On a CPU two
-processes of one thread do nearly twice the work of one process with two threads:
+is the only cost, and early phases run at a lower resolution, where a step costs a quarter. On a CPU several
+processes of one thread each leave fewer cores idle than one process of several threads:
 `torchrun --nproc-per-node 2 -m app.cli pretrain … --threads 1`.
 """
 
@@ -165,8 +165,11 @@ def pretrain(config: PretrainConfig) -> Path:
             num_workers=config.num_threads,
             progress=accelerator.is_main_process,
         )
-    width, num_labels = model.config.video.feature_width, len(model.config.labels)
-    return _run(config, sources, PretrainNet(model.video, width, num_labels, len(sources.train)), accelerator)
+    net = PretrainNet(
+        model.video, model.config.video.feature_width, len(model.config.labels), len(sources.train)
+    )
+    del model
+    return _run(config, sources, net, accelerator)
 
 
 def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator: Accelerator) -> Path:

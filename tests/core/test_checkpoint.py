@@ -189,3 +189,8 @@ def test_a_checkpoint_is_replaced_but_nothing_else_is(model, folder, tmp_path):
     with pytest.raises(CheckpointError, match="is no checkpoint, so it is not replaced"):
         save_checkpoint(other, model, info=CheckpointInfo())
     assert (other / "chapter.txt").read_text() == "years of work"
+    # a file of one's own beside a checkpoint's would be lost with the folder
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"holds more than a checkpoint \(notes.txt\)"):
+        save_checkpoint(folder, model, info=CheckpointInfo())
+    assert (folder / "notes.txt").read_text() == "mine"

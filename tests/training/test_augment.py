@@ -51,9 +51,9 @@ def test_pictures_of_one_group_are_changed_alike():
     groups = torch.tensor([0, 0, 0, 1, 1, 1])
     # noise alone differs inside a group: average it away
     generator = torch.Generator().manual_seed(5)
-    result = augment_pictures(raw, 32, generator, groups=groups, strength=2.0).mean((1, 2, 3))
+    result = augment_pictures(raw, 32, generator, groups=groups).mean((1, 2, 3))
     assert (result[:3] - result[0]).abs().max() < 0.01 and (result[3:] - result[3]).abs().max() < 0.01
-    assert (result[0] - result[3]).abs() > 0.02
+    assert (result[0] - result[3]).abs() > 0.012
 
 
 def test_noise_has_the_asked_size():

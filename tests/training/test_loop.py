@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint import load_checkpoint
+from core.checkpoint import CheckpointError, load_checkpoint
 from core.config import CompressionConfig
 from training.config import TrainConfig
 from training.datasets import DataError, read_manifest
@@ -116,9 +116,26 @@ def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
         train(replace(config, data=(manifest,), out=tmp_path / "out"))
 
 
+def test_a_lone_training_clip_is_told(config, corpus, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(f"path,label,split\n{corpus}/train0.mp4,joy,train\n{corpus}/val0.mp4,joy,dev\n")
+    with pytest.raises(DataError, match="at least 2 usable clips of the split train"):
+        train(replace(config, data=(manifest,), out=tmp_path / "out"))
+
+
+def test_an_occupied_folder_is_told_before_any_work(config, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(CheckpointError, match="is no checkpoint, so it is not replaced"):
+        # would fail otherwise if the data were looked at first
+        train(replace(config, data=(tmp_path / "none.csv",), out=tmp_path))
+
+
 def test_a_pretrained_encoder_that_does_not_fit_is_told(config, tmp_path):
-    with pytest.raises(DataError, match="does not fit the video encoder of tiny"):
-        train(replace(config, pretrained_video=tmp_path))
+    for content in (None, b"no tensors at all"):
+        if content is not None:
+            (tmp_path / "video.safetensors").write_bytes(content)
+        with pytest.raises(DataError, match="does not fit the video encoder of tiny"):
+            train(replace(config, pretrained_video=tmp_path))
 
 
 def test_config_round_trip_and_refusals():
@@ -130,3 +147,11 @@ def test_config_round_trip_and_refusals():
         TrainConfig.from_dict({**config.to_dict(), "epochs": 3})
     with pytest.raises(ValueError, match="contrastive_form should be one of"):
         replace(config, contrastive_form="new")
+    for name, value, message in [
+        ("learning_rate", "fast", "training.learning_rate should be float, not 'fast'"),
+        ("num_train_frames", 8, "training.num_train_frames should be a list"),
+        ("compression", {"merge": "no"}, "training.compression.merge should be bool, not 'no'"),
+        ("weight_average", 2, r"weight_average should lie in \[0, 1\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            TrainConfig.from_dict({**config.to_dict(), name: value})

@@ -1,5 +1,7 @@
 import io
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -81,6 +83,31 @@ def test_the_encoder_fits_its_model(out):
 def test_nothing_to_learn_from_is_told(tmp_path):
     with pytest.raises(DataError, match="Nothing to pretrain on"):
         pretrain(PretrainConfig(out=tmp_path / "out", cache_dir=tmp_path, preset="tiny"))
+
+
+def test_what_cannot_be_chosen_by_is_told_before_any_step(config, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    dev = shutil.copy(config.dev_stills[0], elsewhere / "dev.parquet")
+    for changes, message in [
+        ({"dev_stills": ()}, "Nothing to choose the best encoder by"),
+        ({"dev_stills": (dev,)}, "dev pictures of elsewhere have no training pictures"),
+        ({"stills": config.stills * 2}, "Two tables of stills are named"),
+        ({"shares": (1.0, 2.0)}, "2 shares were given"),
+    ]:
+        asked = replace(config, out=tmp_path / "out", **changes)
+        with pytest.raises(DataError, match=message):
+            pretrain(asked)
+        assert not (tmp_path / "out" / "history.jsonl").exists()
+
+
+def test_plausible_slips_are_refused():
+    with pytest.raises(ValueError, match="multiple of 32, not 100"):
+        Phase(image_size=100, num_steps=10)
+    with pytest.raises(ValueError, match="at least one step"):
+        Phase(image_size=64, num_steps=0)
+    with pytest.raises(ValueError, match="preset should be one of paper"):
+        PretrainConfig(out="out", cache_dir="cache", preset="huge")
 
 
 def test_warmup_then_cosine():

@@ -4,11 +4,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from core.labels import MELD_7
+from training.augment import resample
 from training.datasets import DataError
-from training.datasets.stills import IGNORED, TARGETS, frame_truth, read_frames, read_stills
+from training.datasets.stills import IGNORED, TARGETS, Stills, frame_truth, read_frames, read_stills
 
 SIDECAR = {
     "duration_s": 0.4,  # ten frames at 25 per second
@@ -70,7 +72,11 @@ def test_stills_keep_labels_and_targets(tmp_path):
     [
         ({"label": ["joy"]}, "lacks the column jpeg"),
         ({"jpeg": [b"no picture"], "label": ["joy"]}, "picture 0 cannot be decoded"),
+        ({"jpeg": ["text"], "label": ["joy"]}, "picture 0 cannot be decoded"),
         ({"jpeg": [jpeg(1), jpeg(1, 24)], "label": ["joy", "joy"]}, "several sizes"),
+        ({"jpeg": [jpeg(1)], "label": ["happy"]}, "nothing to learn"),
+        ({"jpeg": [jpeg(1)], "label": ["joy"], "au1": ["much"]}, "the column au1 should hold numbers"),
+        ({"jpeg": [], "label": []}, "holds no picture"),
     ],
 )
 def test_bad_stills_are_refused(tmp_path, table, message):
@@ -91,3 +97,41 @@ def test_an_unrelated_json_beside_a_clip_is_no_sidecar(corpus, corpus_features):
         assert read_frames(corpus_features, MELD_7) is None
     finally:
         path.unlink()
+
+
+def stills_of(pixels, zoom=1.0):
+    num = len(pixels)
+    targets = np.full((num, len(TARGETS)), np.nan, np.float32)
+    return Stills(name="made", pixels=pixels, labels=np.arange(num), targets=targets, zoom=zoom)
+
+
+def test_larger_stills_are_averaged_down():
+    pixels = np.zeros((1, 6, 6, 1), np.uint8)
+    pixels[0, :3, 3:, 0] = [[9, 18, 27], [36, 45, 54], [63, 72, 81]]
+    small = stills_of(pixels).at_size(2)
+    assert small.pixels.dtype == np.uint8
+    assert small.pixels[0, :, :, 0].tolist() == [[0, 45], [0, 0]]
+    assert small.labels.tolist() == [0] and small.name == "made"
+
+
+@pytest.mark.parametrize(("side", "size", "expected"), [(8, 4, 4), (11, 4, 5), (7, 4, 7), (4, 8, 4)])
+def test_stills_shrink_by_whole_factors_and_never_below_the_size(side, size, expected):
+    pixels = np.full((3, side, side, 3), 77, np.uint8)
+    small = stills_of(pixels).at_size(size)
+    assert small.pixels.shape == (3, expected, expected, 3) and (small.pixels == 77).all()
+
+
+def test_more_stills_than_are_averaged_at_once():
+    pixels = np.broadcast_to((np.arange(1500) % 256)[:, None, None, None], (1500, 4, 4, 1)).astype(np.uint8)
+    assert (stills_of(pixels).at_size(2).pixels == pixels[:, ::2, ::2]).all()
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 1.5])
+def test_averaging_down_first_changes_nothing_that_the_network_sees(zoom):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 1), np.uint8)
+    stills = stills_of(pixels, zoom)
+    seen, expected = (
+        resample(torch.from_numpy(p), 32, zoom=zoom) for p in (stills.at_size(32).pixels, pixels)
+    )
+    # but for rounding to bytes
+    torch.testing.assert_close(seen, expected, atol=0.6 / 255, rtol=0)

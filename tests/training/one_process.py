@@ -1,0 +1,85 @@
+"""What `test_processes.py` has `torchrun` start twice: a pretraining and a training, and a note of each."""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+import training.loop
+import training.pretrain
+from training.config import TrainConfig
+from training.pretrain import Phase, PretrainConfig
+
+
+def digest(tensors) -> str:
+    """Of exact values."""
+    return hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in tensors)).hexdigest()
+
+
+def main(folder: Path, corpus: Path) -> None:
+    """Run both and write what this process saw and ended with to `rank<N>.json`."""
+    drawn, made = [], {}
+    draw, net, run = training.pretrain.draw_stills, training.pretrain.PretrainNet, training.loop._Run
+
+    def watched_draw(*args):
+        batch = draw(*args)
+        drawn.append(digest(batch))
+        return batch
+
+    def watched(name, kind):
+        def make(*args):
+            made[name] = kind(*args)
+            return made[name]
+
+        return make
+
+    training.pretrain.draw_stills = watched_draw
+    training.pretrain.PretrainNet = watched("net", net)
+    training.loop._Run = watched("run", run)
+    training.pretrain.pretrain(
+        PretrainConfig(
+            out=folder / "video",
+            cache_dir=folder / "cache",
+            preset="tiny",
+            stills=(folder / "train.parquet",),
+            dev_stills=(folder / "dev.parquet",),
+            phases=(
+                Phase(image_size=32, num_steps=4, batch_size=8),
+                Phase(image_size=64, num_steps=3, batch_size=8),
+            ),
+            eval_every=2,
+            warmup_steps=1,
+            num_threads=1,
+        )
+    )
+    training.loop.train(
+        TrainConfig(
+            data=(corpus,),
+            out=folder / "checkpoint",
+            cache_dir=folder / "cache",
+            pretrained_video=folder / "video",
+            preset="tiny",
+            num_epochs=3,
+            num_frozen_epochs=1,
+            patience=1,
+            batch_size=4,
+            num_train_frames=(4,),
+            num_threads=1,
+        )
+    )
+    note = {
+        "drawn": drawn,
+        "net": digest(made["net"].parameters()),
+        "model": digest(made["run"].plain_model.trained_parameters()),
+        "num_steps": made["run"].step,
+        "num_evaluations": len(made["run"].history),
+    }
+    (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(note))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,58 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_pretrain import write_stills
+
+from core.checkpoint import load_checkpoint
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(corpus, tmp_path_factory):
+    """Results of a pretraining and a training in two processes on the CPU."""
+    folder = tmp_path_factory.mktemp("processes")
+    write_stills(folder / "train.parquet", 40, 0)
+    write_stills(folder / "dev.parquet", 20, 1)
+    result = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        + [Path(__file__).with_name("one_process.py"), folder, corpus],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def notes(folder):
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_processes_learn_from_different_pictures_and_end_with_one_network(notes):
+    first, second = notes
+    assert len(first["drawn"]) == len(second["drawn"]) == 7
+    assert not set(first["drawn"]) & set(second["drawn"])
+    assert first["net"] == second["net"] and first["model"] == second["model"]
+
+
+def test_only_the_main_process_evaluates_and_saves(folder, notes):
+    lines = [json.loads(line) for line in (folder / "video" / "history.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["image_size"]) for line in lines] == [(2, 32), (4, 32), (6, 64), (7, 64)]
+    assert all(torch.isfinite(v).all() for v in load_file(folder / "video" / "video.safetensors").values())
+    checkpoint = load_checkpoint(folder / "checkpoint")
+    assert notes[0]["num_evaluations"] == len(checkpoint.history) and notes[1]["num_evaluations"] == 0
+
+
+def test_processes_stop_together(folder, notes):
+    # 12 clips in batches of 4, two for each process
+    num_epochs = len(load_checkpoint(folder / "checkpoint").history)
+    assert notes[0]["num_steps"] == notes[1]["num_steps"] == 3 * num_epochs

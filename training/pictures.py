@@ -1,0 +1,157 @@
+"""The sources of single pictures that the video encoder is pretrained on, and how batches are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.labels import LabelScheme
+from core.model import DeepMSI
+from training.augment import augment_pictures
+from training.datasets.manifest import DataError, read_manifest
+from training.datasets.stills import IGNORED, Stills, read_frames, read_stills
+from training.features import prepare
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sources:
+    """What is learned from, and what the best is chosen by; a dev source bears its train source's name."""
+
+    train: tuple[Stills, ...]
+    dev: tuple[Stills, ...]
+
+
+def read_sources(
+    model: DeepMSI,
+    cache_dir: Path,
+    *,
+    data: Sequence[Path],
+    stills: Sequence[Path],
+    dev_stills: Sequence[Path],
+    stills_zoom: float,
+    num_workers: int,
+    progress: bool,
+) -> Sources:
+    """Frames of the clips that have dense truth (their `train` and `dev` splits), and tables of stills.
+
+    Args:
+        model: whose candidate frames and label scheme are used.
+        cache_dir: of the features.
+        data: manifests.
+        stills: tables to learn from.
+        dev_stills: tables to choose the best by, each in the folder of the training table of its source.
+        stills_zoom: see `Stills.zoom`.
+        num_workers: clips worked on at once.
+        progress: show a bar, and the clips that were skipped.
+
+    Raises:
+        DataError: where there is nothing to learn from or to choose by, or it is unclear which dev source
+            goes with which train source.
+    """
+    scheme = model.config.labels
+    train, dev = [], []
+    utterances = [u for path in data for u in read_manifest(path, allow_outside=True)]
+    if utterances:
+        features = prepare(
+            [u for u in utterances if u.split in ("train", "dev")],
+            model,
+            cache_dir,
+            num_workers=num_workers,
+            progress=progress,
+        )
+        for skipped in features.skipped if progress else ():
+            print(f"skipped {skipped.utterance.key}: {skipped.reason}", flush=True)
+        for split, into in (("train", train), ("dev", dev)):
+            frames = read_frames(features.of_split(split), scheme)
+            if frames is not None:
+                into.append(frames)
+    for paths, into in ((stills, train), (dev_stills, dev)):
+        into.extend(read_stills(path, scheme, zoom=stills_zoom) for path in paths)
+    _check(train, dev, scheme)
+    return Sources(train=tuple(train), dev=tuple(dev))
+
+
+def _check(train: list[Stills], dev: list[Stills], scheme: LabelScheme) -> None:
+    if not train:
+        raise DataError(
+            "Nothing to pretrain on: no clip of the train split has a sidecar with dense truth and no stills "
+            "were given; name a made corpus or a table of stills."
+        )
+    if not dev:
+        raise DataError(
+            "Nothing to choose the best encoder by: no clip of the dev split has a sidecar with dense truth "
+            "and no dev stills were given; name some."
+        )
+    for sources in (train, dev):
+        names = [still.name for still in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise DataError(
+                    f"Two tables of stills are named {name} after the folder they lie in; put each into a "
+                    "folder of its own."
+                )
+    names = [still.name for still in train]
+    for still in dev:
+        if still.name not in names:
+            raise DataError(
+                f"The dev pictures of {still.name} have no training pictures of that name (there are "
+                f"{', '.join(names)}); put both tables of one source into one folder."
+            )
+        if (still.labels == IGNORED).all():
+            raise DataError(
+                f"No dev picture of {still.name} has a label of {', '.join(scheme.labels)}; give others."
+            )
+
+
+class StillsSampler:
+    """Draws single pictures, classes evened out most of the way (probability of a class ∝ count^0.35).
+
+    A picture is repeated only when its class has been gone through.
+    """
+
+    def __init__(self, stills: Stills, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        useful = (stills.labels != IGNORED) | ~np.isnan(stills.targets).all(axis=1)
+        self.pools = [np.flatnonzero(useful & (stills.labels == label)) for label in np.unique(stills.labels)]
+        self.pools = [pool for pool in self.pools if len(pool)]
+        weights = np.array([len(pool) for pool in self.pools]) ** 0.35
+        self.weights = weights / weights.sum()
+        self.queues: list[list[int]] = [[] for _ in self.pools]
+
+    def draw(self, count: int) -> np.ndarray:
+        """`(picture,)` positions of the next pictures."""
+        chosen = []
+        for pool in self.random.choice(len(self.pools), size=count, p=self.weights):
+            if not self.queues[pool]:
+                self.queues[pool] = self.random.permutation(self.pools[pool]).tolist()
+            chosen.append(self.queues[pool].pop())
+        return np.array(chosen, dtype=int)
+
+
+def draw_stills(
+    stills: Sequence[Stills],
+    samplers: Sequence[StillsSampler],
+    counts: Sequence[int],
+    image_size: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """An augmented batch of single pictures, `counts[i]` of them from source i.
+
+    Returns:
+        Pictures `(picture, 3, size, size)`, labels `(picture,)`, targets `(picture, target)` and the source
+        each is from `(picture,)`.
+    """
+    pictures, labels, targets, origins = [], [], [], []
+    for index, (sampler, still, count) in enumerate(zip(samplers, stills, counts, strict=True)):
+        chosen = sampler.draw(count)
+        raw = torch.from_numpy(still.pixels[chosen])
+        pictures.append(augment_pictures(raw, image_size, generator, zoom=still.zoom))
+        labels.append(torch.from_numpy(still.labels[chosen]))
+        targets.append(torch.from_numpy(still.targets[chosen]))
+        origins.append(torch.full((count,), index))
+    return torch.cat(pictures), torch.cat(labels), torch.cat(targets), torch.cat(origins)
