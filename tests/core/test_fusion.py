@@ -28,8 +28,8 @@ def scatter_batch_norm(module):
 
 
 def hidden_layer(x, state, prefix):
-    """Linear, batch norm, LeakyReLU 0.01; dropout is off."""
-    x = x @ state[f"{prefix}.0.weight"].T + state[f"{prefix}.0.bias"]
+    """Linear (its bias would be taken away by what follows), batch norm, LeakyReLU 0.01; dropout is off."""
+    x = x @ state[f"{prefix}.0.weight"].T
     x = (x - state[f"{prefix}.1.running_mean"]) / np.sqrt(state[f"{prefix}.1.running_var"] + 1e-5)
     x = x * state[f"{prefix}.1.weight"] + state[f"{prefix}.1.bias"]
     return np.where(x > 0, x, 0.01 * x)

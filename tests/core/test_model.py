@@ -312,7 +312,7 @@ def test_early_fusion_is_trained_by_what_it_guides(merge):
             for name, parameter in model.named_parameters()
             if name.startswith(("early_fusion.", "video.selector.guide.", "video.base_guide"))
         }
-        assert len(guides) == 9
+        assert len(guides) == 8
         for name, gradient in guides.items():
             if train_guide:
                 assert gradient.abs().max() > 1e-8, name
