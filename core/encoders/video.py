@@ -188,7 +188,7 @@ class VideoEncoder(nn.Module):
             Vectors `(n, feature_width)` and the compression steps.
         """
         layers = self.swin.layers
-        x = layers[2].downsample(layers[1](layers[0](tokens)))
+        x = self._enter_stage3(tokens)
         steps = []
         for position, block in enumerate(layers[2].blocks):
             x = block(x)
@@ -198,6 +198,35 @@ class VideoEncoder(nn.Module):
                 x = step.tokens.unflatten(1, (rows, columns))
                 steps.append(step)
         return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
+
+    def _enter_stage3(self, tokens: Tensor) -> Tensor:
+        layers = self.swin.layers
+        return layers[2].downsample(layers[1](layers[0](tokens)))
+
+    @torch.no_grad()
+    def aim_guide(self, crops: Tensor, strength: float = 2.0) -> None:
+        """Let the base guide start at what tells the middle of face crops from their rim.
+
+        By itself relevance is closeness to the mean token, and that is background and cheek: what is left of
+        a face then lacks eyes and mouth, and the network behind has nothing to learn from. Training goes on
+        from here. Does nothing for an encoder without compression steps.
+
+        Args:
+            crops: `(n, 3, size, size)` in [0, 1], of the configured size.
+            strength: length of the guide over that of the difference.
+        """
+        position = min(self.config.vsc_after, default=None) if self.config.vsc_grids else None
+        if position is None:
+            return
+        x = self._enter_stage3(self.embed(crops))
+        for block in self.swin.layers[2].blocks[: position + 1]:
+            x = block(x)
+        rows, columns = x.shape[1:3]
+        middle = torch.zeros(rows, columns, dtype=torch.bool, device=x.device)
+        # brows to chin: the forehead takes more of a crop than the neck does
+        middle[rows // 4 : rows - rows // 8, columns // 4 : columns - columns // 4] = True
+        difference = x[:, middle].mean((0, 1)) - x[:, ~middle].mean((0, 1))
+        self.base_guide.copy_(strength * difference)
 
     def frame_vectors(self, pictures: Tensor) -> Tensor:
         """Vectors `(n, feature_width)` of pictures `(n, 3, size, size)`, by themselves: no clip, no guide."""

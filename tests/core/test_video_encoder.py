@@ -352,3 +352,26 @@ def test_selection_uses_the_same_function(tiny):
     torch.testing.assert_close(out.selection.source_map, expected.source_map)
     # descriptors tell deviations from the clip's mean frame: shifted brightness of all frames changes little
     torch.testing.assert_close(metric.mean(1), tiny.selector.constant.expand(1, -1), atol=1e-4, rtol=0)
+
+
+def test_an_aimed_guide_keeps_the_middle():
+    torch.manual_seed(0)
+    mini = PRESETS["mini"]
+    encoder = VideoEncoder(mini.video, mini.compression).eval()
+    # a dark rim and a bright middle, as a face before a wall
+    crops = torch.full((12, 3, 128, 128), 0.3) + 0.02 * torch.randn(12, 3, 128, 128)
+    crops[:, :, 32:112, 32:96] = 0.8 + 0.2 * torch.rand(12, 3, 80, 64)
+
+    def share_in_the_middle():
+        guide = encoder.base_guide.expand(len(crops), -1)
+        kept = encoder.stages(encoder.embed(crops), guide)[1][0].kept
+        rows, columns = kept // 8, kept % 8
+        return ((rows >= 2) & (rows < 7) & (columns >= 2) & (columns < 6)).float().mean()
+
+    with torch.no_grad():
+        encoder.base_guide.zero_()
+        before = share_in_the_middle()
+        encoder.aim_guide(crops)
+        assert encoder.base_guide.requires_grad and encoder.base_guide.abs().sum() > 0
+        # 20 of the 48 patches kept can be of the middle
+        assert share_in_the_middle() > 19.5 / 48 > before
