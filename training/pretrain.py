@@ -31,7 +31,7 @@ from core.config import PRESETS
 from training import processes
 from training.augment import resample
 from training.datasets.manifest import DataError
-from training.datasets.stills import IGNORED, TARGETS
+from training.datasets.stills import IGNORED, TARGETS, Stills
 from training.pictures import Sources, StillsSampler, draw_stills, read_sources
 
 
@@ -81,12 +81,12 @@ class PretrainConfig:
     stills_zoom: float = 1.0
     shares: tuple[float, ...] | None = None
     phases: tuple[Phase, ...] = (
-        Phase(image_size=64, num_steps=3000, batch_size=64),
-        Phase(image_size=128, num_steps=1000, batch_size=64),
+        Phase(image_size=64, num_steps=2200, batch_size=64),
+        Phase(image_size=128, num_steps=1500, batch_size=48),
     )
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 200
+    warmup_steps: int = 100
     clip_norm: float = 1.0
     label_smoothing: float = 0.05
     target_weight: float = 20.0
@@ -188,8 +188,12 @@ def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator
     log = _Log(config, sources, net, accelerator)
     for phase, counts in zip(config.phases, counts_by_phase, strict=True):
         stills = [still.at_size(phase.image_size) for still in sources.train]
-        for _ in range(phase.num_steps):
-            factor = warmup_cosine(step, config.warmup_steps, num_steps)
+        if phase.image_size == net.video.config.image_size and not net.video.base_guide.any():
+            # the first compressed phase
+            net.video.aim_guide(_examples(stills[0], phase.image_size).to(accelerator.device))
+        for step_of_phase in range(phase.num_steps):
+            # a schedule for each phase: at the tail of a common one, a new resolution was not learned
+            factor = warmup_cosine(step_of_phase, config.warmup_steps, phase.num_steps)
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * factor
             trained.train()
@@ -215,6 +219,12 @@ def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator
                 losses.clear()
     accelerator.wait_for_everyone()
     return config.out
+
+
+def _examples(stills: Stills, image_size: int, num_pictures: int = 256) -> Tensor:
+    """Some of the pictures, unaugmented: `(picture, 3, size, size)`."""
+    chosen = np.unique(np.linspace(0, len(stills) - 1, num_pictures).astype(int))
+    return resample(torch.from_numpy(stills.pixels[chosen]), image_size, zoom=stills.zoom)
 
 
 def _counts(config: PretrainConfig, phase: Phase, sources: Sources, num_processes: int) -> list[int]:
