@@ -6,7 +6,6 @@ batch; the main one alone evaluates, decides when to stop, and saves.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Iterator
@@ -27,8 +26,9 @@ from torch import nn
 
 from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint
 from core.config import PRESETS, ModelConfig, VideoConfig
-from core.model import DeepMSI, build_model
+from core.model import DeepMSI, ModelInput, build_model
 from training import processes
+from training.average import WeightAverage
 from training.card import write_card
 from training.config import TrainConfig
 from training.datasets.manifest import DataError, read_manifest
@@ -132,26 +132,20 @@ def _load(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> _Dat
     return data
 
 
-class _Average:
-    """Running average of a model's trained parameters; buffers are copied."""
+class _Learner(nn.Module):
+    """The model, giving only what the loss reads.
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.num_steps = 0
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    Processes wait for the gradient of all that an output depends on: also of the guide, which leads nowhere
+    when no clip of a batch shows its video.
+    """
 
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        self.num_steps += 1
-        # short memory at first, or the random start would linger
-        decay = min(self.decay, self.num_steps / (self.num_steps + 9))
-        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-        mine = self.model.state_dict()
-        for name, value in model.state_dict().items():
-            if name in trained:
-                mine[name].lerp_(value, 1.0 - decay)
-            elif not name.startswith(("text.backbone.", "audio.backbone.")):
-                mine[name].copy_(value)
+    def __init__(self, model: DeepMSI) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: ModelInput) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
+        output = self.model(inputs)
+        return output.logits, output.projections, output.present
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,8 +163,9 @@ class _Run:
         self.model_config = model.config
         self.labels = label_indices(data.train, model.config.labels)
         optimizer = _optimizer(config, model)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.average = _Average(self.plain_model, config.weight_average) if config.weight_average else None
+        self.learner, self.optimizer = accelerator.prepare(_Learner(model), optimizer)
+        self.plain_model = model
+        self.average = WeightAverage(model, config.weight_average) if config.weight_average else None
         per_process = max(2, config.batch_size // accelerator.num_processes)
         self.batch_size = per_process * accelerator.num_processes
         self.num_steps = len(self._batches(0)) * config.num_epochs
@@ -179,11 +174,6 @@ class _Run:
         self.prior = log_prior(counts, config.prior_tau).to(accelerator.device) if config.prior_tau else None
         self.history: list[dict] = []
         self.step = 0
-
-    @property
-    def plain_model(self) -> DeepMSI:
-        """The network itself, as it is being trained."""
-        return self.accelerator.unwrap_model(self.model)
 
     @property
     def evaluated_model(self) -> DeepMSI:
@@ -282,7 +272,7 @@ class _Run:
     def _epoch(self, epoch: int) -> dict[str, float]:
         batches = self._batches(epoch)
         sums, num_batches = {"loss": 0.0, "class_loss": 0.0, "contrastive_loss": 0.0}, len(batches)
-        self.model.train()
+        self.learner.train()
         # the next batch is read and augmented while the network works on this one
         with ThreadPoolExecutor(1) as pool, self._progress(epoch) as bar:
             task = bar.add_task("", total=num_batches)
@@ -311,13 +301,13 @@ class _Run:
         device = self.accelerator.device
         inputs, labels = batch.inputs.to(device), batch.labels.to(device)
         with self._frames_kept(inputs), self.accelerator.autocast():
-            output = self.model(inputs)
+            logits, projections, present = self.learner(inputs)
         by_class = class_loss(
-            output.logits.float(), labels, log_prior=self.prior, label_smoothing=self.config.label_smoothing
+            logits.float(), labels, log_prior=self.prior, label_smoothing=self.config.label_smoothing
         )
         contrast = contrastive_loss(
-            {name: value.float() for name, value in output.projections.items()},
-            output.present,
+            {name: value.float() for name, value in projections.items()},
+            present,
             labels,
             temperature=self.config.temperature,
             form=self.config.contrastive_form,

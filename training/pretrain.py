@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
@@ -190,7 +191,10 @@ def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator
         stills = [still.at_size(phase.image_size) for still in sources.train]
         if phase.image_size == net.video.config.image_size and not net.video.base_guide.any():
             # the first compressed phase
+            net.eval()
             net.video.aim_guide(_examples(stills[0], phase.image_size).to(accelerator.device))
+            # batch norm's statistics differ between processes, parameters may not
+            net.video.base_guide.data.copy_(broadcast(net.video.base_guide.data))
         for step_of_phase in range(phase.num_steps):
             # a schedule for each phase: at the tail of a common one, a new resolution was not learned
             factor = warmup_cosine(step_of_phase, config.warmup_steps, phase.num_steps)
@@ -281,7 +285,8 @@ def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: Pre
     """Cross-entropy of each picture's own emotion head + weighted squared error of its targets."""
     logits, predicted = outputs
     own = logits[sources, torch.arange(len(sources), device=sources.device)]
-    loss = predicted.sum() * 0.0
+    # every head takes part: processes wait for the gradient of all that comes out
+    loss = (own.sum() + predicted.sum()) * 0.0
     if (labels != IGNORED).any():
         loss = loss + F.cross_entropy(
             own, labels, ignore_index=IGNORED, label_smoothing=config.label_smoothing
