@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import write_clip
+from made_clips import write_clip
 
 import core.media
 from training.datasets import Utterance
