@@ -48,6 +48,7 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         f"({config.contrastive_form} form); seed {config.seed}.",
         f"- Text `{model.text.backbone}` and audio `{model.audio.backbone}` are frozen; the video encoder "
         + ("started from random weights." if config.pretrained_video is None else "was pretrained on faces."),
+        *([f"- {config.sources}"] if config.sources else []),
         "",
     ]
     for split in ("test", "dev"):

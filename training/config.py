@@ -41,6 +41,7 @@ class TrainConfig:
         weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
         precision: "no", "bf16" or "fp16".
         half_weights: store the weights as float16.
+        sources: what the card says of the data and their licences, in a sentence or two.
     """
 
     data: tuple[Path, ...]
@@ -74,6 +75,7 @@ class TrainConfig:
     num_workers: int = 2
     num_threads: int = 2
     half_weights: bool = False
+    sources: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -108,6 +110,15 @@ class TrainConfig:
     def to_dict(self) -> dict:
         """As plain JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self), default=str))
+
+    def recipe(self) -> dict:
+        """What a checkpoint tells of its making: `to_dict` without this machine's folders."""
+        values = self.to_dict()
+        del values["out"], values["cache_dir"]
+        values["data"] = ["/".join(path.parts[-2:]) for path in self.data]
+        if self.pretrained_video is not None:
+            values["pretrained_video"] = self.pretrained_video.name
+        return values
 
     @classmethod
     def from_dict(cls, values: dict) -> TrainConfig:

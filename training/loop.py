@@ -231,7 +231,7 @@ class _Run:
             metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
         metrics["best_epoch"] = best.epoch
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
-        metrics["train_config"] = self.config.to_dict()
+        metrics["train_config"] = self.config.recipe()
         video = self.model_config.video
         save_checkpoint(
             self.config.out,

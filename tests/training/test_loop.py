@@ -45,7 +45,7 @@ def test_it_learns_what_can_be_learned(checkpoint, config):
     # three classes: chance is a third
     assert evaluate(checkpoint.model, features).scores().accuracy >= 0.6
     history = checkpoint.history
-    assert history["loss"].iloc[-3:].mean() < history["loss"].iloc[0]
+    assert history["loss"].min() < history["loss"].iloc[0]
 
 
 def test_the_saved_checkpoint_is_the_best_epoch_on_dev(checkpoint):
@@ -61,7 +61,11 @@ def test_training_changes_what_is_kept(checkpoint):
 
 
 def test_the_checkpoint_knows_how_it_was_made(checkpoint, config):
-    assert TrainConfig.from_dict(checkpoint.metrics["train_config"]) == config
+    recipe = checkpoint.metrics["train_config"]
+    assert recipe["seed"] == config.seed and recipe["learning_rate"] == config.learning_rate
+    assert recipe["data"] == [f"{config.data[0].parent.name}/{config.data[0].name}"]
+    # nothing of the machine it was made on
+    assert str(config.out.parent) not in json.dumps(checkpoint.metrics)
     assert len(checkpoint.info.data_sha256) == 64 and checkpoint.info.seed == 0
     assert checkpoint.info.temperature > 0
     assert "macro F1" in checkpoint.card and "Not for decisions about people" in checkpoint.card
