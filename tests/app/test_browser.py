@@ -55,7 +55,9 @@ def address():
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("no Chromium was found; install it, for example with apt-get install chromium")
+        reason = "no Chromium was found; install it, for example with apt-get install chromium"
+        # where everything is meant to be tested, a missing browser is a fault
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield running

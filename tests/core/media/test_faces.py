@@ -187,7 +187,6 @@ def test_altered_weights_are_not_run(tmp_path, monkeypatch):
         FaceDetector()
 
 
-@pytest.mark.skipif(not (CLIPS / "manifest.csv").is_file(), reason="no clips are shipped")
 def test_shipped_clips_show_one_face_that_fills_the_crop(detector):
     with open(CLIPS / "manifest.csv", newline="", encoding="utf-8") as file:
         names = [row["path"] for row in csv.DictReader(file)][::5]

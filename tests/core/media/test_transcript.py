@@ -37,7 +37,6 @@ def plain_words(text: str) -> list[str]:
 
 
 @needs_weights
-@pytest.mark.skipif(not (CLIPS / "manifest.csv").is_file(), reason="no clips are shipped")
 def test_words_of_shipped_clips_are_heard_when_they_are_said():
     with open(CLIPS / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))[::9]
