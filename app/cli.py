@@ -193,6 +193,12 @@ def pretrain(
     stills: Annotated[list[Path] | None, typer.Option(help="A Parquet table of labelled pictures.")] = None,
     dev_stills: Annotated[list[Path] | None, typer.Option(help="The same, to choose the best.")] = None,
     stills_zoom: Annotated[float, typer.Option(help="Enlarge the pictures so that faces fill them.")] = 1.0,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on from the encoder in this folder; without --phase, with the clips' part alone."
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Whose video encoder is trained.")] = "mini",
     cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
         ".cache/features"
@@ -203,13 +209,19 @@ def pretrain(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
     threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of any other field of training.pretrain.PretrainConfig."),
+    ] = None,
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`."""
     with _told():
         from training.pretrain import Phase, PretrainConfig
         from training.pretrain import pretrain as run
 
-        chosen = {"phases": tuple(_phase(text, Phase) for text in phase)} if phase else {}
+        chosen = {"start": start}
+        if phase or start:
+            chosen["phases"] = tuple(_phase(text, Phase) for text in phase or ())
         try:
             config = PretrainConfig(
                 out=out,
@@ -221,7 +233,7 @@ def pretrain(
                 stills_zoom=stills_zoom,
                 seed=seed,
                 num_threads=threads,
-                **chosen,
+                **chosen | dict(map(_setting, settings or ())),
             )
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error

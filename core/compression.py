@@ -26,6 +26,8 @@ class Compressed:
         kept_mask: `(batch, kept)` False where fewer real tokens came in than were to be kept.
         relevance: `(batch, token)` softmax over the real tokens; zero on padding.
         source_map: `(batch, kept, token)` weight of each input token in each output token; rows sum to one.
+        gate: `(batch, kept)` exactly one; its gradient is that of the kept tokens' relevance (none where the
+            guide is not trained). What is made of the tokens is to be multiplied by it.
     """
 
     tokens: Tensor
@@ -33,6 +35,7 @@ class Compressed:
     kept_mask: Tensor
     relevance: Tensor
     source_map: Tensor
+    gate: Tensor
 
 
 def select_and_merge(
@@ -52,7 +55,7 @@ def select_and_merge(
     receives any becomes retain · X_j + (1 − retain) · (theta-weighted mean of what it received).
 
     Differs from the published code: the merged tokens are used, they stay in raster order, and the guide is
-    trained: kept tokens pass a gate whose value is exactly 1 but whose gradient is that of their relevance.
+    trained, through a gate whose value is exactly 1 but whose gradient is that of the kept tokens' relevance.
 
     Args:
         tokens: `(batch, token, dim)` what is kept and merged.
@@ -94,12 +97,17 @@ def select_and_merge(
     kept_mask = mask.gather(1, kept)
 
     source_map = _source_map(unit, kept, mask, config)
-    output = source_map @ tokens.flatten(2)
+    gate = torch.ones_like(kept, dtype=relevance.dtype)
     if config.train_guide:
         weight = relevance.gather(1, kept) * num_real
-        output = output * (1 + (weight - weight.detach())).unsqueeze(-1)
+        gate = gate + (weight - weight.detach())
     return Compressed(
-        tokens=output, kept=kept, kept_mask=kept_mask, relevance=relevance, source_map=source_map
+        tokens=source_map @ tokens.flatten(2),
+        kept=kept,
+        kept_mask=kept_mask,
+        relevance=relevance,
+        source_map=source_map,
+        gate=gate,
     )
 
 

@@ -6,7 +6,6 @@ batch; the main one alone evaluates, decides when to stop, and saves.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,6 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint
@@ -35,7 +32,9 @@ from training.datasets.manifest import DataError, read_manifest
 from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, fit_temperature
 from training.features import FeatureSet, prepare
 from training.losses import class_loss, contrastive_loss, log_prior
+from training.pretrained import load_pretrained
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
+from training.schedule import warmup_cosine
 from training.selection import SelectionProbe
 
 EPOCH_SUBSETS = (ALL, ("video",), ("audio",), ("text",))
@@ -86,14 +85,7 @@ def _build(config: TrainConfig) -> DeepMSI:
         model_config = replace(model_config, compression=config.compression)
     model = build_model(model_config)
     if config.pretrained_video is not None:
-        path = config.pretrained_video / "video.safetensors"
-        try:
-            model.video.load_state_dict(load_file(path))
-        except (OSError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{path} does not fit the video encoder of {config.preset} ({reason}); pretrain it again."
-            ) from error
+        load_pretrained(model, config.pretrained_video)
     return model
 
 
@@ -339,11 +331,7 @@ class _Run:
         self.plain_model.video.requires_grad_(not frozen)
 
     def _rate(self, step: int) -> float:
-        num_warmup = max(1, round(self.num_steps * self.config.warmup_share))
-        if step < num_warmup:
-            return (step + 1) / num_warmup
-        progress = (step - num_warmup) / max(1, self.num_steps - num_warmup)
-        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+        return warmup_cosine(step, max(1, round(self.num_steps * self.config.warmup_share)), self.num_steps)
 
     def _report(self, row: dict, best: _Best, began: float) -> None:
         done = row["epoch"] + 1

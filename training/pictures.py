@@ -1,18 +1,20 @@
-"""The sources of single pictures that the video encoder is pretrained on, and how batches are drawn."""
+"""The sources of single pictures that the video encoder is pretrained on: read, drawn from, scored on."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from sklearn.metrics import accuracy_score, f1_score
+from torch import Tensor, nn
 
 from core.labels import LabelScheme
 from core.model import DeepMSI
-from training.augment import augment_pictures
+from training.augment import augment_pictures, resample
 from training.datasets.manifest import DataError, read_manifest
 from training.datasets.stills import IGNORED, Stills, read_frames, read_stills
 from training.features import prepare
@@ -155,3 +157,59 @@ def draw_stills(
         targets.append(torch.from_numpy(still.targets[chosen]))
         origins.append(torch.full((count,), index))
     return torch.cat(pictures), torch.cat(labels), torch.cat(targets), torch.cat(origins)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillsScores:
+    """How well one dev source is told: of labelled pictures, and the mean R² over the action units known."""
+
+    accuracy: float
+    macro_f1: float
+    target_r2: float | None
+
+
+@torch.inference_mode()
+def evaluate_stills(
+    net: nn.Module, sources: Sources, image_size: int, *, num_pictures: int, device: torch.device
+) -> dict[str, StillsScores]:
+    """Scores on each dev source, read with the emotion head of the train source of the same name.
+
+    Args:
+        net: pictures to logits `(source, picture, class)` and targets `(picture, target)`.
+        sources: whose dev pictures are looked at.
+        image_size: of the pictures shown.
+        num_pictures: at most so many of each source.
+        device: the net's.
+    """
+    net.eval()
+    names = [still.name for still in sources.train]
+    scores = {}
+    for still in sources.dev:
+        head = names.index(still.name)
+        useful = np.flatnonzero((still.labels != IGNORED) | ~np.isnan(still.targets).all(axis=1))
+        chosen = useful[np.unique(np.linspace(0, len(useful) - 1, num_pictures).astype(int))]
+        logits, targets = [], []
+        for part in np.array_split(chosen, math.ceil(len(chosen) / 128)):
+            raw = torch.from_numpy(still.pixels[part]).to(device)
+            all_logits, predicted = net(resample(raw, image_size, zoom=still.zoom))
+            logits.append(all_logits[head].cpu())
+            targets.append(predicted.cpu())
+        labels = still.labels[chosen]
+        known = labels != IGNORED
+        guesses = torch.cat(logits).argmax(dim=1).numpy()[known]
+        scores[still.name] = StillsScores(
+            accuracy=float(accuracy_score(labels[known], guesses)),
+            macro_f1=float(f1_score(labels[known], guesses, average="macro")),
+            target_r2=_mean_r2(still.targets[chosen], torch.cat(targets).numpy()),
+        )
+    return scores
+
+
+def _mean_r2(truth: np.ndarray, predicted: np.ndarray) -> float | None:
+    values = []
+    for column in range(truth.shape[1]):
+        known = ~np.isnan(truth[:, column])
+        if known.any() and truth[known, column].std() > 0.01:
+            residual = ((truth[known, column] - predicted[known, column]) ** 2).mean()
+            values.append(1.0 - residual / truth[known, column].var())
+    return float(np.mean(values)) if values else None

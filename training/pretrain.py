@@ -8,13 +8,15 @@ Unusual here: everything is preloaded as uint8 and augmented in batches by one r
 is the only cost, and early phases run at a lower resolution, where a step costs a quarter. On a CPU several
 processes of one thread each leave fewer cores idle than one process of several threads:
 `torchrun --nproc-per-node 2 -m app.cli pretrain … --threads 1`.
+
+Where clips tell when their face shows what, frame selection and the temporal network are taught afterwards
+(`training.expressions`), which takes minutes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +26,18 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import broadcast
-from safetensors.torch import save_file
-from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
 
 from core.config import PRESETS
+from core.model import DeepMSI, build_model
 from training import processes
 from training.augment import resample
 from training.datasets.manifest import DataError
 from training.datasets.stills import IGNORED, TARGETS, Stills
-from training.pictures import Sources, StillsSampler, draw_stills, read_sources
+from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
+from training.pictures import Sources, StillsSampler, draw_stills, evaluate_stills, read_sources
+from training.pretrained import load_pretrained, save_part
+from training.schedule import warmup_cosine, weight_decay_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,8 @@ class PretrainConfig:
         stills_zoom: see `Stills.zoom`.
         shares: of each batch, per source in the order (clips, *stills), where no clip has truth without the
             first; None for equal ones.
-        phases: resolutions and lengths, in order.
+        phases: resolutions and lengths, in order; none to go on with the clips alone.
+        start: folder of an earlier run whose encoder to go on from; a random start if None.
         target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
             and mostly zero, hence the large factor.
         num_eval_pictures: at most so many of each dev source are looked at.
@@ -85,6 +90,7 @@ class PretrainConfig:
         Phase(image_size=64, num_steps=2200, batch_size=64),
         Phase(image_size=128, num_steps=1500, batch_size=48),
     )
+    start: Path | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -99,8 +105,8 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ValueError(f"preset should be one of {', '.join(PRESETS)}, not {self.preset!r}")
-        if not self.phases:
-            raise ValueError("pretraining needs at least one phase")
+        if not self.phases and self.start is None:
+            raise ValueError("pretraining needs at least one phase, or an earlier run to start from")
         if self.eval_every < 1 or self.num_eval_pictures < 1:
             raise ValueError("eval_every and num_eval_pictures should be at least 1")
         if not self.stills_zoom > 0.0:
@@ -109,15 +115,6 @@ class PretrainConfig:
     def to_dict(self) -> dict:
         """As plain JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self), default=str))
-
-
-@dataclass(frozen=True, kw_only=True)
-class StillsScores:
-    """How well one dev source is told: of labelled pictures, and the mean R² over the action units known."""
-
-    accuracy: float
-    macro_f1: float
-    target_r2: float | None
 
 
 class PretrainNet(nn.Module):
@@ -143,15 +140,14 @@ def pretrain(config: PretrainConfig) -> Path:
     """Train the preset's video encoder on single pictures.
 
     Writes `video.safetensors` (the best encoder by the mean of the dev sources' macro-F1), `pretrain.json`
-    (config and scores) and `history.jsonl` (one line per evaluation) into `config.out`, which is returned.
-    Deterministic by `config.seed` on one machine and number of processes. Each process draws pictures of its
-    own; the main one alone evaluates and saves.
+    (config and scores) and `history.jsonl` (one line per evaluation) into `config.out`, which is returned;
+    from clips that tell what their face shows, also `temporal.safetensors`. Deterministic by `config.seed` on
+    one machine and number of processes. Each process draws pictures of its own; the main one alone evaluates
+    and saves.
 
     Raises:
         DataError: where nothing to learn from, or nothing to choose the best by, is found.
     """
-    from core.model import build_model
-
     accelerator = processes.join(num_threads=config.num_threads)
     torch.manual_seed(config.seed)
     model = build_model(PRESETS[config.preset], weights="pretrained")
@@ -166,21 +162,88 @@ def pretrain(config: PretrainConfig) -> Path:
             num_workers=config.num_threads,
             progress=accelerator.is_main_process,
         )
+    if config.start is not None:
+        load_pretrained(model, config.start)
     net = PretrainNet(
         model.video, model.config.video.feature_width, len(model.config.labels), len(sources.train)
     )
-    del model
-    return _run(config, sources, net, accelerator)
-
-
-def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator: Accelerator) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
+    best = _train_on_pictures(config, sources, net, accelerator)
+    if accelerator.is_main_process:
+        # the others wait; their cores are free
+        torch.set_num_threads(config.num_threads * accelerator.num_processes)
+        model.to(accelerator.device).eval()
+        _finish(config, sources, model, best)
+        torch.set_num_threads(config.num_threads)
+    accelerator.wait_for_everyone()
+    return config.out
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Best:
+    """The encoder that did best on the dev pictures, and its line of the history."""
+
+    row: dict
+    state: dict[str, Tensor]
+
+
+def _finish(config: PretrainConfig, sources: Sources, model: DeepMSI, best: _Best | None) -> None:
+    """Teach what only whole clips tell, and write everything."""
+    about = {
+        "pretrain": config.to_dict(),
+        "video": dataclasses.asdict(model.config.video),
+        "labels": list(model.config.labels.labels),
+        "num_pictures": {still.name: len(still) for still in sources.train},
+    }
+    if best is not None:
+        model.video.load_state_dict(best.state)
+        about["best"] = best.row
+    # clips, where there are some, come first
+    train, dev = sources.train[0], sources.dev[0]
+    if any(map(shows_something, train.expressions)):
+        before = score_selection(model.video, dev)
+        teach_selection(model.video, train, seed=config.seed)
+        after = score_selection(model.video, dev)
+        if before is not None:
+            about["selection"] = {
+                "before": dataclasses.asdict(before),
+                "after": dataclasses.asdict(after),
+            }
+            print(
+                f"frames kept that show the expression: {before.kept:.0%} → {after.kept:.0%} "
+                f"(of all {after.candidates:.0%}, at best {after.best:.0%})",
+                flush=True,
+            )
+    expressions = teach_temporal(
+        model.video,
+        model.temporal,
+        train,
+        dev,
+        num_labels=len(model.config.labels),
+        label_smoothing=config.label_smoothing,
+        seed=config.seed,
+    )
+    if expressions is not None:
+        about["expressions"] = dataclasses.asdict(expressions)
+        print(
+            f"clips' faces: accuracy {expressions.accuracy:.3f}, macro-F1 {expressions.macro_f1:.3f}",
+            flush=True,
+        )
+        save_part(config.out / "temporal.safetensors", model.temporal)
+    save_part(config.out / "video.safetensors", model.video)
+    (config.out / "pretrain.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+
+
+def _train_on_pictures(
+    config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator: Accelerator
+) -> _Best | None:
+    """All phases. The main process returns the best encoder, others None; None where there is no phase."""
     # every process draws pictures of its own
     seed = config.seed + 100_003 * accelerator.process_index
     samplers = [StillsSampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
-        _weight_decay_groups(net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        weight_decay_groups(net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
     trained, optimizer = accelerator.prepare(net, optimizer)
     num_steps = sum(phase.num_steps for phase in config.phases)
@@ -221,8 +284,7 @@ def _run(config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator
             if accelerator.is_main_process and (step % config.eval_every == 0 or step == num_steps):
                 log.evaluate(step, phase, float(np.mean(losses)), config.learning_rate * factor)
                 losses.clear()
-    accelerator.wait_for_everyone()
-    return config.out
+    return log.best
 
 
 def _examples(stills: Stills, image_size: int, num_pictures: int = 256) -> Tensor:
@@ -254,14 +316,21 @@ class _Log:
         self.remaining = _Remaining(config.phases)
         self.num_steps = sum(phase.num_steps for phase in config.phases)
         self.began = time.monotonic()
-        self.best = -1.0
+        self.best: _Best | None = None
+        self.best_f1 = -1.0
         self.path = config.out / "history.jsonl"
         if accelerator.is_main_process:
             self.path.write_text("", encoding="utf-8")
 
     def evaluate(self, step: int, phase: Phase, loss: float, learning_rate: float) -> None:
-        """One line of history; saves the encoder when it is the best of the last phase so far."""
-        scores = evaluate_stills(self.net, self.sources, phase.image_size, self.config, self.device)
+        """One line of history; keeps the encoder when it is the best of the last phase so far."""
+        scores = evaluate_stills(
+            self.net,
+            self.sources,
+            phase.image_size,
+            num_pictures=self.config.num_eval_pictures,
+            device=self.device,
+        )
         row = {
             "step": step,
             "image_size": phase.image_size,
@@ -275,9 +344,11 @@ class _Log:
         # the score of another resolution says nothing of the one that will be used
         if phase is self.config.phases[-1]:
             mean_f1 = float(np.mean([score.macro_f1 for score in scores.values()]))
-            if mean_f1 > self.best:
-                self.best = mean_f1
-                _save(self.config, self.sources, self.net, row)
+            if mean_f1 > self.best_f1:
+                self.best_f1 = mean_f1
+                state = {k: v.detach().clone() for k, v in self.net.video.state_dict().items()}
+                self.best = _Best(row=row, state=state)
+                save_part(self.config.out / "video.safetensors", self.net.video)
         print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
 
 
@@ -295,62 +366,6 @@ def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: Pre
     if known.any():
         loss = loss + config.target_weight * F.mse_loss(predicted[known], targets[known])
     return loss
-
-
-@torch.inference_mode()
-def evaluate_stills(
-    net: PretrainNet, sources: Sources, image_size: int, config: PretrainConfig, device
-) -> dict[str, StillsScores]:
-    """Scores on each dev source, read with the emotion head of the train source of the same name."""
-    net.eval()
-    names = [still.name for still in sources.train]
-    scores = {}
-    for still in sources.dev:
-        head = names.index(still.name)
-        useful = np.flatnonzero((still.labels != IGNORED) | ~np.isnan(still.targets).all(axis=1))
-        chosen = useful[np.unique(np.linspace(0, len(useful) - 1, config.num_eval_pictures).astype(int))]
-        logits, targets = [], []
-        for part in np.array_split(chosen, math.ceil(len(chosen) / 128)):
-            raw = torch.from_numpy(still.pixels[part]).to(device)
-            all_logits, predicted = net(resample(raw, image_size, zoom=still.zoom))
-            logits.append(all_logits[head].cpu())
-            targets.append(predicted.cpu())
-        labels = still.labels[chosen]
-        known = labels != IGNORED
-        guesses = torch.cat(logits).argmax(dim=1).numpy()[known]
-        scores[still.name] = StillsScores(
-            accuracy=float(accuracy_score(labels[known], guesses)),
-            macro_f1=float(f1_score(labels[known], guesses, average="macro")),
-            target_r2=_mean_r2(still.targets[chosen], torch.cat(targets).numpy()),
-        )
-    return scores
-
-
-def _mean_r2(truth: np.ndarray, predicted: np.ndarray) -> float | None:
-    values = []
-    for column in range(truth.shape[1]):
-        known = ~np.isnan(truth[:, column])
-        if known.any() and truth[known, column].std() > 0.01:
-            residual = ((truth[known, column] - predicted[known, column]) ** 2).mean()
-            values.append(1.0 - residual / truth[known, column].var())
-    return float(np.mean(values)) if values else None
-
-
-def warmup_cosine(step: int, warmup_steps: int, num_steps: int) -> float:
-    """Factor of the learning rate: linear to one over the warm-up, then half a cosine to zero."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-
-
-def _weight_decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices decay; biases, norms and scales do not."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 class _Remaining:
@@ -383,18 +398,3 @@ def _line(row: dict, num_steps: int, seconds_left: float) -> str:
         f"step {row['step']}/{num_steps} @{row['image_size']} px  loss {row['loss']:.3f}  {scores}  "
         f"{row['seconds'] / 60:.1f} min, {seconds_left / 60:.1f} left"
     )
-
-
-def _save(config: PretrainConfig, sources: Sources, net: PretrainNet, row: dict) -> None:
-    state = {name: value.detach().cpu().contiguous() for name, value in net.video.state_dict().items()}
-    temporary = config.out / "video.safetensors.tmp"
-    save_file(state, temporary)
-    temporary.replace(config.out / "video.safetensors")
-    about = {
-        "pretrain": config.to_dict(),
-        "video": dataclasses.asdict(PRESETS[config.preset].video),
-        "labels": list(PRESETS[config.preset].labels.labels),
-        "num_pictures": {still.name: len(still) for still in sources.train},
-        "best": row,
-    }
-    (config.out / "pretrain.json").write_text(json.dumps(about, indent=2), encoding="utf-8")

@@ -20,7 +20,7 @@ from core.compression import Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
 from core.encoders.backbones import resolve
 
-DESCRIPTOR_SIDE = 4
+DESCRIPTOR_SIDE = 8
 RESIDUAL_START = 0.2
 
 
@@ -68,6 +68,10 @@ class FrameSelector(nn.Module):
     A descriptor tells how a frame *deviates* from its clip's mean frame (expression and pose rather than
     identity), scaled by the clip's typical deviation. A learned constant is added, so that in a clip without
     motion all frames are equal and similar, not undefined.
+
+    By itself relevance is closeness to the mean frame, and that is a still face. The guide's bias tells what
+    to look for whatever is said (`training.frames` teaches it); its weights start small, so that words and
+    sound move the choice as far as training finds it useful.
     """
 
     def __init__(self, token_width: int, guide_width: int, frame_width: int):
@@ -75,13 +79,16 @@ class FrameSelector(nn.Module):
         self.descriptor = nn.Linear(token_width * DESCRIPTOR_SIDE**2, frame_width, bias=False)
         self.constant = nn.Parameter(torch.full((frame_width,), 0.3 / frame_width**0.5))
         self.guide = nn.Linear(guide_width, frame_width)
+        nn.init.normal_(self.guide.weight, std=0.01)
 
-    def metric(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Descriptors `(batch, frame, frame_width)` of embedded frames `(batch, frame, h, w, width)`."""
-        batch, num_frames = tokens.shape[:2]
-        pooled = F.adaptive_avg_pool2d(tokens.flatten(0, 1).permute(0, 3, 1, 2), DESCRIPTOR_SIDE)
-        pooled = pooled.reshape(batch, num_frames, -1)
-        weight = mask.unsqueeze(-1).to(pooled.dtype)
+    @staticmethod
+    def summary(tokens: Tensor) -> Tensor:
+        """A coarse picture `(frame, summary)` of each embedded frame `(frame, rows, columns, width)`."""
+        return F.adaptive_avg_pool2d(tokens.permute(0, 3, 1, 2), DESCRIPTOR_SIDE).flatten(1)
+
+    def metric(self, summaries: Tensor, mask: Tensor) -> Tensor:
+        """Descriptors `(batch, frame, frame_width)` of the clips' summaries `(batch, frame, summary)`."""
+        pooled, weight = summaries, mask.unsqueeze(-1).to(summaries.dtype)
         count = weight.sum(1, keepdim=True).clamp(min=1)
         deviation = (pooled - (pooled * weight).sum(1, keepdim=True) / count) * weight
         descriptor = self.descriptor(deviation)
@@ -195,13 +202,31 @@ class VideoEncoder(nn.Module):
             if position in self._steps:
                 rows, columns = self._steps[position]
                 step = select_and_merge(x.flatten(1, 2), guide, rows * columns, self.compression)
-                x = step.tokens.unflatten(1, (rows, columns))
+                x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
                 steps.append(step)
         return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
 
     def _enter_stage3(self, tokens: Tensor) -> Tensor:
         layers = self.swin.layers
         return layers[2].downsample(layers[1](layers[0](tokens)))
+
+    def select(self, tokens: Tensor, summaries: Tensor, mask: Tensor, guide: Tensor) -> Compressed:
+        """The frame-level step, its gate not yet applied.
+
+        Args:
+            tokens: `(batch, candidate frame, …)`, merged.
+            summaries: `(batch, candidate frame, summary)`, compared (`FrameSelector.summary`).
+            mask: `(batch, candidate frame)`.
+            guide: `(batch, guide_width)`, the base guide included.
+        """
+        return select_and_merge(
+            tokens,
+            self.selector.guide(guide),
+            self.config.num_kept_frames,
+            replace(self.compression, order="raster"),  # what follows reads time
+            metric=self.selector.metric(summaries, mask),
+            mask=mask,
+        )
 
     @torch.no_grad()
     def aim_guide(self, crops: Tensor, strength: float = 2.0) -> None:
@@ -250,19 +275,16 @@ class VideoEncoder(nn.Module):
         """`forward` of embedded frames: `(batch, candidate frame, rows, columns, embed_dim)`."""
         batch, grid = len(tokens), tokens.shape[2:]
         guide = guide + self.base_guide
-        selection = select_and_merge(
-            tokens.flatten(2),
-            self.selector.guide(guide),
-            self.config.num_kept_frames,
-            replace(self.compression, order="raster"),  # what follows reads time
-            metric=self.selector.metric(tokens, mask),
-            mask=mask,
-        )
+        summaries = self.selector.summary(tokens.flatten(0, 1)).unflatten(0, (batch, -1))
+        selection = self.select(tokens.flatten(2), summaries, mask, guide)
         num_kept = selection.kept.shape[1]
         kept = selection.tokens.reshape(batch * num_kept, *grid)
         vectors, steps = self.stages(kept, guide.repeat_interleave(num_kept, 0))
+        # the frames' gate: scaling their vectors says what a frame is worth, scaling tokens that are
+        # normalised afterwards would not
+        vectors = vectors.unflatten(0, (batch, num_kept)) * selection.gate.unsqueeze(-1)
         return VideoOutput(
-            frame_vectors=vectors.unflatten(0, (batch, num_kept)),
+            frame_vectors=vectors,
             frame_mask=selection.kept_mask,
             selection=selection,
             patch_steps=steps,

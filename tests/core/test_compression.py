@@ -306,7 +306,7 @@ def test_a_row_without_any_token_is_harmless():
     step = select_and_merge(tokens, guide, 3, DEFAULT, mask=mask)
     assert step.kept_mask.tolist() == [[True] * 3, [False] * 3]
     assert step.relevance[1].eq(0).all() and step.tokens.isfinite().all()
-    step.tokens[step.kept_mask].square().sum().backward()
+    gated(step)[step.kept_mask].square().sum().backward()
     assert tokens.grad.isfinite().all() and guide.grad.isfinite().all()
     assert guide.grad[0].abs().sum() > 0 and guide.grad[1].eq(0).all()
 
@@ -355,12 +355,17 @@ def test_composed_map_makes_the_last_output_from_the_first_input():
 # ---- the guide is trained
 
 
+def gated(step):
+    return step.tokens * step.gate.unsqueeze(-1)
+
+
 def test_the_gate_changes_no_value():
     tokens, guide = tokens_in_families(3, 12, 6).float(), random_guide(3, 6).float()
-    gated = select_and_merge(tokens, guide, 5, DEFAULT)
+    trained = select_and_merge(tokens, guide, 5, DEFAULT)
     plain = select_and_merge(tokens, guide, 5, replace(DEFAULT, train_guide=False))
-    assert torch.equal(gated.tokens, plain.tokens)
-    assert torch.equal(gated.tokens, gated.source_map @ tokens)
+    assert trained.gate.eq(1).all() and plain.gate.eq(1).all()
+    assert torch.equal(trained.tokens, plain.tokens)
+    assert torch.equal(trained.tokens, trained.source_map @ tokens)
 
 
 @pytest.mark.parametrize("merge", [True, False])
@@ -369,7 +374,7 @@ def test_gradient_reaches_the_guide_exactly_when_it_is_trained(merge, num_keep):
     for train_guide in (True, False):
         tokens, guide = tokens_in_families(3, 12, 6).requires_grad_(), random_guide(3, 6).requires_grad_()
         config = replace(DEFAULT, merge=merge, train_guide=train_guide)
-        (select_and_merge(tokens, guide, num_keep, config).tokens ** 2).sum().backward()
+        (gated(select_and_merge(tokens, guide, num_keep, config)) ** 2).sum().backward()
         if train_guide:
             assert (guide.grad.abs().sum(1) > 1e-6).all()
         else:
@@ -382,9 +387,9 @@ def test_the_gradient_is_that_of_relevance_gated_tokens():
     tokens, guide = tokens_in_families(2, 8, 5), random_guide(2, 5).requires_grad_()
     target = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     step = select_and_merge(tokens, guide, 3, replace(DEFAULT, merge=False))
-    (gradient,) = torch.autograd.grad((step.tokens * target).sum(), guide)
+    (gradient,) = torch.autograd.grad((gated(step) * target).sum(), guide)
 
-    def gated(g):
+    def weighted(g):
         m = tokens.mean(1) + g
         cos = torch.stack([torch.cosine_similarity(m, tokens[:, i], dim=1) for i in range(8)], 1)
         relevance = cos.exp() / cos.exp().sum(1, keepdim=True)
@@ -395,7 +400,7 @@ def test_the_gradient_is_that_of_relevance_gated_tokens():
     for index in np.ndindex(*guide.shape):
         nudge = torch.zeros_like(guide)
         nudge[index] = 1e-6
-        numeric[index] = ((gated(guide + nudge) - gated(guide - nudge)) / 2e-6).item()
+        numeric[index] = ((weighted(guide + nudge) - weighted(guide - nudge)) / 2e-6).item()
     torch.testing.assert_close(gradient, numeric, atol=1e-6, rtol=1e-5)
 
 
@@ -414,7 +419,7 @@ def test_training_the_guide_alone_keeps_the_rewarded_token():
     def train(config):
         guide = start.clone().requires_grad_()
         for _ in range(100):
-            loss = -select_and_merge(tokens, guide, 3, config).tokens[..., 0].sum()
+            loss = -gated(select_and_merge(tokens, guide, 3, config))[..., 0].sum()
             if not loss.requires_grad:
                 return guide
             (gradient,) = torch.autograd.grad(loss, guide)

@@ -343,7 +343,7 @@ def test_selection_uses_the_same_function(tiny):
     shown, mask, guide = pictures(1, 6), torch.ones(1, 6, dtype=torch.bool), guides(1)
     with torch.no_grad():
         tokens = tiny.embed(shown[0]).unsqueeze(0)
-        metric = tiny.selector.metric(tokens, mask)
+        metric = tiny.selector.metric(tiny.selector.summary(tokens[0])[None], mask)
         expected = select_and_merge(
             tokens.flatten(2), tiny.selector.guide(guide), 3, DEFAULT, metric=metric, mask=mask
         )

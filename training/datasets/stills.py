@@ -28,6 +28,21 @@ SHOWN_ENVELOPE, NEUTRAL_ENVELOPE = 0.5, 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Expression:
+    """What the face of one clip does over time.
+
+    Attributes:
+        frames: the clip's pictures, in order, among those of its `Stills`.
+        label: class index of the face's emotion, which need not be the clip's; `IGNORED` where unknown.
+        shown: `(frame,)` how far the expression has unfolded, in [0, 1]; zero for a neutral face.
+    """
+
+    frames: slice
+    label: int
+    shown: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stills:
     """Pictures of faces and what they show.
 
@@ -38,6 +53,7 @@ class Stills:
         targets: `(picture, len(TARGETS))` float32 in [0, 1]; NaN where unknown.
         zoom: share of the picture's side that a face crop of a clip would cover; below one where the clip
             crops are tighter, above one where the pictures are.
+        expressions: the clips that the pictures are frames of; empty for single pictures.
     """
 
     name: str
@@ -45,6 +61,7 @@ class Stills:
     labels: np.ndarray
     targets: np.ndarray
     zoom: float = 1.0
+    expressions: tuple[Expression, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -133,13 +150,15 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
     A sidecar is the clip's path with the suffix `.json` (the made corpus has them). Clips without one, and
     clips in which no face was found, contribute nothing.
     """
-    pixels, labels, targets = [], [], []
+    pixels, labels, targets, expressions = [], [], [], []
+    num_frames = 0
     for clip in features:
         sidecar = _read_sidecar(clip.utterance)
         if sidecar is None or clip.crops is None or clip.face == "none":
             continue
         try:
             frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
+            label, shown = expression_truth(sidecar, clip.times_seconds, scheme)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"The sidecar of {clip.utterance.path} lacks or garbles {error}; make it again or remove it."
@@ -147,6 +166,9 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
         pixels.append(clip.crops)
         labels.append(frame_labels)
         targets.append(frame_targets)
+        frames = slice(num_frames, num_frames + len(shown))
+        expressions.append(Expression(frames=frames, label=label, shown=shown))
+        num_frames = frames.stop
     if not pixels:
         return None
     return Stills(
@@ -154,6 +176,7 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
         pixels=np.concatenate(pixels),
         labels=np.concatenate(labels),
         targets=np.concatenate(targets),
+        expressions=tuple(expressions),
     )
 
 
@@ -167,27 +190,40 @@ def frame_truth(
         where it is at most `NEUTRAL_ENVELOPE`, else `IGNORED`; and `(frame, len(TARGETS))` intensities: each
         action unit times the envelope, the brow flashes of speech on units 1 and 2, and the blink.
     """
-    envelopes = np.asarray(sidecar["truth"]["face_envelope"], np.float32)
-    blinks = np.asarray(sidecar["truth"]["blink"], np.float32)
-    frame_rate = len(envelopes) / sidecar["duration_s"]
-    at = np.clip(np.round(np.asarray(times_seconds) * frame_rate).astype(int), 0, len(envelopes) - 1)
-    envelope = envelopes[at]
+    envelope = _course(sidecar, "face_envelope", times_seconds)
 
     emotion = sidecar["face_emotion"]
     shown = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
     neutral = scheme.labels.index("neutral") if "neutral" in scheme.labels else IGNORED
     labels = np.select([envelope >= SHOWN_ENVELOPE, envelope <= NEUTRAL_ENVELOPE], [shown, neutral], IGNORED)
     if emotion == "neutral":
-        labels = np.full(len(at), neutral)
+        labels = np.full(len(envelope), neutral)
 
-    flashes = np.zeros(len(at), np.float32)
+    flashes = np.zeros(len(envelope), np.float32)
     for moment in sidecar["brow_flashes"]:
         flashes += 0.38 * np.exp(-0.5 * ((np.asarray(times_seconds) - moment) / 0.16) ** 2).astype(np.float32)
     columns = [
         sidecar["aus"].get(str(unit), 0.0) * envelope + (flashes if unit in (1, 2) else 0.0)
         for unit in ACTION_UNITS
     ]
-    return labels.astype(np.int64), np.stack([*columns, blinks[at]], axis=1).clip(0, 1).astype(np.float32)
+    columns.append(_course(sidecar, "blink", times_seconds))
+    return labels.astype(np.int64), np.stack(columns, axis=1).clip(0, 1).astype(np.float32)
+
+
+def expression_truth(sidecar: dict, times_seconds: np.ndarray, scheme: LabelScheme) -> tuple[int, np.ndarray]:
+    """Label and course of a made clip's face at given times: see `Expression`."""
+    emotion = sidecar["face_emotion"]
+    label = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
+    shown = _course(sidecar, "face_envelope", times_seconds)
+    return label, np.zeros_like(shown) if emotion == "neutral" else shown
+
+
+def _course(sidecar: dict, name: str, times_seconds: np.ndarray) -> np.ndarray:
+    """`(frame,)` a quantity that the sidecar tells for every frame of the clip, at given times."""
+    values = np.asarray(sidecar["truth"][name], np.float32)
+    frame_rate = len(values) / sidecar["duration_s"]
+    at = np.round(np.asarray(times_seconds) * frame_rate).astype(int)
+    return values[np.clip(at, 0, len(values) - 1)]
 
 
 def _read_sidecar(utterance: Utterance) -> dict | None:

@@ -1,0 +1,40 @@
+"""What pretraining leaves on disk: weights of parts of the model, in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from core.model import DeepMSI
+from training.datasets.manifest import DataError
+
+
+def save_part(path: Path, part: nn.Module) -> None:
+    """Write the weights of a part of the model, whole or not at all."""
+    state = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
+    temporary = path.with_suffix(".tmp")
+    save_file(state, temporary)
+    temporary.replace(path)
+
+
+def load_pretrained(model: DeepMSI, folder: Path) -> None:
+    """Put what `pretrain` made into a model: the video encoder and, where there is one, the temporal network.
+
+    Raises:
+        DataError: for a folder without an encoder, or one of another preset.
+    """
+    parts = {"video": model.video, "temporal": model.temporal}
+    for name, part in parts.items():
+        path = folder / f"{name}.safetensors"
+        if name == "temporal" and not path.exists():
+            continue
+        try:
+            part.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{path} does not fit the {name} part of {model.config.preset} ({reason}); pretrain it again."
+            ) from error
