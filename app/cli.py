@@ -66,17 +66,24 @@ def app_command(
         _require_checkpoint(checkpoint)
     arguments = streamlit_arguments(port=port, address=address, open_browser=browser)
     command = [sys.executable, "-m", "streamlit", *arguments]
+    is_end_wanted = False
     with subprocess.Popen(command, env=environment(checkpoint)) as server:
+
+        def end(*_: object) -> None:
+            nonlocal is_end_wanted
+            is_end_wanted = True
+            server.terminate()
+
         # who ends this process ends the server with it
-        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        before = signal.signal(signal.SIGTERM, end)
         try:
             code = server.wait()
         except KeyboardInterrupt:
-            server.terminate()
+            end()
             code = 0
         finally:
             signal.signal(signal.SIGTERM, before)
-    raise typer.Exit(1 if code > 0 else 0)
+    raise typer.Exit(0 if is_end_wanted or code == 0 else 1)
 
 
 @cli.command(epilog="Example: [bold]deepmsi predict clip.mp4 --transcript 'No way!' --json[/bold]")
@@ -216,25 +223,27 @@ def pretrain(
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`."""
     with _told():
-        from training.pretrain import Phase, PretrainConfig
+        from core.config import dataclass_from_dict
+        from training.pretrain import PretrainConfig
         from training.pretrain import pretrain as run
 
-        chosen = {"start": start}
-        if phase or start:
-            chosen["phases"] = tuple(_phase(text, Phase) for text in phase or ())
+        chosen = {
+            "out": out,
+            "cache_dir": cache_dir,
+            "preset": preset,
+            "data": data or (),
+            "stills": stills or (),
+            "dev_stills": dev_stills or (),
+            "stills_zoom": stills_zoom,
+            "start": start,
+            "seed": seed,
+            "num_threads": threads,
+        }
         try:
-            config = PretrainConfig(
-                out=out,
-                cache_dir=cache_dir,
-                preset=preset,
-                data=tuple(data or ()),
-                stills=tuple(stills or ()),
-                dev_stills=tuple(dev_stills or ()),
-                stills_zoom=stills_zoom,
-                seed=seed,
-                num_threads=threads,
-                **chosen | dict(map(_setting, settings or ())),
-            )
+            if phase or start:
+                chosen["phases"] = [_phase(text) for text in phase or ()]
+            chosen |= dict(map(_setting, settings or ()))
+            config = dataclass_from_dict(PretrainConfig, chosen, "pretraining")
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error
         typer.echo(run(config))
@@ -251,12 +260,12 @@ def _setting(text: str) -> tuple[str, object]:
         return name, value
 
 
-def _phase(text: str, kind: type):
-    try:
-        numbers = [int(part) for part in text.split(":")]
-        return kind(**dict(zip(("image_size", "num_steps", "batch_size"), numbers, strict=False)))
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}.") from error
+def _phase(text: str) -> dict[str, int]:
+    """`side:steps` or `side:steps:batch` as fields of `training.pretrain.Phase`."""
+    numbers = text.split(":")
+    if len(numbers) not in (2, 3) or not all(map(str.isdecimal, numbers)):
+        raise ValueError(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}")
+    return dict(zip(("image_size", "num_steps", "batch_size"), map(int, numbers), strict=False))
 
 
 def _media_files(paths: list[Path]) -> list[Path]:

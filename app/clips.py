@@ -42,7 +42,6 @@ class ClipChoice:
     path: Path
     label: str | None = None
     transcript: str | None = None
-    speaker: str | None = None
     conflict: bool | None = None
 
     @property
@@ -73,7 +72,6 @@ def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
                     path=path,
                     label=row.get("label") or None,
                     transcript=row.get("transcript") or None,
-                    speaker=row.get("speaker") or None,
                     conflict={"True": True, "False": False}.get(row.get("conflict", "")),
                 )
             )
@@ -86,7 +84,7 @@ def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
     A file that is refused leaves `folder` as it was.
 
     Raises:
-        MediaError: if the file is too large, or the guarded reader does not take it.
+        MediaError: if the file is too large, cannot be written, or the guarded reader does not take it.
     """
     base = "".join(char for char in re.split(r"[/\\]", name)[-1] if char.isprintable())
     title = re.sub(r"\s+", " ", base).strip()[:120] or "clip"
@@ -100,11 +98,15 @@ def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
     safe = re.sub(r"[^\w()+ -]", "_", stem)[:50].strip() or "clip"
     home = Path(tempfile.mkdtemp(prefix="clip-", dir=folder))
     path = home / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
-    path.write_bytes(content)
     try:
+        path.write_bytes(content)
         open_clip(path)
-    except MediaError:
-        shutil.rmtree(home)
+    except BaseException as error:
+        shutil.rmtree(home, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise MediaError(
+                f"{title} could not be stored ({error.strerror}); make room on the disk."
+            ) from error
         raise
     for other in folder.iterdir():
         if other != home:

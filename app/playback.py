@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,28 +26,54 @@ _PLAYABLE_AUDIO = {
     "wav": ("pcm_s16le", "pcm_u8", "pcm_f32le"),
     "flac": ("flac",),
 }
+_PLAYABLE_PIXELS = ("yuv420p", "yuvj420p")
+_MEDIA_TYPES = {"mov": "mp4", "matroska": "webm", "mp3": "mpeg"}
+"""Second half of the MIME type where it is not the container's own name."""
 _TIME_BASE = Fraction(1, 90_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playable:
+    """A file that browsers play, and its MIME type, such as "video/mp4"."""
+
+    path: Path
+    mime: str
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether it is a video."""
+        return self.mime.startswith("video/")
 
 
 def is_playable(clip: Clip) -> bool:
     """Whether every browser plays the file as it is."""
-    info = clip.info
-    kind = info.container.split(",")[0]
-    return (not info.has_video or info.video_codec in _PLAYABLE_VIDEO.get(kind, ())) and (
-        not info.has_audio or info.audio_codec in _PLAYABLE_AUDIO.get(kind, ())
+    info, kind = clip.info, _kind(clip)
+    if kind == "matroska" and clip.path.suffix.lower() != ".webm":
+        return False
+    is_picture_playable = not info.has_video or (
+        info.video_codec in _PLAYABLE_VIDEO.get(kind, ()) and info.pixel_format in _PLAYABLE_PIXELS
     )
+    return is_picture_playable and (not info.has_audio or info.audio_codec in _PLAYABLE_AUDIO.get(kind, ()))
 
 
-def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Path | None:
+def as_it_is(clip: Clip) -> Playable:
+    """The clip's own file."""
+    return _playable(clip, clip.path, _kind(clip))
+
+
+def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playable | None:
     """The clip's own file, or a copy in `folder` that browsers play, on the same clock; None if too long.
 
     Args:
         clip: from the guarded reader.
         folder: where the copy may be put.
         say: told when copying begins.
+
+    Raises:
+        MediaError: if no copy can be made.
     """
     if is_playable(clip):
-        return clip.path
+        return as_it_is(clip)
     if clip.duration_seconds > MAX_COPY_SECONDS:
         return None
     say("Making a copy that the browser can play")
@@ -66,7 +93,17 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Path 
             say("The file breaks off; keeping what could be read")
         for writer in writers.values():
             writer.finish()
-    return target
+    return _playable(clip, target, "mov")
+
+
+def _kind(clip: Clip) -> str:
+    return clip.info.container.split(",")[0]
+
+
+def _playable(clip: Clip, path: Path, kind: str) -> Playable:
+    return Playable(
+        path=path, mime=f"{'video' if clip.info.has_video else 'audio'}/{_MEDIA_TYPES.get(kind, kind)}"
+    )
 
 
 def _decoded(packet: av.Packet) -> list:
@@ -118,13 +155,26 @@ class _SoundWriter:
         self._output = output
         rate = sample_rate if sample_rate in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000) else 48_000
         self._stream = output.add_stream("aac", rate=rate, layout="stereo")
-        self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+        self._resampler: av.AudioResampler | None = None
+        self._form: tuple | None = None
 
     def write(self, frame: av.AudioFrame) -> None:
-        for part in self._resampler.resample(frame):
-            self._output.mux(self._stream.encode(part))
+        # a resampler refuses frames of another form than its first one's
+        form = frame.sample_rate, frame.format.name, frame.layout.name
+        if form != self._form:
+            self._flush()
+            self._form = form
+            self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=self._stream.rate)
+        self._encode(self._resampler.resample(frame))
 
     def finish(self) -> None:
-        for part in self._resampler.resample(None):
-            self._output.mux(self._stream.encode(part))
+        self._flush()
         self._output.mux(self._stream.encode(None))
+
+    def _flush(self) -> None:
+        if self._resampler is not None:
+            self._encode(self._resampler.resample(None))
+
+    def _encode(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            self._output.mux(self._stream.encode(frame))

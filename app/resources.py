@@ -1,7 +1,7 @@
 """Everything the app keeps between reruns: checkpoints, predictions, pictures and private folders.
 
 These are the only caches. What belongs to shipped clips is shared by all sessions; what belongs to an
-uploaded clip lives in its session and goes with it.
+uploaded clip, features of the encoders included, lives in its session and goes with it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import streamlit as st
 from app.clips import ClipChoice, shipped_clips
 from app.display import ClipDisplay, display_clip, picture_uri
 from app.launch import CHECKPOINT_VARIABLE
-from app.playback import playable_copy
+from app.playback import Playable, as_it_is, playable_copy
 from core.checkpoint import load_checkpoint, shipped_checkpoints
-from core.media import Frames, decode, open_clip
+from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 """Told in words what is being done."""
 
 POSTER_SIDE = 112
-_NUM_CLIPS = 24
+_NUM_CLIPS = 64
 _NUM_PREDICTIONS = 96
 
 
@@ -42,13 +42,11 @@ class Explained:
         prediction: for the words asked for.
         display: pictures, sound and the original words.
         media: what the browser plays; None when it cannot play the clip.
-        has_picture: whether `media` is a video.
     """
 
     prediction: Prediction
     display: ClipDisplay
-    media: Path | None
-    has_picture: bool
+    media: Playable | None
 
 
 class Shelf:
@@ -65,20 +63,24 @@ class Shelf:
         with self._lock:
             making = self._being_made.setdefault(key, threading.Lock())
         with making:
-            if key not in self:
+            try:
+                with self._lock:
+                    if key in self._values:
+                        self._values.move_to_end(key)
+                        return self._values[key]
                 value = make()
                 with self._lock:
                     self._values[key] = value
-            with self._lock:
-                self._being_made.pop(key, None)
-                self._values.move_to_end(key)
-                value = self._values[key]
-                while len(self._values) > self._size:
-                    self._values.popitem(last=False)
+                    while len(self._values) > self._size:
+                        self._values.popitem(last=False)
                 return value
+            finally:
+                with self._lock:
+                    self._being_made.pop(key, None)
 
     def __contains__(self, key: tuple) -> bool:
-        return key in self._values
+        with self._lock:
+            return key in self._values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,10 +110,13 @@ def clips() -> tuple[ClipChoice, ...]:
 
 @st.cache_data(show_spinner="Taking a picture from each sample clip …")
 def posters() -> dict[str, str]:
-    """A picture of each shipped clip, as a data URI by clip key."""
+    """A picture of each shipped clip that has one and can be read, as a data URI by clip key."""
     pictures = {}
     for choice in clips():
-        frames = decode(open_clip(choice.path), num_frames=1).frames
+        try:
+            frames = decode(open_clip(choice.path), num_frames=1).frames
+        except MediaError:  # told when the clip is chosen
+            continue
         if frames is not None:
             pictures[choice.key] = picture_uri(frames.pixels[0], side=POSTER_SIDE)
     return pictures
@@ -157,22 +162,27 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
         prediction=shelves.predictions.get((*key, words), lambda: model.predict(asked, progress=say)),
         display=display,
         media=media,
-        has_picture=prepared.clip.info.has_video,
     )
 
 
 def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> bool:
     """Whether `explain` would answer at once."""
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
-    return (model.checkpoint.sha256, choice.path, words) in shelves.predictions
+    key = (model.checkpoint.sha256, choice.path)
+    return key in shelves.clips and (*key, words) in shelves.predictions
 
 
-def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> tuple[PreparedClip, ClipDisplay, Path | None]:
+def _prepare(
+    choice: ClipChoice, model: Predictor, say: Say
+) -> tuple[PreparedClip, ClipDisplay, Playable | None]:
     say("Opening the clip")
     clip = open_clip(choice.path, transcript=choice.transcript)
     prepared = model.prepare(clip, progress=say)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
-    media = playable_copy(clip, choice.path.parent, say) if choice.is_own else choice.path
+    try:
+        media = playable_copy(clip, choice.path.parent, say) if choice.is_own else as_it_is(clip)
+    except MediaError:  # what the model read is worth more than its playback
+        media = None
     if prepared.frames is not None:
         # whole pictures are by far the largest part, and the model reads the crops only
         height, width = prepared.frames.pixels.shape[1:3]

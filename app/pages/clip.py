@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from app.clips import ClipChoice, save_upload
 from app.components.timeline import Strip, timeline
 from app.resources import Explained
 from app.views import modalities
-from app.views.frame import default_frame, frame_view
+from app.views.frame import default_frame, frame_view, guide_words
 from app.views.header import header
 from app.views.headline import headline, probability_bars
 from app.views.markup import plain
@@ -37,6 +38,12 @@ def page() -> None:
         selected=chosen,
         on_pick=lambda name: state.update(checkpoint=name),
     )
+    if chosen is not None and wanted not in (None, chosen):
+        st.warning(
+            f"The link names the checkpoint {plain(wanted)}, which is not here; {plain(chosen)} answers.",
+            icon=":material/link_off:",
+        )
+        state.update(checkpoint=None)
     choice = pick_clip()
     model = open_model(chosen)
     if choice is not None and model is not None:
@@ -64,10 +71,19 @@ def pick_clip() -> ClipChoice | None:
             key="source-picker",
             label_visibility="collapsed",
         )
+        if where != OWN:
+            st.session_state.pop("upload-refusal", None)
         if where == OWN:
-            upload_box(on_upload=take_upload)
+            upload_box(on_upload=take_upload, on_remove=remove_upload)
             if refusal := st.session_state.get("upload-refusal"):
                 st.error(plain(refusal), icon=":material/error:")
+            if own is not None and view.clip != own.key:
+                st.button(
+                    f"Show {plain(own.title)} again",
+                    icon=":material/undo:",
+                    on_click=state.update,
+                    kwargs={"clip": own.key},
+                )
         elif clips:
             with bar:
                 wanted = label_filter(clips)
@@ -104,6 +120,15 @@ def take_upload(name: str, content: bytes) -> None:
         return
     st.session_state["own-clip"] = own
     state.update(clip=own.key, frame=None, emotion=None, words=None)
+
+
+def remove_upload() -> None:
+    """Takes back what the upload field held: a refused file's sentence, or else the uploaded clip itself."""
+    if st.session_state.pop("upload-refusal", None) is None and "own-clip" in st.session_state:
+        own: ClipChoice = st.session_state.pop("own-clip")
+        shutil.rmtree(own.path.parent, ignore_errors=True)
+        if state.current().clip == own.key:
+            state.update(clip=None)
 
 
 def open_model(name: str | None) -> Predictor | None:
@@ -151,18 +176,17 @@ def show(choice: ClipChoice, explained: Explained) -> None:
     left, right = st.columns([5, 7], gap="large")
     with left:
         if explained.media is not None:
-            player(
-                explained.media, title=choice.title, is_titled=choice.is_own, is_video=explained.has_picture
-            )
+            player(explained.media, title=choice.title, is_titled=choice.is_own)
         else:
-            st.info("This clip is too long to be copied into a form that browsers play; the model read it.")
+            st.info("No copy could be made that browsers play; the model read the clip.")
         transcript_box(
             explained.display.transcript,
             state.current().words,
+            clip=explained.prediction.clip_hash,
             on_words=lambda words: state.update(words=words),
         )
     with right:
-        headline(explained.prediction, choice.label)
+        headline(explained.prediction, choice.label, is_edited=state.current().words is not None)
         probability_bars(explained.prediction, choice.label)
     inspect(explained)
 
@@ -193,7 +217,6 @@ def show_timeline(explained: Explained, frame: int | None) -> None:
     st.subheader("What the model looked at", anchor=False)
     timeline(
         Strip(
-            id=f"{prediction.clip_hash}/{prediction.checkpoint_hash}/{prediction.transcript}",
             start_seconds=prediction.start_seconds,
             end_seconds=prediction.end_seconds,
             frames=prediction.frames,
@@ -246,10 +269,11 @@ def timeline_caption(explained: Explained) -> str:
     parts = []
     if prediction.frames is not None:
         kept, everyone = len(prediction.frames.kept), len(prediction.frames.times_seconds)
+        guide = guide_words(prediction)
         parts.append(
-            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour, underlined), "
-            "guided by the words and the sound. A dimmed frame was merged into the one its line leads to; "
-            "× left no trace."
+            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour, underlined)"
+            f"{f', guided by {guide}' if guide else ''}. A dimmed frame was merged into the one its line "
+            "leads to; × left no trace."
         )
     else:
         used = " and ".join(modality for modality, is_there in prediction.present.items() if is_there)

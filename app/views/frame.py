@@ -17,6 +17,17 @@ def default_frame(prediction: Prediction) -> int | None:
     return int(frames.kept[np.argmax(frames.relevance[frames.kept])])
 
 
+def guide_words(prediction: Prediction) -> str:
+    """What of the clip guided the choice of frames and patches: "the sound and the words"; "" for neither."""
+    names = {"audio": "the sound", "text": "the words"}
+    return " and ".join(name for modality, name in names.items() if prediction.present[modality])
+
+
+def _relevance(prediction: Prediction) -> str:
+    guide = guide_words(prediction)
+    return f"relevance to {guide}" if guide else "relevance"
+
+
 def step_names(prediction: Prediction) -> list[str]:
     """One name per state of the grid: before any compression, and after each step."""
     if not prediction.patch_steps:
@@ -61,15 +72,13 @@ def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int
     row = int(rows[0])
     grid = prediction.patch_steps[0].grid
     num_patches = grid[0] * grid[1]
-    key = f"{prediction.clip_hash}/{frame}/{step}"
     if step == 0:
         everyone = np.arange(num_patches)
         return PatchPicture(
-            id=key, picture=picture, grid=grid, kept=np.ones(num_patches, dtype=bool), absorbed_by=everyone
+            picture=picture, grid=grid, kept=np.ones(num_patches, dtype=bool), absorbed_by=everyone
         )
     state = prediction.patch_steps[step - 1]
     return PatchPicture(
-        id=key,
         picture=picture,
         grid=grid,
         kept=np.isin(np.arange(num_patches), state.kept[row]),
@@ -99,7 +108,7 @@ def frame_view(
         return
     place = 1 + int(np.sum(frames.relevance > frames.relevance[frame]))
     st.caption(
-        f"Frame at **{time:.2f} s**, kept. In relevance to the words and the sound it ranks "
+        f"Frame at **{time:.2f} s**, kept. In {_relevance(prediction)} it ranks "
         f"{place} of {len(frames.times_seconds)}."
     )
     step_picker(prediction, selected=step, on_pick=on_step)
@@ -126,8 +135,8 @@ def _without_patches(prediction: Prediction, pictures: tuple[str, ...], frame: i
     st.html(_picture(pictures[frame], "faded"))
     if keeper < 0:
         st.caption(
-            f"The frame at **{time:.2f} s** was dropped before its patches were looked at: it matters little "
-            "to the words and the sound, and is too unlike every kept frame to be merged."
+            f"The frame at **{time:.2f} s** was dropped before its patches were looked at, for its low "
+            f"{_relevance(prediction)}; it was not merged into any."
         )
         return
     when = frames.times_seconds[keeper]

@@ -11,15 +11,21 @@ from app.views.markup import chart, chip, color_of, percent, swatch, track
 from core.prediction import Prediction
 
 
-def headline(prediction: Prediction, label: str | None) -> None:
-    """Draws the predicted emotion, its probability, the truth where known, and the notes."""
+def headline(prediction: Prediction, label: str | None, *, is_edited: bool = False) -> None:
+    """Draws the predicted emotion, its probability, the truth where known, and the notes.
+
+    Args:
+        prediction: the answer.
+        label: the clip's true emotion, None where unknown.
+        is_edited: the model read other words than the clip's, for which the label says nothing.
+    """
     answer = prediction.prediction
     uncertain = chip("? uncertain", "uncertain") if prediction.is_uncertain else ""
     st.html(
         f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
         f'<div class="emotion">{swatch(answer)}<strong>{escape(answer)}</strong>'
         f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
-        f"{_verdict(prediction, label)}{_uncertainty(prediction)}</section>"
+        f"{_verdict(prediction, label, is_edited)}{_uncertainty(prediction)}</section>"
     )
     if prediction.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in prediction.notes)
@@ -34,8 +40,9 @@ def probability_bars(prediction: Prediction, label: str | None) -> None:
             "Probability of each emotion",
             "%, calibrated",
             f'<ul class="bars">{rows}</ul>',
-            f"Calibrated: of all answers given with {percent(0.7)}, about {percent(0.7)} should be right. "
-            "The bold row is the answer" + ("." if label is None else "; ◆ marks the clip's own label."),
+            f"Calibrated: of the answers given with {percent(0.7)}, about {percent(0.7)} are right, on clips "
+            "like those the model was calibrated on. The bold row is the answer"
+            + ("." if label is None else "; ◆ marks the clip's own label."),
         )
     )
     with st.expander("The same as a table", icon=":material/table_rows:"):
@@ -58,9 +65,14 @@ def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame
     ).set_index("emotion")
 
 
-def _verdict(prediction: Prediction, label: str | None) -> str:
+def _verdict(prediction: Prediction, label: str | None, is_edited: bool) -> str:
     if label is None:
         return '<p class="truth">No label is known for this clip, so right or wrong cannot be told.</p>'
+    if is_edited:
+        return (
+            f'<p class="truth">The clip is labelled {escape(label)}, but with its own words; with yours, '
+            "right or wrong cannot be told.</p>"
+        )
     if label == prediction.prediction:
         return f'<p class="truth right"><b>✓ Right.</b> The clip is labelled {escape(label)}.</p>'
     given = (

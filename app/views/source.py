@@ -59,12 +59,14 @@ def clip_shelf(
     gallery(items, selected=selected, key="gallery", on_pick=on_pick)
 
 
-def upload_box(*, on_upload) -> None:
-    """Draws the upload field; `on_upload(name, content)` is called with a new file."""
+def upload_box(*, on_upload, on_remove) -> None:
+    """Draws the upload field; calls `on_upload(name, content)` with a new file, `on_remove()` without one."""
 
     def uploaded() -> None:
         file = st.session_state["upload"]
-        if file is not None:
+        if file is None:
+            on_remove()
+        else:
             on_upload(file.name, file.getvalue())
 
     st.file_uploader(

@@ -10,28 +10,31 @@ from core.media.clip import Transcript
 SOURCES = {"given": "given with the clip", "speech-to-text": "recognised from the sound, so it may be wrong"}
 
 
-def transcript_box(original: Transcript | None, edited: str | None, *, on_words) -> None:
-    """Draws the words in an editable box.
+def transcript_box(original: Transcript | None, edited: str | None, *, clip: str, on_words) -> None:
+    """Draws the words in an editable box; what is typed there stays until the clip or its words change.
 
     Args:
         original: as given or recognised; None where there were none.
         edited: what a person wrote instead, None for nothing.
+        clip: tells the clips apart.
         on_words: called with the new words, or with None to go back to the original ones.
     """
-    before = original.text.strip() if original is not None else ""
-    shown = before if edited is None else edited
+    before = " ".join(original.text.split()) if original is not None else ""
+    put = clip, before if edited is None else edited
 
     def submitted() -> None:
         words = " ".join(st.session_state["words"].split())
         on_words(None if words == before else words)
 
-    st.session_state["words"] = shown
+    if "words" not in st.session_state or st.session_state.get("words-put") != put:
+        st.session_state["words"] = put[1]
+        st.session_state["words-put"] = put
     with st.form("transcript", border=False, enter_to_submit=True):
         st.text_area(
             "Words",
             key="words",
             height=68,
-            max_chars=MAX_WORDS_CHARACTERS,
+            max_chars=max(MAX_WORDS_CHARACTERS, len(before)),
             placeholder="No words: the model uses only picture and sound.",
             help="Change the words and predict again to see what the text does to the answer.",
         )

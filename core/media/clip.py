@@ -43,7 +43,7 @@ class Transcript:
 class MediaInfo:
     """What a media file says of itself; zero or None where a stream is absent.
 
-    `width` and `height` are as shown, after rotation.
+    `width` and `height` are as shown, after rotation; `pixel_format` is FFmpeg's name, such as "yuv420p".
     """
 
     container: str
@@ -56,6 +56,7 @@ class MediaInfo:
     rotation_degrees: int = 0
     num_frames: int = 0
     video_codec: str | None = None
+    pixel_format: str | None = None
     audio_codec: str | None = None
     sample_rate: int = 0
     num_channels: int = 0

@@ -76,6 +76,7 @@ def open_clip(
         rotation_degrees=orientation.rotation_degrees if orientation else 0,
         num_frames=video.num_packets if video else 0,
         video_codec=video.codec if video else None,
+        pixel_format=video.pixel_format if video else None,
         audio_codec=audio.codec if audio else None,
         sample_rate=audio.sample_rate if audio else 0,
         num_channels=audio.num_channels if audio else 0,
@@ -121,6 +122,7 @@ class _Extent:
     end: float
     num_packets: int
     codec: str
+    pixel_format: str | None = None
     sample_rate: int = 0
     num_channels: int = 0
 
@@ -167,12 +169,14 @@ def _measure(
         if stream is None or stream.index not in samples or not spans[stream.index][2]:
             return None
         start, end, count = spans[stream.index]
-        sound = samples[stream.index] if isinstance(stream, AudioStream) else None
+        sample = samples[stream.index]
+        sound = sample if isinstance(stream, AudioStream) else None
         return _Extent(
             start=start,
             end=end,
             num_packets=count,
             codec=stream.codec_context.codec.canonical_name,
+            pixel_format=None if sound else sample.format.name,
             sample_rate=sound.sample_rate if sound else 0,
             num_channels=sound.layout.nb_channels if sound else 0,
         )

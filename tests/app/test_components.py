@@ -10,7 +10,6 @@ from core.media import Word
 @pytest.fixture
 def strip(make_prediction):
     return timeline.Strip(
-        id="x",
         start_seconds=0.0,
         end_seconds=1.2,
         frames=make_prediction().frames,
@@ -32,7 +31,7 @@ def test_timeline_ties_every_frame_to_its_keeper(strip):
 
 def test_timeline_without_picture_or_sound_is_empty_not_broken(strip):
     silent = timeline.Strip(
-        id="x", start_seconds=0.0, end_seconds=1.2, frames=None, thumbnails=(), peaks=None, words=()
+        start_seconds=0.0, end_seconds=1.2, frames=None, thumbnails=(), peaks=None, words=()
     )
     sent = timeline.payload(silent, selected=None, player_key="player")
     assert sent["frames"] == sent["peaks"] == sent["words"] == []
@@ -46,7 +45,6 @@ def test_timeline_refuses_a_thumbnail_too_few(strip, make_prediction):
 
 def test_patches_send_no_nan():
     view = patches.PatchPicture(
-        id="x",
         picture="data:",
         grid=(1, 3),
         kept=np.array([True, False, False]),

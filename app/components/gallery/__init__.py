@@ -29,7 +29,10 @@ class GalleryItem:
 
 
 def gallery(items: tuple[GalleryItem, ...], *, selected: str | None, key: str, on_pick) -> None:
-    """Draws the shelf; `on_pick(item key)` is called when another clip is chosen."""
+    """Draws the shelf; `on_pick(item key)` is called when another clip is chosen.
+
+    `selected` may be a key that is not on the shelf: then none is marked, and the tab key goes to the first.
+    """
     known = {item.key for item in items}
 
     def picked() -> None:
@@ -39,6 +42,6 @@ def gallery(items: tuple[GalleryItem, ...], *, selected: str | None, key: str, o
 
     _mount(
         key=key,
-        data={"items": [vars(item) for item in items], "selected": selected},
+        data={"items": [vars(item) for item in items], "selected": selected if selected in known else None},
         on_pick_change=picked,
     )

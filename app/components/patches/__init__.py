@@ -23,7 +23,6 @@ class PatchPicture:
     """A frame's patches at one compression step.
 
     Attributes:
-        id: of the frame and the step.
         picture: data URI of the crop that the model saw.
         grid: (rows, columns) of patches.
         kept: `(patch,)` bool.
@@ -31,7 +30,6 @@ class PatchPicture:
         relevance: `(patch,)` in this step, NaN where the patch was gone before; None before any step.
     """
 
-    id: str
     picture: str
     grid: tuple[int, int]
     kept: np.ndarray
@@ -43,7 +41,6 @@ def payload(view: PatchPicture) -> dict[str, Any]:
     """The picture as the plain JSON types that the browser side reads."""
     relevance = [None] * len(view.kept) if view.relevance is None else view.relevance.tolist()
     return {
-        "id": view.id,
         "picture": view.picture,
         "rows": view.grid[0],
         "columns": view.grid[1],

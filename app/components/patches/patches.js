@@ -64,7 +64,7 @@ export default function (component) {
     }
     const to = data.absorbedBy[patch];
     return (to < 0
-      ? `Patch at ${place(patch)}: dropped, too unlike any kept patch to be merged.`
+      ? `Patch at ${place(patch)}: dropped, not merged into any.`
       : `Patch at ${place(patch)}: merged into the patch at ${place(to)}.`) + worth;
   }
 

@@ -6,7 +6,9 @@ moves the playhead as it plays. Python hears only of the frame that was picked.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,11 @@ class Strip:
     """What the timeline shows of one clip.
 
     Attributes:
-        id: changes whenever anything but the selected frame does.
         thumbnails: a data URI per candidate frame; empty when there is no picture.
         peaks: `(column,)` loudness in [0, 1] over the span, None when there is no sound.
         words: only those whose times are known.
     """
 
-    id: str
     start_seconds: float
     end_seconds: float
     frames: FrameSelection | None
@@ -45,7 +45,10 @@ class Strip:
 
 
 def payload(strip: Strip, *, selected: int | None, player_key: str) -> dict[str, Any]:
-    """The strip as the plain JSON types that the browser side reads."""
+    """The strip as the plain JSON types that the browser side reads.
+
+    Its `id` changes whenever anything but the selected frame does: then all is drawn anew.
+    """
     frames = []
     if strip.frames is not None:
         kept = set(strip.frames.kept.tolist())
@@ -60,8 +63,7 @@ def payload(strip: Strip, *, selected: int | None, player_key: str) -> dict[str,
                 zip(strip.frames.times_seconds, strip.thumbnails, strict=True)
             )
         ]
-    return {
-        "id": strip.id,
+    drawn = {
         "player": player_key,
         "start": strip.start_seconds,
         "end": strip.end_seconds,
@@ -71,8 +73,8 @@ def payload(strip: Strip, *, selected: int | None, player_key: str) -> dict[str,
             {"text": word.text.strip(), "start": word.start_seconds, "end": word.end_seconds}
             for word in strip.words
         ],
-        "selected": selected,
     }
+    return drawn | {"id": sha256(json.dumps(drawn).encode()).hexdigest(), "selected": selected}
 
 
 def timeline(strip: Strip, *, selected: int | None, player_key: str, key: str, on_pick) -> None:

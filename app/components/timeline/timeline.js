@@ -297,7 +297,7 @@ class View {
     const where = `Frame ${index + 1} of ${frames.length}, ${frame.time.toFixed(2)} s`;
     if (!frame.kept) {
       return frame.absorbedBy < 0
-        ? `${where}: dropped, too unlike any kept frame to be merged`
+        ? `${where}: dropped, not merged into any`
         : `${where}: merged into the frame at ${frames[frame.absorbedBy].time.toFixed(2)} s`;
     }
     const held = frames.filter((other, from) => from !== index && other.absorbedBy === index).length;
