@@ -360,11 +360,11 @@ def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
 
 
 def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
-    """Matrices decay; biases, norms and scales do not. The video encoder has a rate of its own."""
+    """Matrices decay; biases, norms and scales do not. What can be pretrained has a rate of its own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith("video."), parameter.ndim >= 2), []).append(parameter)
+            groups.setdefault((name.startswith(("video.", "temporal.")), parameter.ndim >= 2), []).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(
         [

@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_clips import expressive_clips
 from PIL import Image
 from safetensors.torch import load_file
 
 from core.config import PRESETS
 from core.model import build_model
 from training.datasets import DataError
-from training.pretrain import Phase, PretrainConfig, pretrain, warmup_cosine
+from training.pretrain import Phase, PretrainConfig, pretrain
+from training.pretrained import load_pretrained
+from training.schedule import warmup_cosine
 
 
 def write_stills(path, num, seed):
@@ -80,6 +83,47 @@ def test_the_encoder_fits_its_model(out):
     assert not torch.equal(before, after)
 
 
+@pytest.fixture(scope="module")
+def out_of_clips(out, config, tmp_path_factory):
+    """A run that goes on from another one's encoder, on clips alone."""
+    from training.pictures import Sources
+
+    sources = Sources(train=(expressive_clips(40, 0),), dev=(expressive_clips(12, 5),))
+    folder = tmp_path_factory.mktemp("clips")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.pretrain.read_sources", lambda *_, **__: sources)
+        return pretrain(replace(config, out=folder, start=out, phases=(), stills=(), dev_stills=()))
+
+
+def test_clips_teach_what_to_keep_and_how_it_adds_up(out, out_of_clips):
+    about = json.loads((out_of_clips / "pretrain.json").read_text())
+    before, after = about["selection"]["before"], about["selection"]["after"]
+    assert after["kept"] > before["kept"] and after["kept"] > after["candidates"]
+    assert set(about["expressions"]) == {"accuracy", "macro_f1"} and "best" not in about
+    # pictures alone leave no temporal network
+    assert not (out / "temporal.safetensors").exists()
+
+
+def test_it_goes_on_from_the_encoder_it_is_given(out, out_of_clips):
+    start, end = (load_file(folder / "video.safetensors") for folder in (out, out_of_clips))
+    changed = {name for name in start if not torch.equal(start[name], end[name])}
+    assert changed and all(name.startswith("selector.") for name in changed)
+
+
+def test_a_model_takes_all_that_was_pretrained(out, out_of_clips):
+    for folder, parts in ((out, ("video",)), (out_of_clips, ("video", "temporal"))):
+        torch.manual_seed(3)
+        model = build_model(PRESETS["tiny"], weights="random")
+        load_pretrained(model, folder)
+        for part in parts:
+            for name, value in load_file(folder / f"{part}.safetensors").items():
+                assert torch.equal(model.state_dict()[f"{part}.{name}"], value)
+    with pytest.raises(DataError, match="does not fit the video part of mini"):
+        load_pretrained(build_model(PRESETS["mini"], weights="random"), out)
+    with pytest.raises(DataError, match="video.safetensors"):
+        load_pretrained(model, out / "nowhere")
+
+
 def test_nothing_to_learn_from_is_told(tmp_path):
     with pytest.raises(DataError, match="Nothing to pretrain on"):
         pretrain(PretrainConfig(out=tmp_path / "out", cache_dir=tmp_path, preset="tiny"))
@@ -108,6 +152,8 @@ def test_plausible_slips_are_refused():
         Phase(image_size=64, num_steps=0)
     with pytest.raises(ValueError, match="preset should be one of paper"):
         PretrainConfig(out="out", cache_dir="cache", preset="huge")
+    with pytest.raises(ValueError, match="at least one phase, or an earlier run"):
+        PretrainConfig(out="out", cache_dir="cache", phases=())
 
 
 def test_warmup_then_cosine():

@@ -10,7 +10,15 @@ from PIL import Image
 from core.labels import MELD_7
 from training.augment import resample
 from training.datasets import DataError
-from training.datasets.stills import IGNORED, TARGETS, Stills, frame_truth, read_frames, read_stills
+from training.datasets.stills import (
+    IGNORED,
+    TARGETS,
+    Stills,
+    expression_truth,
+    frame_truth,
+    read_frames,
+    read_stills,
+)
 
 SIDECAR = {
     "duration_s": 0.4,  # ten frames at 25 per second
@@ -42,6 +50,15 @@ def test_truth_follows_the_envelope():
 def test_a_neutral_face_is_neutral_throughout():
     labels, _ = frame_truth({**SIDECAR, "face_emotion": "neutral"}, np.arange(10) / 25, MELD_7)
     assert set(labels.tolist()) == {NEUTRAL}
+
+
+def test_an_expression_has_the_faces_label_and_course():
+    times = np.arange(10) / 25
+    label, shown = expression_truth(SIDECAR, times, MELD_7)
+    assert label == FEAR and shown.tolist() == pytest.approx(SIDECAR["truth"]["face_envelope"])
+    label, shown = expression_truth({**SIDECAR, "face_emotion": "neutral"}, times, MELD_7)
+    assert label == NEUTRAL and shown.tolist() == [0.0] * 10
+    assert expression_truth({**SIDECAR, "face_emotion": "contempt"}, times, MELD_7)[0] == IGNORED
 
 
 def test_times_between_and_behind_the_frames_take_the_nearest():
