@@ -364,7 +364,8 @@ def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith(("video.", "temporal.")), parameter.ndim >= 2), []).append(parameter)
+            is_video = name.startswith(("video.", "temporal."))
+            groups.setdefault((is_video, parameter.ndim >= 2), []).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(
         [
