@@ -157,6 +157,7 @@ class _SoundWriter:
         self._stream = output.add_stream("aac", rate=rate, layout="stereo")
         self._resampler: av.AudioResampler | None = None
         self._form: tuple | None = None
+        self._end = 0
 
     def write(self, frame: av.AudioFrame) -> None:
         # a resampler refuses frames of another form than its first one's
@@ -177,4 +178,8 @@ class _SoundWriter:
 
     def _encode(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
+            # times have to ascend: sound that overlaps what came before is put after it
+            start = 0 if frame.pts is None else round(frame.time * self._stream.rate)
+            frame.pts, frame.time_base = max(start, self._end), Fraction(1, self._stream.rate)
+            self._end = frame.pts + frame.samples
             self._output.mux(self._stream.encode(frame))

@@ -1,8 +1,11 @@
 """State and links, clips and uploads, pictures and sound, playback, launch."""
 
 import base64
+import errno
 import io
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import numpy as np
@@ -12,11 +15,12 @@ from PIL import Image
 from app import launch
 from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips
 from app.display import display_clip, loudness, picture_uri
-from app.playback import is_playable, playable_copy
+from app.playback import Playable, is_playable, playable_copy
 from app.resources import Shelf
 from app.state import MAX_WORDS_CHARACTERS, ViewState
-from core.media import MediaError, open_clip
+from core.media import MediaError, decode, open_clip
 from tests.app.conftest import write_clip
+from tests.core.media.made_media import grey_pictures, tone, write_media
 
 
 def test_a_link_restores_the_view():
@@ -41,6 +45,12 @@ def test_senseless_numbers_in_a_link_are_left_out(frame):
 
 def test_endless_words_in_a_link_are_cut():
     assert len(ViewState.from_link({"words": "a" * 10_000}).words) == MAX_WORDS_CHARACTERS
+
+
+def test_words_too_long_for_a_link_are_left_out_of_it():
+    words = "a" * (MAX_WORDS_CHARACTERS + 1)
+    assert ViewState(clip="one", words=words).to_link() == {"clip": "one"}
+    assert ViewState(clip="one", words=words[1:]).to_link()["words"] == words[1:]
 
 
 def test_shipped_clips_come_from_the_manifest(clip_folder):
@@ -88,6 +98,16 @@ def test_a_refused_upload_leaves_the_one_before(tmp_path, content):
     assert first.path.exists() and list(home.iterdir()) == [first.path.parent]
 
 
+def test_an_upload_that_cannot_be_stored_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(MediaError, match="No space left"):
+        save_upload("mine.mp4", b"content", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_too_large_an_upload_is_refused_unwritten(tmp_path):
     with pytest.raises(MediaError, match="cut it shorter"):
         save_upload("big.mp4", bytes(MAX_UPLOAD_MEGABYTES * 1_000_000 + 1), tmp_path)
@@ -120,14 +140,61 @@ def test_a_clip_without_picture_and_sound_is_displayed_empty():
 def test_h264_plays_as_it_is(tmp_path):
     clip = open_clip(write_clip(tmp_path / "a.mp4"))
     assert is_playable(clip)
-    assert playable_copy(clip, tmp_path, print) == clip.path
+    assert playable_copy(clip, tmp_path, print) == Playable(path=clip.path, mime="video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mime"),
+    [
+        ("a.webm", {"video_codec": "libvpx", "audio_codec": "libopus", "sample_rate": 48_000}, "video/webm"),
+        ("a.m4a", {"pictures": None}, "audio/mp4"),
+        ("a.mp3", {"pictures": None, "audio_codec": "libmp3lame"}, "audio/mpeg"),
+        ("a.wav", {"pictures": None, "audio_codec": "pcm_s16le"}, "audio/wav"),
+    ],
+)
+def test_a_file_is_played_as_what_it_is(tmp_path, name, options, mime):
+    sound = tone(0.5, options.get("sample_rate", 16_000))
+    values = {"pictures": grey_pictures(5), "sound": sound} | options
+    clip = open_clip(write_media(tmp_path / name, **values))
+    assert playable_copy(clip, tmp_path, print) == Playable(path=clip.path, mime=mime)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ten-bit.mp4", {"pixel_format": "yuv420p10le"}),
+        ("fine-colour.mp4", {"pixel_format": "yuv422p"}),
+        ("web.mp4", {"video_codec": "libvpx-vp9", "container": "webm"}),
+        ("web.mkv", {"video_codec": "libvpx"}),
+    ],
+)
+def test_what_only_some_browsers_play_is_copied(tmp_path, name, options):
+    clip = open_clip(write_media(tmp_path / name, pictures=grey_pictures(5), **options))
+    copy = playable_copy(clip, tmp_path, lambda stage: None)
+    assert copy.path != clip.path and copy.mime == "video/mp4"
+    assert open_clip(copy.path).info.pixel_format == "yuv420p"
+
+
+def test_sound_that_changes_its_channels_is_copied_whole(tmp_path):
+    values = {"audio_codec": "ac3", "sample_rate": 48_000, "container": "mpegts"}
+    halves = [
+        write_media(tmp_path / "stereo", sound=np.tile(tone(1.0, 48_000), (2, 1)), layout="stereo", **values),
+        write_media(tmp_path / "mono", sound=tone(1.0, 48_000), sound_starts_seconds=1.0, **values),
+    ]
+    film = tmp_path / "both.ts"
+    film.write_bytes(b"".join(half.read_bytes() for half in halves))
+    clip = open_clip(film)
+    copy = open_clip(playable_copy(clip, tmp_path, lambda stage: None).path)
+    assert copy.end_seconds == pytest.approx(clip.end_seconds, abs=0.1)
+    loud = np.abs(decode(copy).waveform) > 0.05
+    assert loud[: len(loud) // 3].any() and loud[-len(loud) // 3 :].any()
 
 
 def test_what_browsers_cannot_play_is_copied_on_the_same_clock(tmp_path):
     clip = open_clip(write_clip(tmp_path / "a.mpg", num_frames=50, codec="mpeg1video"))
     assert not is_playable(clip)
     said = []
-    copy = open_clip(playable_copy(clip, tmp_path, said.append))
+    copy = open_clip(playable_copy(clip, tmp_path, said.append).path)
     assert is_playable(copy) and len(said) == 1
     assert copy.info.num_frames == clip.info.num_frames
     assert copy.start_seconds == pytest.approx(clip.start_seconds, abs=0.1)
@@ -152,6 +219,19 @@ def test_a_shelf_lets_a_failed_value_be_tried_again():
     assert shelf.get(("a",), lambda: 5) == 5
 
 
+def test_who_asks_for_what_is_being_made_waits_for_it():
+    shelf, made = Shelf(2), []
+
+    def slow() -> int:
+        made.append(1)
+        time.sleep(0.2)
+        return len(made)
+
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda _: shelf.get(("a",), slow), range(4)))
+    assert got == [1] * 4
+
+
 def test_launch_arguments():
     arguments = launch.streamlit_arguments(port=9000, open_browser=False)
     assert arguments[:2] == ["run", str(launch.MAIN)] and launch.MAIN.is_file()
@@ -168,5 +248,6 @@ def test_launch_environment_names_the_checkpoint(tmp_path, monkeypatch):
 def test_settings_keep_to_this_machine_and_send_nothing():
     settings = tomllib.loads((launch.MAIN.parent / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "localhost"
+    assert settings["server"]["maxUploadSize"] == MAX_UPLOAD_MEGABYTES
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["client"]["showErrorDetails"] == "none"

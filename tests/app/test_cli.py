@@ -134,23 +134,32 @@ def test_one_transcript_does_not_fit_two_clips(tones):
     assert result.exit_code == 2 and "goes with one clip" in result.stderr
 
 
+class Server:
+    """Stands for the app's process."""
+
+    code = 0
+
+    def __init__(self, command, env):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def wait(self):
+        return self.code
+
+
 def test_the_app_is_started_on_this_machine_with_the_checkpoint(checkpoint, monkeypatch):
     started = []
 
-    class Server:
+    class Noted(Server):
         def __init__(self, command, env):
             started.append((command, env))
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def wait(self):
-            return 3 if len(started) > 1 else 0
-
-    monkeypatch.setattr(app.cli.subprocess, "Popen", Server)
+    monkeypatch.setattr(app.cli.subprocess, "Popen", Noted)
     assert run("app", "--port", 8700, "--no-browser", "--checkpoint", checkpoint).exit_code == 0
     [(command, environment)] = started
     assert command[:3] == [sys.executable, "-m", "streamlit"]
@@ -158,7 +167,13 @@ def test_the_app_is_started_on_this_machine_with_the_checkpoint(checkpoint, monk
     assert command[command.index("--server.port") + 1] == "8700"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     assert str(checkpoint) in environment.values()
-    assert run("app").exit_code == 1  # the server failed
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 1), (-signal.SIGKILL, 1)])
+def test_a_server_that_failed_or_was_killed_is_a_failure(code, expected, monkeypatch):
+    monkeypatch.setattr(Server, "code", code)
+    monkeypatch.setattr(app.cli.subprocess, "Popen", Server)
+    assert run("app").exit_code == expected
 
 
 def test_train_hands_its_options_on(monkeypatch, tmp_path):
@@ -187,12 +202,30 @@ def test_pretrain_hands_its_options_on(monkeypatch, tmp_path):
     result = run(
         *("pretrain", "--out", tmp_path, "--stills", "faces.parquet", "--threads", 1),
         *("--phase", "64:300", "--phase", "128:20:8"),
+        *("--set", "target_weight=5", "--set", "shares=[0.5, 0.5]"),
     )
     assert result.exit_code == 0
     [config] = asked
     assert config.stills == (Path("faces.parquet"),) and config.num_threads == 1
     assert [(p.image_size, p.num_steps) for p in config.phases] == [(64, 300), (128, 20)]
     assert config.phases[1].batch_size == 8
+    assert config.target_weight == 5.0 and config.shares == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--set", "target_wait=5"), "target_wait"),
+        (("--set", "eval_every=often"), "eval_every"),
+        (("--phase", "64:300:8:99"), "64:300:8:99"),
+        (("--phase", "64"), "SIDE:STEPS"),
+        (("--phase", "65:300"), "multiple of 32"),
+    ],
+)
+def test_a_wrong_setting_of_pretraining_is_bad_usage(arguments, reason, tmp_path):
+    result = run("pretrain", "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2 and reason in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -213,16 +246,7 @@ def test_training_without_data_is_one_sentence(tmp_path):
 def test_who_ends_the_command_ends_the_server(monkeypatch):
     ended = []
 
-    class Server:
-        def __init__(self, command, env):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
+    class Ended(Server):
         def terminate(self):
             ended.append(True)
 
@@ -231,7 +255,7 @@ def test_who_ends_the_command_ends_the_server(monkeypatch):
             return -signal.SIGTERM
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(app.cli.subprocess, "Popen", Server)
+    monkeypatch.setattr(app.cli.subprocess, "Popen", Ended)
     assert run("app").exit_code == 0
     assert ended == [True]
     assert signal.getsignal(signal.SIGTERM) == before

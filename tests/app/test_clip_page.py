@@ -1,5 +1,6 @@
 """The Clip page in Streamlit's own test runner, on a small model with random weights."""
 
+import re
 import shutil
 
 import pytest
@@ -11,9 +12,10 @@ from app.clips import shipped_clips
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MELD_7
-from core.media import Transcript
+from core.media import MediaError, Transcript
 from core.model import build_model
 from core.predict import Predictor
+from tests.core.media.made_media import grey_pictures, tone, write_media
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +104,55 @@ def test_senseless_parts_of_a_link_fall_back(page):
         page.query_params[name] = value
     page.run()
     assert not page.exception and not page.error
-    assert "Probability of <b>" not in html_of(page)
+    answer = re.search("<strong>(.*?)</strong>", html_of(page))[1]
+    assert page.selectbox(key="class-picker").value == answer
+    shown = html_of(page), [caption.value for caption in page.caption]
+    page.query_params = {"clip": "one"}
+    page.run()
+    assert (html_of(page), [caption.value for caption in page.caption]) == shown
+
+
+def test_a_link_without_a_clip_keeps_the_rest(page, predictions):
+    page.query_params.update({"words": "I hate this", "class": "sadness"})
+    page.run()
+    assert predictions == ["I hate this"]
+    assert link_of(page) == {"clip": "one", "words": "I hate this", "class": "sadness"}
+
+
+def test_a_link_to_another_checkpoint_says_which_one_answers(page):
+    page.query_params["checkpoint"] = "[gone](x)"
+    page.run()
+    assert not page.exception and "The model says" in html_of(page)
+    assert "small answers" in page.warning[0].value and "](" not in page.warning[0].value
+    assert link_of(page) == {"clip": "one"}
+
+
+def test_a_click_is_not_undone_by_an_address_that_lags_behind(page):
+    page.run()
+    steps = page.segmented_control(key="step-picker").value
+    page.selectbox(key="class-picker").set_value("sadness").run()
+    page.query_params = {"clip": "one"}
+    page.segmented_control(key="step-picker").set_value(0).run()
+    assert link_of(page) == {"clip": "one", "class": "sadness", "step": "0"}
+    # without a click it is the browser's back button
+    page.query_params = {"clip": "one"}
+    page.run()
+    assert link_of(page) == {"clip": "one"}
+    assert page.segmented_control(key="step-picker").value == steps > 0
+
+
+def test_an_unreadable_sample_clip_leaves_the_others(page, clip_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "clips"
+    shutil.copytree(clip_folder, folder)
+    (folder / "one.mp4").write_bytes(b"no media")
+    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(folder))
+    page.run()
+    assert not page.exception
+    assert "one.mp4 is not a video" in page.error[0].value.replace("\\", "")
+    assert list(resources.posters()) == ["two"]
+    page.query_params = {"clip": "two"}
+    page.run()
+    assert not page.error and "labelled joy" in html_of(page)
 
 
 def test_editing_the_words_predicts_again_and_back(page, predictions):
@@ -111,6 +161,7 @@ def test_editing_the_words_predicts_again_and_back(page, predictions):
     next(button for button in page.button if button.label == "Predict again").click().run()
     assert predictions == ["Do not move.", "What a day"]
     assert link_of(page)["words"] == "What a day"
+    assert "right or wrong cannot be told" in html_of(page)
     next(button for button in page.button if button.label == "Original words").click().run()
     assert page.text_area[0].value == "Do not move."
     assert "words" not in link_of(page) and len(predictions) == 2
@@ -151,6 +202,66 @@ def test_a_bad_upload_gives_one_sentence(page, content):
     assert len(page.error) == 1
     assert "](" not in page.error[0].value and ".mp4" in page.error[0].value.replace("\\", "")
     assert "The model says" in html_of(page), "the clip before stays"
+
+
+def button(page, label: str):
+    return next(button for button in page.button if button.label.replace("\\", "") == label)
+
+
+def test_one_can_go_back_to_an_own_file_and_take_it_away(page, predictions, clip_folder, monkeypatch):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    own = page.session_state["own-clip"]
+    page.query_params = {"clip": "two"}
+    page.run()
+    assert "labelled joy" in html_of(page)
+    button(page, "Show mine.mp4 again").click().run()
+    assert "No label is known" in html_of(page) and link_of(page) == {}
+    assert predictions == ["Do not move.", "words", "A lovely <b>day</b>."]
+    page.file_uploader[0].set_value(None).run()
+    assert not page.exception and "labelled fear" in html_of(page)
+    assert not own.path.exists() and not any(one.label.startswith("Show") for one in page.button)
+
+
+def test_a_refusal_goes_with_the_file_and_leaves_the_one_before(page, clip_folder, monkeypatch):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
+    assert len(page.error) == 1
+    page.file_uploader[0].set_value(None).run()
+    assert not page.error and "mine.mp4" in html_of(page)
+    page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
+    for source in ("Sample clips", "Your own file"):
+        page.segmented_control(key="source-picker").set_value(source).run()
+    assert not page.error
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("sound.wav", {"sound": tone(1.0, 16_000), "audio_codec": "pcm_s16le"}),
+        ("silent.mp4", {"pictures": grey_pictures(10)}),
+    ],
+)
+def test_a_file_with_one_modality_is_explained(page, tmp_path, monkeypatch, name, values):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text=""))
+    upload(page, name, write_media(tmp_path / name, **values).read_bytes())
+    assert not page.exception and not page.error
+    assert "single modality" in html_of(page)
+    told = " ".join(caption.value for caption in page.caption)
+    assert ("has no picture; the model used audio" in told) == (name == "sound.wav")
+    assert "guided by" not in told
+
+
+def test_what_cannot_be_played_is_predicted_all_the_same(page, clip_folder, monkeypatch):
+    def fail(clip, folder, say):
+        raise MediaError("no copy")
+
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    monkeypatch.setattr(resources, "playable_copy", fail)
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert not page.exception and not page.error
+    assert "No copy could be made" in page.info[0].value and "No label is known" in html_of(page)
 
 
 def test_an_own_file_that_went_with_its_folder_is_asked_for_again(page, clip_folder, monkeypatch):

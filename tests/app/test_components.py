@@ -55,3 +55,13 @@ def test_patches_send_no_nan():
     assert sent["relevance"] == [0.75, 0.25, None]
     assert sent["absorbedBy"] == [0, 0, -1]
     json.dumps(sent, allow_nan=False)
+
+
+def test_timeline_is_drawn_anew_when_anything_but_the_choice_changes(strip):
+    def told(selected=2, **changes):
+        changed = timeline.Strip(**(vars(strip) | changes))
+        return timeline.payload(changed, selected=selected, player_key="player")["id"]
+
+    assert told() == told(selected=4)
+    others = [told(words=()), told(peaks=None), told(end_seconds=1.3), told(thumbnails=("data:x",) * 6)]
+    assert len({told(), *others}) == 5

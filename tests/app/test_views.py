@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.clips import shipped_clips
+from app.components import gallery
 from app.views import frame, modalities
 from app.views.headline import probability_table
 from app.views.markup import percent, plain, points, track
+from app.views.source import clip_shelf
 
 
 def html_of(test: AppTest) -> str:
@@ -12,15 +15,15 @@ def html_of(test: AppTest) -> str:
     return "\n".join(element.proto.body for element in test.get("html"))
 
 
-def run_headline(prediction, label):
+def run_headline(prediction, label, options):
     from app.views.headline import headline, probability_bars
 
-    headline(prediction, label)
+    headline(prediction, label, **options)
     probability_bars(prediction, label)
 
 
-def show_headline(prediction, label) -> str:
-    return html_of(AppTest.from_function(run_headline, args=(prediction, label)).run())
+def show_headline(prediction, label, **options) -> str:
+    return html_of(AppTest.from_function(run_headline, args=(prediction, label, options)).run())
 
 
 def run_modalities(prediction, emotion):
@@ -70,6 +73,11 @@ def test_headline_says_right(make_prediction):
     assert "✓ Right." in html and "Wrong" not in html
 
 
+def test_headline_with_other_words_passes_no_judgement(make_prediction):
+    html = show_headline(make_prediction(), "joy", is_edited=True)
+    assert "labelled joy, but with its own words" in html and "Wrong" not in html and "Right" not in html
+
+
 def test_headline_without_label_claims_nothing(make_prediction):
     html = show_headline(make_prediction(), None)
     assert "No label is known" in html and "Right" not in html and "◆" not in html
@@ -87,7 +95,7 @@ def test_uncertain_answers_say_so_and_name_the_second(make_prediction):
 def test_html_of_others_is_escaped(make_prediction):
     html = show_headline(make_prediction(notes=("<img src=x onerror=alert(1)>.mp4 has no sound.",)), "<b>")
     assert "<img src=x" not in html and "&lt;img src=x" in html
-    assert "<b>." not in html
+    assert "labelled &lt;b&gt;," in html
 
 
 def test_probability_table_has_every_class_and_its_role(make_prediction):
@@ -194,6 +202,20 @@ def test_frame_view_of_a_frame_without_trace_offers_no_keeper(make_prediction):
     assert "was dropped" in test.caption[0].value
 
 
+@pytest.mark.parametrize(
+    ("audio", "text", "relevance"),
+    [(True, True, "relevance to the sound and the words"), (False, True, "relevance to the words")],
+)
+def test_frame_view_names_only_guides_that_the_clip_has(make_prediction, audio, text, relevance):
+    prediction = make_prediction(present={"video": True, "audio": audio, "text": text})
+    for index in (2, 5):
+        test = AppTest.from_function(run_frame_view, args=(prediction, index, 2)).run()
+        assert relevance in test.caption[0].value
+    silent = make_prediction(present={"video": True, "audio": False, "text": False})
+    test = AppTest.from_function(run_frame_view, args=(silent, 2, 2)).run()
+    assert "In relevance it ranks" in test.caption[0].value
+
+
 def test_frame_view_walks_the_steps(make_prediction):
     test = AppTest.from_function(run_frame_view, args=(make_prediction(), 2, 2)).run()
     assert "ranks 1 of 6" in test.caption[0].value
@@ -211,7 +233,8 @@ def run_transcript(original, edited):
 
     from app.views.transcript import transcript_box
 
-    transcript_box(original, edited, on_words=lambda words: st.session_state.update(said=words))
+    clip = st.session_state.get("clip", "one")
+    transcript_box(original, edited, clip=clip, on_words=lambda words: st.session_state.update(said=words))
 
 
 def test_edited_words_are_reported_and_blank_space_is_tidied():
@@ -239,3 +262,41 @@ def test_going_back_to_the_same_words_is_no_edit():
 def test_a_clip_without_words_offers_an_empty_box():
     test = AppTest.from_function(run_transcript, args=(None, None)).run()
     assert test.text_area[0].value == "" and "none given" in test.caption[0].value
+
+
+def test_long_words_are_shown_whole_and_untouched_are_no_edit():
+    from core.media import Transcript
+
+    original = Transcript(text=" one  two" * 200)
+    test = AppTest.from_function(run_transcript, args=(original, None)).run()
+    assert test.text_area[0].value == " ".join(["one two"] * 200)
+    assert test.text_area[0].max_chars >= len(test.text_area[0].value)
+    test.button[0].click().run()
+    assert test.session_state["said"] is None
+
+
+def test_unsent_words_stay_until_the_clip_changes():
+    # a form keeps them in the browser, until Python puts something there
+    test = AppTest.from_function(run_transcript, args=(None, None)).run()
+    assert test.text_area[0].proto.set_value
+    assert not test.run().text_area[0].proto.set_value
+    test.session_state["clip"] = "two"
+    assert test.run().text_area[0].proto.set_value
+
+
+class Shown:
+    """What a browser component was sent last."""
+
+    def __init__(self, monkeypatch, module):
+        monkeypatch.setattr(module, "_mount", lambda *, data, **options: setattr(self, "data", data))
+
+
+@pytest.mark.parametrize(
+    ("label", "keys", "selected"),
+    [(None, ["one", "two"], "one"), ("fear", ["one"], "one"), ("joy", ["two"], None)],
+)
+def test_the_shelf_marks_no_clip_that_is_not_on_it(clip_folder, monkeypatch, label, keys, selected):
+    shown = Shown(monkeypatch, gallery)
+    clip_shelf(shipped_clips(clip_folder), {}, label=label, selected="one", on_pick=print)
+    assert shown.data["selected"] == selected
+    assert [item["key"] for item in shown.data["items"]] == keys
