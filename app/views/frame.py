@@ -34,7 +34,7 @@ def step_names(prediction: Prediction) -> list[str]:
         return []
     rows, columns = prediction.patch_steps[0].grid
     return [f"All {rows * columns}"] + [
-        f"Step {number}: {step.kept.shape[1]}" for number, step in enumerate(prediction.patch_steps, start=1)
+        f"{number}: {step.kept.shape[1]}" for number, step in enumerate(prediction.patch_steps, start=1)
     ]
 
 
@@ -47,7 +47,7 @@ def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
 
     st.session_state["step-picker"] = selected
     st.segmented_control(
-        "Patches left after",
+        "Patches left after each step",
         range(len(names)),
         format_func=names.__getitem__,
         required=True,

@@ -18,6 +18,7 @@ from app.clips import shipped_clips
 from app.launch import CHECKPOINT_VARIABLE
 from app.views.markup import percent
 from tests.app.conftest import write_clip
+from tests.core.media.made_media import tone, write_media
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -30,13 +31,20 @@ expect.set_options(timeout=SLOW_MS)
 
 
 @pytest.fixture(scope="module")
-def address():
+def private(tmp_path_factory) -> Path:
+    """Where the app puts the folders of its sessions."""
+    return tmp_path_factory.mktemp("private")
+
+
+@pytest.fixture(scope="module")
+def address(private):
     """The app, started by its own command."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser"]
     environment = {name: value for name, value in os.environ.items() if name != CHECKPOINT_VARIABLE}
+    environment["TMPDIR"] = str(private)
     with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         try:
             url = f"http://localhost:{port}/"
@@ -171,9 +179,10 @@ def test_frame_view_tells_where_patches_went(page, address):
     kept.hover()
     kept.click()
     page.wait_for_url("**frame=**")
-    page.get_by_text("Step 1:").click()
+    first = page.get_by_text(re.compile(r"^1: \d+$"))
+    first.click()
     page.wait_for_url("**step=1**")
-    name = page.get_by_text("Step 1:").inner_text()
+    name = first.inner_text()
     clear = page.locator(".patches .cell.kept")
     expect(clear).to_have_count(int(name.split(":")[1]))
     gone = page.locator(".patches .cell.dropped").first
@@ -195,6 +204,71 @@ def test_a_link_shows_the_same_view_elsewhere(page, address):
     expect(page.get_by_text("Probability of anger when")).to_be_visible()
     told = said_by_command_line(first.path, "--transcript", "I hate this")
     assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
+
+
+def test_back_and_forward_show_what_was_there(page, address):
+    first, second = shipped_clips()[:2]
+    page.goto(f"{address}?clip={first.key}")
+    wait_for_answer(page)
+    page.locator(f".gallery .item[data-key='{second.key}']").click()
+    page.wait_for_url(f"**clip={second.key}")
+    expect(page.locator("textarea")).to_have_value(second.transcript)
+    page.go_back()
+    expect(page.locator("textarea")).to_have_value(first.transcript)
+    expect(page.locator(".gallery .item.selected")).to_have_attribute("data-key", first.key)
+    page.go_forward()
+    expect(page.locator("textarea")).to_have_value(second.transcript)
+    assert page.url.endswith(f"clip={second.key}")
+
+
+def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
+    clips = shipped_clips()
+    others = [clip for clip in clips if clip.label not in (None, clips[0].label)]
+    others = [clip for clip in others if clip.label == others[0].label]
+    page.goto(f"{address}?clip={clips[0].key}")
+    wait_for_answer(page)
+    page.locator("textarea").fill("not sent yet")
+    # none of the clips with this label is the one that is shown
+    page.get_by_role("radio", name=others[0].label, exact=True).click()
+    items = page.locator(".gallery .item")
+    expect(items).to_have_count(len(others))
+    page.keyboard.press("Tab")
+    expect(items.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(items.nth(1)).to_be_focused()
+    expect(page.locator("textarea")).to_have_value("not sent yet")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**clip={others[1].key}")
+    expect(page.locator("textarea")).to_have_value(others[1].transcript)
+
+
+def test_an_uploaded_file_is_for_its_session_alone_and_goes_with_it(browser, address, private, tmp_path):
+    def folders() -> set[Path]:
+        return set(private.glob("deepmsi-*"))
+
+    before, tabs = folders(), []
+    for name in ("mine.wav", "yours.wav"):
+        write_media(tmp_path / name, sound=tone(1.0, 16_000), audio_codec="pcm_s16le")
+        tab = browser.new_context().new_page()
+        tab.set_default_timeout(SLOW_MS)
+        tab.goto(address)
+        wait_for_answer(tab)
+        tab.get_by_text("Your own file").click()
+        tab.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(tmp_path / name)
+        expect(tab.locator(".clip-title")).to_have_text(name)
+        tabs.append(tab)
+    expect(tabs[0].locator(".clip-title")).to_have_text("mine.wav")
+    assert sorted(file.name for folder in folders() - before for file in folder.rglob("*.wav")) == [
+        "mine.wav",
+        "yours.wav",
+    ]
+    for tab in tabs:
+        tab.context.close()
+    for _ in range(600):
+        if folders() <= before:
+            break
+        time.sleep(0.1)
+    assert folders() <= before
 
 
 def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_path):

@@ -156,7 +156,7 @@ def test_default_frame_is_the_most_relevant_kept_one(make_prediction):
 
 
 def test_step_names_count_what_is_left(make_prediction):
-    assert frame.step_names(make_prediction()) == ["All 4", "Step 1: 3", "Step 2: 2"]
+    assert frame.step_names(make_prediction()) == ["All 4", "1: 3", "2: 2"]
 
 
 def test_patches_after_each_step(make_prediction):
