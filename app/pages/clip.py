@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 
 import streamlit as st
 
@@ -72,9 +71,9 @@ def pick_clip() -> ClipChoice | None:
             label_visibility="collapsed",
         )
         if where != OWN:
-            st.session_state.pop("upload-refusal", None)
+            forget_refusal()
         if where == OWN:
-            upload_box(on_upload=take_upload, on_remove=remove_upload)
+            upload_box(on_upload=take_upload, on_remove=forget_refusal)
             if refusal := st.session_state.get("upload-refusal"):
                 st.error(plain(refusal), icon=":material/error:")
             if own is not None and view.clip != own.key:
@@ -112,7 +111,7 @@ def pick_clip() -> ClipChoice | None:
 
 def take_upload(name: str, content: bytes) -> None:
     """Makes an uploaded file the current clip, or remembers in a sentence why it cannot be."""
-    st.session_state.pop("upload-refusal", None)
+    forget_refusal()
     try:
         own = save_upload(name, content, resources.private_folder())
     except MediaError as error:
@@ -122,13 +121,12 @@ def take_upload(name: str, content: bytes) -> None:
     state.update(clip=own.key, frame=None, emotion=None, words=None)
 
 
-def remove_upload() -> None:
-    """Takes back what the upload field held: a refused file's sentence, or else the uploaded clip itself."""
-    if st.session_state.pop("upload-refusal", None) is None and "own-clip" in st.session_state:
-        own: ClipChoice = st.session_state.pop("own-clip")
-        shutil.rmtree(own.path.parent, ignore_errors=True)
-        if state.current().clip == own.key:
-            state.update(clip=None)
+def forget_refusal() -> None:
+    """Takes back the sentence on a refused file.
+
+    The clip before it stays: browsers empty the upload field also when its file is about to be replaced.
+    """
+    st.session_state.pop("upload-refusal", None)
 
 
 def open_model(name: str | None) -> Predictor | None:

@@ -293,6 +293,9 @@ def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_pa
     chooser.set_input_files(broken)
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("broken.mp4 is not a video or sound file")
     expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+    page.get_by_role("button", name=re.compile("Remove")).click()
+    expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
+    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
 
 
 def test_what_browsers_cannot_play_is_made_playable(page, address, tmp_path):
