@@ -25,7 +25,8 @@ class TrainConfig:
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
         batch_size: clips per step, over all processes.
         learning_rate: of all trained parameters but those below.
-        video_learning_rate: of what can be pretrained: the video encoder and the temporal network.
+        video_learning_rate: of what can be pretrained: the video encoder and the temporal network, but for
+            the guides.
         num_frozen_epochs: at first, while the rest finds its feet, the video encoder is not changed.
         optimizer: "adamw" or "adam" (the paper's).
         warmup_share: of all steps; then half a cosine to zero.

@@ -364,7 +364,8 @@ def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_video = name.startswith(("video.", "temporal."))
+            # the guides are what joint training adds: words and sound have had no say before
+            is_video = name.startswith(("video.", "temporal.")) and "guide" not in name
             groups.setdefault((is_video, parameter.ndim >= 2), []).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(
