@@ -157,19 +157,11 @@ class VideoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalConfig:
-    """Temporal convolutional network over kept frames (MODEL section 1.5).
-
-    Attributes:
-        readout: "last" (the state at the last frame, as in the paper) or "mean" (over all frames' states).
-    """
+    """Temporal convolutional network over kept frames (MODEL section 1.5)."""
 
     channels: tuple[int, ...] = (1024, 1024, 1024)
     kernel_size: int = 3
     dropout: float = 0.4
-    readout: str = "last"
-
-    def __post_init__(self):
-        _require_one_of("readout", self.readout, ("last", "mean"))
 
 
 @dataclass(frozen=True, kw_only=True)

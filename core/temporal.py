@@ -29,15 +29,10 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalNetwork(nn.Module):
-    """Residual causal blocks with dilations 1, 2, 4, …; their states at the real frames are the feature.
-
-    With the readout "last" it is the last one (the paper), with "mean" the mean of all: a state then need not
-    be remembered to the end to count.
-    """
+    """Residual causal blocks with dilations 1, 2, 4, …; the state at the last real frame is the feature."""
 
     def __init__(self, width_in: int, config: TemporalConfig):
         super().__init__()
-        self.readout = config.readout
         self.width = config.channels[-1]
         widths = (width_in, *config.channels)
         self.blocks = nn.Sequential(
@@ -59,7 +54,5 @@ class TemporalNetwork(nn.Module):
             causal and the state is read before it.
         """
         states = self.blocks(frames.transpose(1, 2))
-        if self.readout == "mean":
-            return states.masked_fill(~mask.unsqueeze(1), 0.0).sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
         last = mask.sum(1).clamp(min=1) - 1
         return states.gather(2, last.view(-1, 1, 1).expand(-1, states.shape[1], 1)).squeeze(2)

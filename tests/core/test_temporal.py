@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -106,24 +104,6 @@ def test_the_order_of_frames_matters(network):
     x = frames(1, 8)
     with torch.no_grad():
         assert not torch.allclose(network(x, everything(1, 8)), network(x.flip(1), everything(1, 8)))
-
-
-def test_the_mean_readout_is_the_mean_of_what_the_last_one_reads_at_every_length(network):
-    mean = TemporalNetwork(WIDTH, replace(CONFIG, readout="mean")).double().eval()
-    mean.load_state_dict(network.state_dict())
-    x, lengths = frames(3, 9), (9, 4, 1)
-    mask = torch.arange(9) < torch.tensor(lengths)[:, None]
-    with torch.no_grad():
-        out = mean(x, mask)
-        assert torch.equal(mean(torch.where(mask.unsqueeze(-1), x, torch.full_like(x, 1e3)), mask), out)
-        for row, length in enumerate(lengths):
-            states = [network(x[row : row + 1, :n], everything(1, n)) for n in range(1, length + 1)]
-            torch.testing.assert_close(out[row], torch.cat(states).mean(0), atol=1e-12, rtol=0)
-
-
-def test_an_unknown_readout_is_refused():
-    with pytest.raises(ValueError, match="readout should be one of last, mean, not 'first'"):
-        TemporalConfig(readout="first")
 
 
 def test_dropout_only_in_training(network):
