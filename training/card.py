@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.config import ModelConfig
 from training.config import TrainConfig
+from training.evaluate import figure
 
 _USE = """## Intended use
 
@@ -70,8 +71,8 @@ def _table(split: str, metrics: dict) -> list[str]:
     ]
     for subset, scores in metrics["subsets"].items():
         lines.append(
-            f"| {subset} | {scores['num_clips']} | {scores['accuracy']:.3f} | {scores['weighted_f1']:.3f} | "
-            f"{scores['macro_f1']:.3f} |"
+            f"| {subset} | {scores['num_clips']} | {figure(scores['accuracy'])} | "
+            f"{figure(scores['weighted_f1'])} | {figure(scores['macro_f1'])} |"
         )
     per_class = ", ".join(
         f"{label} {value:.2f} ({metrics['num_clips_per_class'][label]} clips)"

@@ -25,16 +25,21 @@ ALL = MODALITIES
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Of the clips that a subset of the modalities could be asked about.
+    """Of the clips that a subset of the modalities could be asked about; None where there is none.
 
     Attributes:
         macro_f1: mean over the classes that occur, in truth or prediction.
     """
 
     num_clips: int
-    accuracy: float
-    weighted_f1: float
-    macro_f1: float
+    accuracy: float | None
+    weighted_f1: float | None
+    macro_f1: float | None
+
+
+def figure(score: float | None) -> str:
+    """A score as tables and logs tell it."""
+    return "–" if score is None else f"{score:.3f}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +76,7 @@ class Evaluation:
         logits = self.logits[subset]
         usable = ~np.isnan(logits).any(axis=1) & (True if rows is None else rows)
         if not usable.any():
-            return Scores(num_clips=0, accuracy=np.nan, weighted_f1=np.nan, macro_f1=np.nan)
+            return Scores(num_clips=0, accuracy=None, weighted_f1=None, macro_f1=None)
         truth, predicted = self.truth[usable], logits[usable].argmax(axis=1)
         return Scores(
             num_clips=int(usable.sum()),

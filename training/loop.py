@@ -29,7 +29,7 @@ from training.average import WeightAverage
 from training.card import write_card
 from training.config import TrainConfig
 from training.datasets.manifest import DataError, read_manifest
-from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, fit_temperature
+from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, figure, fit_temperature
 from training.features import FeatureSet, prepare
 from training.losses import class_loss, contrastive_loss, log_prior
 from training.pretrained import load_pretrained
@@ -337,7 +337,7 @@ class _Run:
         done = row["epoch"] + 1
         left = (time.monotonic() - began) / done * (self.config.num_epochs - done)
         names = ["+".join(subset) for subset in EPOCH_SUBSETS]
-        f1 = "  ".join(f"{name} {row[f'dev_{name}_macro_f1']:.3f}" for name in names)
+        f1 = "  ".join(f"{name} {figure(row[f'dev_{name}_macro_f1'])}" for name in names)
         console.print(
             f"epoch {done}/{self.config.num_epochs}  loss {row['loss']:.3f}  dev macro-F1: {f1}  "
             f"(best {best.macro_f1:.3f} in epoch {best.epoch + 1})  "

@@ -1,10 +1,11 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.prediction import SUBSETS
-from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, fit_temperature
+from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, figure, fit_temperature
 
 
 def hand_made(logits, truth, **more):
@@ -41,6 +42,15 @@ def test_clips_a_subset_cannot_see_do_not_count():
     logits = {ALL: np.eye(3), ("audio",): np.array([[1.0, 0, 0], nan, [1.0, 0, 0]])}
     scores = replace(hand_made(np.eye(3), [0, 1, 2]), logits=logits).scores(("audio",))
     assert scores.num_clips == 2 and scores.accuracy == 0.5
+
+
+def test_where_no_clip_counts_there_is_no_score_and_the_json_stays_strict():
+    evaluation = replace(
+        hand_made(np.eye(3), [0, 1, 2]), logits={ALL: np.eye(3), ("audio",): np.full((3, 3), np.nan)}
+    )
+    scores = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))["subsets"]["audio"]
+    assert scores == {"num_clips": 0, "accuracy": None, "weighted_f1": None, "macro_f1": None}
+    assert figure(scores["accuracy"]) == "–" and figure(2 / 3) == "0.667"
 
 
 def test_temperature_is_recovered():
