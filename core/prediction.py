@@ -71,7 +71,7 @@ class ModalityReport:
             modality.
         shapley: `(modality, class)` exact Shapley values of the probability; zero where absent. Over the
             modalities they sum to p(all present) − p(none).
-        verdict: "agree", "redundant", "complementary", "conflict" or "single" (one modality only).
+        verdict: "agree", "redundant", "complementary", "conflict", "unclear" or "single" (one modality only).
         sentence: the verdict in words, naming which modality says what.
     """
 

@@ -67,6 +67,8 @@ def test_rows_of_absent_modalities_are_hidden_even_when_given():
     assert [np.isnan(row).any() for row in result.probabilities] == ["text" in s for s in SUBSETS]
 
 
+# From nothing the model answers neutral 40 %, joy 30 %, anger 30 % (see `answers`): to be said, neutral needs
+# at least 50 %, joy and anger 40 %.
 CASES = [
     (
         "agree",
@@ -75,13 +77,24 @@ CASES = [
     ),
     (
         "redundant",
-        dict(video=(0.1, 0.7, 0.2), audio=(0.1, 0.6, 0.3), text=(0.8, 0.1, 0.1), full=(0, 0.9, 0.1)),
-        "Video (70 %) and audio (60 %) alone say joy; text (80 %) alone says neutral.",
+        dict(video=(0.8, 0.1, 0.1), audio=(0.1, 0.6, 0.3), text=(0.1, 0.7, 0.2), full=(0, 0.9, 0.1)),
+        "Audio (60 %) and text (70 %) alone say joy; video (80 %) alone says neutral.",
+    ),
+    (
+        # 45 % neutral is video's first choice, but only five points above that of no modality
+        "redundant",
+        dict(video=(0.45, 0.3, 0.25), audio=(0.1, 0.6, 0.3), text=(0.1, 0.7, 0.2), full=(0, 0.9, 0.1)),
+        "Audio (60 %) and text (70 %) alone say joy; video says nothing clear.",
     ),
     (
         "complementary",
         dict(video=(0.7, 0.2, 0.1), audio=(0.1, 0.6, 0.3), text=(0.8, 0.1, 0.1), full=(0, 0.9, 0.1)),
-        "Audio alone carries joy (60 %); video (70 %) and text (80 %) alone say neutral.",
+        "Audio (60 %) alone says joy; video (70 %) and text (80 %) alone say neutral.",
+    ),
+    (
+        "complementary",
+        dict(video=(0.35, 0.27, 0.38), audio=(0.7, 0.2, 0.1), text=(0.1, 0.6, 0.3), full=(0, 0.9, 0.1)),
+        "Text (60 %) alone says joy; audio (70 %) alone says neutral; video says nothing clear.",
     ),
     (
         "complementary",
@@ -89,10 +102,35 @@ CASES = [
         "Only together do they say joy (80 %): video (70 %), audio (60 %) and text (80 %) alone say neutral.",
     ),
     (
+        # joy is the first choice of all three, and of nobody by enough
+        "complementary",
+        dict(video=(0.3, 0.38, 0.32), audio=(0.3, 0.36, 0.34), text=(0.33, 0.37, 0.3), full=(0.1, 0.8, 0.1)),
+        "Only together do they say joy (80 %): video, audio and text say nothing clear.",
+    ),
+    (
+        "unclear",
+        dict(full=(0.42, 0.3, 0.28)),
+        "Not even together do they say anything clear, neutral (42 %) is hardly more than a guess: "
+        "video, audio and text say nothing clear.",
+    ),
+    (
+        "unclear",
+        dict(audio=(0.2, 0.6, 0.2), full=(0.44, 0.36, 0.2)),
+        "Not even together do they say anything clear, neutral (44 %) is hardly more than a guess: "
+        "audio (60 %) alone says joy; video and text say nothing clear.",
+    ),
+    (
         "conflict",
         dict(video=(0.1, 0.7, 0.2), audio=(0.8, 0.1, 0.1), text=(0.1, 0.3, 0.6), full=(0.1, 0.5, 0.4)),
         "Video (70 %) alone says joy, but text (60 %) alone says anger; audio (80 %) alone says neutral. "
         "Together the model says joy (50 %).",
+    ),
+    (
+        # who says the fused answer comes first, in a conflict too
+        "conflict",
+        dict(video=(0.1, 0.7, 0.2), text=(0.1, 0.3, 0.6), full=(0.1, 0.4, 0.5)),
+        "Text (60 %) alone says anger, but video (70 %) alone says joy; audio says nothing clear. "
+        "Together the model says anger (50 %).",
     ),
 ]
 
@@ -107,18 +145,40 @@ def test_verdict_and_sentence(verdict, rows, sentence):
 def test_neutral_contradicts_nobody_and_a_whisper_is_no_conflict():
     just_below = CONFLICT_PROBABILITY - 0.01
     whisper = (1 - just_below - 0.25, 0.25, just_below)
-    loud = answers(video=(0.1, 0.7, 0.2), text=whisper, video_audio_text=(0.1, 0.8, 0.1))
-    assert report(loud, LABELS, ALL).verdict == "complementary"
+    # from nothing 20 % anger, so that the whisper is said, only not loud enough
+    nothing = (0.5, 0.3, 0.2)
+    loud = answers(none=nothing, video=(0.1, 0.7, 0.2), text=whisper, video_audio_text=(0.1, 0.8, 0.1))
+    result = report(loud, LABELS, ALL)
+    assert result.verdict == "complementary" and f"text ({just_below:.0%})" in result.sentence.replace(
+        " %", "%"
+    )
     neutral = answers(video=(0.1, 0.7, 0.2), text=(0.9, 0.05, 0.05), video_audio_text=(0.1, 0.8, 0.1))
     assert report(neutral, LABELS, ALL).verdict == "complementary"
 
 
-def test_one_modality_alone_is_said():
+def test_what_is_likely_from_nothing_contradicts_nobody():
+    # anger has 45 % in text, which would be loud enough, but 40 % with no modality at all
+    rows = dict(none=(0.3, 0.3, 0.4), text=(0.3, 0.25, 0.45), audio=(0.3, 0.3, 0.4))
+    result = report(answers(**rows, video=(0.1, 0.7, 0.2), video_audio_text=(0.1, 0.8, 0.1)), LABELS, ALL)
+    assert result.verdict == "complementary"
+    assert result.sentence == "Video (70 %) alone says joy; audio and text say nothing clear."
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ((0.2, 0.7, 0.1), "Only audio is present, so its joy (70 %) stands alone."),
+        (
+            (0.45, 0.3, 0.25),
+            "Only audio is present, and it says nothing clear; neutral (45 %) is hardly more than a guess.",
+        ),
+    ],
+)
+def test_one_modality_alone_is_said(row, sentence):
     only_audio = {"video": False, "audio": True, "text": False}
-    result = report(answers(audio=(0.2, 0.7, 0.1)), LABELS, only_audio)
-    assert result.verdict == "single"
-    assert result.sentence == "Only audio is present, so its joy (70 %) stands alone."
-    np.testing.assert_allclose(result.shapley[1], np.array([0.2, 0.7, 0.1]) - [0.4, 0.3, 0.3])
+    result = report(answers(audio=row), LABELS, only_audio)
+    assert (result.verdict, result.sentence) == ("single", sentence)
+    np.testing.assert_allclose(result.shapley[1], np.array(row) - [0.4, 0.3, 0.3])
 
 
 def test_bad_input_is_refused():
