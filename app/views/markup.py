@@ -17,20 +17,21 @@ def color_of(label: str) -> str:
     return EMOTION_COLORS.get(label, FALLBACK_COLOR)
 
 
-def percent(probability: float) -> str:
+def percent(probability: float, *, decimals: int = 0) -> str:
     """A probability as people say it: "72 %", and never "0 %" or "100 %" for what is not."""
-    if 0 < probability < 0.005:
-        return f"<1{UNIT_SPACE}%"
-    if 0.995 < probability < 1:
-        return f">99{UNIT_SPACE}%"
-    return f"{probability * 100:.0f}{UNIT_SPACE}%"
+    step = 10.0**-decimals
+    if 0 < probability < step / 200:
+        return f"<{step:.{decimals}f}{UNIT_SPACE}%"
+    if 1 - step / 200 < probability < 1:
+        return f">{100 - step:.{decimals}f}{UNIT_SPACE}%"
+    return f"{probability * 100:.{decimals}f}{UNIT_SPACE}%"
 
 
 def points(change: float) -> str:
-    """A change of probability in percentage points, with its sign: "+12 points"."""
-    value = round(change * 100)
+    """A change in percentage points to a tenth, with its sign: "+12.4 points"."""
+    value = round(change, 1)
     sign = "+" if value > 0 else "−" if value < 0 else "±"
-    return f"{sign}{abs(value)} point{'' if abs(value) == 1 else 's'}"
+    return f"{sign}{abs(value):.1f} point{'' if abs(value) == 1 else 's'}"
 
 
 def plain(text: str) -> str:

@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -40,17 +43,29 @@ def show_modalities(prediction, emotion) -> str:
 
 
 @pytest.mark.parametrize(
-    ("probability", "said"),
-    [(0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.999, ">99 %"), (1, "100 %")],
+    ("probability", "decimals", "said"),
+    [
+        (0, 0, "0 %"),
+        (0.001, 0, "<1 %"),
+        (0.5, 0, "50 %"),
+        (0.999, 0, ">99 %"),
+        (1, 0, "100 %"),
+        (0, 1, "0.0 %"),
+        (0.0004, 1, "<0.1 %"),
+        (0.001, 1, "0.1 %"),
+        (0.1234, 1, "12.3 %"),
+        (0.999, 1, "99.9 %"),
+        (0.9996, 1, ">99.9 %"),
+    ],
 )
-def test_percent_never_rounds_to_certainty(probability, said):
-    assert percent(probability).replace("\N{NARROW NO-BREAK SPACE}", " ") == said
+def test_percent_never_rounds_to_certainty(probability, decimals, said):
+    assert percent(probability, decimals=decimals).replace("\N{NARROW NO-BREAK SPACE}", " ") == said
 
 
 def test_points_carry_their_sign():
-    assert points(0.124) == "+12 points"
-    assert points(-0.01) == "−1 point"
-    assert points(0.001) == "±0 points"
+    assert points(12.44) == "+12.4 points"
+    assert points(-1) == "−1.0 point"
+    assert points(0.01) == "±0.0 points"
 
 
 def test_plain_text_holds_no_markdown():
@@ -107,7 +122,7 @@ def test_probability_table_has_every_class_and_its_role(make_prediction):
 
 def test_modality_table_follows_the_subsets(make_prediction):
     table = modalities.modality_table(make_prediction(), "fear")
-    assert table.loc["none", "fear (%)"] == "14.3"
+    assert table.loc["nothing", "fear (%)"] == "14.3"
     assert table.loc["video"].tolist() == ["10.0", "joy"]
     assert table.loc["video + audio + text"].tolist() == ["50.0", "fear"]
 
@@ -115,12 +130,40 @@ def test_modality_table_follows_the_subsets(make_prediction):
 def test_shapley_steps_lead_from_nothing_to_all(make_prediction):
     prediction = make_prediction()
     table = modalities.shapley_table(prediction, "fear")
-    assert table.iloc[:, 0].tolist() == ["+30.0", "+10.0", "-4.3", "+35.7"]
+    assert list(table.index) == ["nothing", "video", "audio", "text", "all"]
+    assert table.iloc[:, 0].tolist() == ["", "+30.0", "+10.0", "-4.3", ""]
+    assert table.iloc[:, 1].tolist() == ["14.3", "", "", "", "50.0"]
     html = show_modalities(prediction, "fear")
-    # nothing 1/7, video to 44.29 %, audio to 54.29 %, text back to 50 %
-    assert "left:14.29%;width:30.00%" in html
-    assert "left:44.29%;width:10.00%" in html
-    assert "left:50.00%;width:4.29%" in html
+    # nothing 1/7 ≈ 14.3 %, video to 44.3 %, audio to 54.3 %, text back to 50 %
+    assert "left:14.30%;width:30.00%" in html
+    assert "left:44.30%;width:10.00%" in html
+    assert "left:50.00%;width:4.30%" in html
+    assert (
+        "video raises fear by 30.0 points, audio raises it by 10.0 points and text lowers it by 4.3" in html
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "exact", "shown"),
+    [
+        # by themselves 10.0 + 3.3 + 3.3 + 3.3 is 19.9, but all is 20.0: the largest remainder goes up
+        (0.1, (0.03334, 0.03332, 0.03334), (10.0, 3.4, 3.3, 3.3)),
+        # by themselves 10.0 + 3.4 + 3.4 − 0.6 is 16.2, but all is 16.1
+        (0.1, (0.03356, 0.03355, -0.00601), (10.0, 3.4, 3.3, -0.6)),
+        # a base that is itself rounded up: 10.1 + 5.0 + 2.0 is 17.1, but all is 17.0, and what is 0 stays 0
+        (0.10051, (0.0499, 0.02, 0.0), (10.1, 4.9, 2.0, 0.0)),
+    ],
+)
+def test_contributions_add_up_as_they_are_shown(make_prediction, base, exact, shown):
+    whole = make_prediction()
+    probabilities = whole.modalities.probabilities.copy()
+    probabilities[0, 2], probabilities[7, 2] = base, base + sum(exact)
+    shapley = np.zeros((3, 7))
+    shapley[:, 2] = exact
+    report = replace(whole.modalities, probabilities=probabilities, shapley=shapley)
+    level, steps = modalities.contributions(make_prediction(modalities=report), "fear")
+    assert (level, *steps.values()) == pytest.approx(shown, abs=1e-9)
+    assert f"{level + sum(steps.values()):.1f}" == f"{100 * (base + sum(exact)):.1f}"
 
 
 def test_absent_modalities_are_said_not_drawn(make_prediction):
@@ -128,8 +171,10 @@ def test_absent_modalities_are_said_not_drawn(make_prediction):
     probabilities = whole.modalities.probabilities.copy()
     probabilities[[1, 4, 5, 7]] = np.nan
     probabilities[6] = whole.probabilities
+    shapley = np.zeros((3, 7))
+    shapley[1:] = (probabilities[6] - probabilities[0]) / 2
     report = type(whole.modalities)(
-        probabilities=probabilities, shapley=np.zeros((3, 7)), verdict="agree", sentence="Both say fear."
+        probabilities=probabilities, shapley=shapley, verdict="agree", sentence="Both say fear."
     )
     prediction = make_prediction(
         modalities=report,
@@ -140,15 +185,26 @@ def test_absent_modalities_are_said_not_drawn(make_prediction):
         frame_size=None,
     )
     html = show_modalities(prediction, "fear")
-    assert html.count("no video in this clip") == 4
-    assert "not in this clip" in html
-    assert modalities.modality_table(prediction, "fear").loc["video", "fear (%)"] == "not in this clip"
+    assert html.count("no video in this clip") == 2  # once in each chart
+    assert html.count('role="img"') == 3  # audio, text, and both
+    table = modalities.modality_table(prediction, "fear")
+    assert list(table.index) == ["nothing", "audio", "text", "audio + text"]
+    assert list(modalities.shapley_table(prediction, "fear").index) == ["nothing", "audio", "text", "all"]
     assert frame.default_frame(prediction) is None
 
 
 def test_verdict_word_and_sentence(make_prediction):
     html = show_modalities(make_prediction(), "fear")
-    assert "≠ conflict" in html and "Video says joy." in html
+    assert "→← conflict" in html and "Video says joy." in html
+
+
+def test_every_verdict_is_explained_and_has_its_own_sign(make_prediction):
+    html = show_modalities(make_prediction(), "fear")
+    for word in ("agree", "redundant", "complementary", "conflict", "unclear", "single modality"):
+        assert re.search(rf"<li[^>]*><b>[^<]* {word}</b>: ", html), word
+    assert re.findall(r'<li class="current"><b>([^<]*)</b>', html) == ["→← conflict"]
+    signs = [sign for sign, *_ in modalities.VERDICTS.values()]
+    assert len(set(signs)) == len(signs)
 
 
 def test_default_frame_is_the_most_relevant_kept_one(make_prediction):
