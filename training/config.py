@@ -27,7 +27,8 @@ class TrainConfig:
         learning_rate: of all trained parameters but those below.
         video_learning_rate: of what can be pretrained: the video encoder and the temporal network, but for
             the guides.
-        num_frozen_epochs: at first, while the rest finds its feet, the video encoder is not changed.
+        num_blind_epochs: at first, sound and words are learned alone, which costs little: the picture of
+            clips that have anything else is hidden. Else a pretrained video encoder is leaned on at once.
         optimizer: "adamw" or "adam" (the paper's).
         warmup_share: of all steps; then half a cosine to zero.
         patience: epochs without a better dev macro-F1 before training stops.
@@ -55,7 +56,7 @@ class TrainConfig:
     batch_size: int = 16
     learning_rate: float = 5e-4
     video_learning_rate: float = 1e-4
-    num_frozen_epochs: int = 0
+    num_blind_epochs: int = 0
     optimizer: str = "adamw"
     weight_decay: float = 0.05
     warmup_share: float = 0.05

@@ -180,7 +180,6 @@ class _Run:
             probe.remember()
         best, began = None, time.monotonic()
         for epoch in range(self.config.num_epochs):
-            self._freeze_video(epoch < self.config.num_frozen_epochs)
             started = time.monotonic()
             losses = self._epoch(epoch)
             if is_main:
@@ -250,13 +249,15 @@ class _Run:
 
     def _make(self, epoch: int, step: int, indices: np.ndarray) -> Batch:
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
+        is_blind = epoch < self.config.num_blind_epochs
         num_frames = random_stream(self.config.seed, 2, epoch, step).choice(self.config.num_train_frames)
         return training_batch(
             self.data.train,
             indices[rank::num],
             self.model_config,
             random_stream(self.config.seed, 3, epoch, step, rank),
-            num_frames=int(num_frames),
+            num_frames=1 if is_blind else int(num_frames),
+            is_blind=is_blind,
             modality_dropout=self.config.modality_dropout,
             augment=self.config.augment,
         )
@@ -326,9 +327,6 @@ class _Run:
 
     def _evaluate(self, probe: SelectionProbe) -> Evaluation:
         return evaluate(self.evaluated_model, self.data.dev, subsets=EPOCH_SUBSETS, watch=probe.watch)
-
-    def _freeze_video(self, frozen: bool) -> None:
-        self.plain_model.video.requires_grad_(not frozen)
 
     def _rate(self, step: int) -> float:
         return warmup_cosine(step, max(1, round(self.num_steps * self.config.warmup_share)), self.num_steps)

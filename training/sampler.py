@@ -96,18 +96,29 @@ def training_batch(
     num_frames: int,
     modality_dropout: float,
     augment: bool,
+    is_blind: bool = False,
 ) -> Batch:
-    """One batch to learn from: some frames of each clip, some modalities hidden, augmented."""
+    """One batch to learn from: some frames of each clip, some modalities hidden, augmented.
+
+    When blind, the picture of every clip that has anything else is hidden.
+    """
     clips = []
     for index in indices:
         total = features.num_frames(index)
         frames = stratified_frames(total, num_frames, random) if total else None
         clips.append(features.read(index, frames))
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+
+    def hide(present: np.ndarray) -> np.ndarray:
+        if is_blind:
+            present = present.copy()
+            present[present[:, 1:].any(axis=1), 0] = False
+        return drop_modalities(present, modality_dropout, random)
+
     return collate(
         clips,
         config,
-        hide=lambda present: drop_modalities(present, modality_dropout, random),
+        hide=hide,
         generator=generator if augment else None,
     )
 

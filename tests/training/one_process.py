@@ -63,7 +63,7 @@ def main(folder: Path, corpus: Path) -> None:
             pretrained_video=folder / "video",
             preset="tiny",
             num_epochs=3,
-            num_frozen_epochs=1,
+            num_blind_epochs=1,
             patience=1,
             batch_size=4,
             num_train_frames=(4,),
