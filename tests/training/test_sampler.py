@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -81,6 +83,21 @@ def test_a_training_batch_repeats_with_its_stream(corpus_features, tiny_model):
     assert torch.equal(first.present, again.present) and torch.equal(first.frames, again.frames)
     assert not torch.equal(first.frames, other.frames)
     assert first.frames.shape[1] <= 3
+
+
+def test_a_blind_batch_hides_the_picture_of_clips_that_have_more(corpus_features, tiny_model):
+    clips = [corpus_features[i] for i in (0, 1, 2)]
+    clips[2] = replace(clips[2], audio=None, text=None)
+
+    class Features:
+        num_frames, read = staticmethod(corpus_features.num_frames), staticmethod(lambda i, _: clips[i])
+
+    options = {"num_frames": 1, "modality_dropout": 0.5, "augment": False, "is_blind": True}
+    seen = set()
+    for seed in range(30):
+        batch = training_batch(Features, [0, 1, 2], tiny_model.config, random_stream(seed), **options)
+        seen |= set(map(tuple, batch.inputs.present.tolist()))
+    assert seen == {(True, False, False), (False, True, True), (False, True, False), (False, False, True)}
 
 
 def test_plain_batches_go_through_all_in_order(corpus_features, tiny_model):
