@@ -189,7 +189,7 @@ def teach_temporal(
     return best
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _vectors(
     video: VideoEncoder, stills: Stills, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -205,7 +205,7 @@ def _vectors(
     if not vectors:
         return torch.empty(0), torch.empty(0), labels
     padded, mask = _pad(vectors)
-    return padded.clone(), mask.clone(), labels.to(padded.device)
+    return padded, mask, labels.to(padded.device)
 
 
 def _summaries(video: VideoEncoder, stills: Stills, clip: Expression) -> Tensor:
