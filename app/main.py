@@ -8,12 +8,26 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 
+ABOUT = """
+**DeepMSI-MER Explorer** takes a clip and names the emotion that it shows, with calibrated probabilities. It
+then shows on what grounds: which frames and patches the model kept, and what picture, sound and words each
+gave to the answer.
+
+**The people in the sample clips are computer-generated**: faces are rendered and voices synthesised; no real
+person is shown or heard.
+
+**What it must not be used for.** The model names the emotion that an utterance *shows* to annotators; it does
+not know what a person feels. This is a tool for research and teaching. Do not use it to decide about people.
+In the European Union the AI Act (Regulation (EU) 2024/1689, Article 5(1)(f)) prohibits systems that infer
+emotions of people at work and in education, except for medical or safety reasons. Other laws may forbid more.
+"""
+
 st.set_page_config(
     page_title="DeepMSI-MER Explorer",
     page_icon=str(HERE / "icon.svg"),
     layout="wide",
     initial_sidebar_state="collapsed",
-    menu_items={"About": "**DeepMSI-MER Explorer**: which emotion a clip carries, and why."},
+    menu_items={"About": ABOUT},
 )
 st.html(HERE / "style.css")
 if "app.resources" not in sys.modules:

@@ -21,7 +21,7 @@ from app.clips import ClipChoice, shipped_clips
 from app.display import ClipDisplay, display_clip, picture_uri
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
-from core.checkpoint import load_checkpoint, shipped_checkpoints
+from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
 from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
@@ -40,11 +40,14 @@ class Explained:
 
     Attributes:
         prediction: for the words asked for.
+        original: for the clip's own words; None where those were asked for, or where the clip holds nothing
+            without the words asked for.
         display: pictures, sound and the original words.
         media: what the browser plays; None when it cannot play the clip.
     """
 
     prediction: Prediction
+    original: Prediction | None
     display: ClipDisplay
     media: Playable | None
 
@@ -96,6 +99,14 @@ def checkpoints() -> dict[str, Path]:
     return first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
 
 
+def metrics(folder: Path) -> dict:
+    """How good the checkpoint was on held-out clips; empty where that is not known."""
+    try:
+        return read_metrics(folder)
+    except CheckpointError:  # told when the checkpoint is opened
+        return {}
+
+
 @st.cache_resource(show_spinner=False, max_entries=2)
 def predictor(folder: Path) -> Predictor:
     """The loaded checkpoint, one for all sessions. Raises CheckpointError."""
@@ -145,6 +156,8 @@ def _session_shelves() -> _Shelves:
 def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -> Explained:
     """Everything the page shows of a clip; the model runs once per clip, words and checkpoint.
 
+    For words other than the clip's own it answers for the clip's own too, to compare with.
+
     Args:
         choice: the clip.
         words: the transcript to read instead of the clip's own, None for its own.
@@ -157,11 +170,15 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
     key = (model.checkpoint.sha256, choice.path)
     prepared, display, media = shelves.clips.get(key, lambda: _prepare(choice, model, say))
-    asked = prepared if words is None else prepared.with_transcript(words)
+
+    def ask(said: str | None) -> Prediction:
+        asked = prepared if said is None else prepared.with_transcript(said)
+        return shelves.predictions.get((*key, said), lambda: model.predict(asked, progress=say))
+
+    prediction = ask(words)
+    has_original = words is not None and any(prepared.present.values())
     return Explained(
-        prediction=shelves.predictions.get((*key, words), lambda: model.predict(asked, progress=say)),
-        display=display,
-        media=media,
+        prediction=prediction, original=ask(None) if has_original else None, display=display, media=media
     )
 
 
@@ -169,7 +186,7 @@ def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> boo
     """Whether `explain` would answer at once."""
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
     key = (model.checkpoint.sha256, choice.path)
-    return key in shelves.clips and (*key, words) in shelves.predictions
+    return key in shelves.clips and all((*key, said) in shelves.predictions for said in {words, None})
 
 
 def _prepare(

@@ -227,9 +227,18 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         info=info,
         folder=folder,
         sha256=_hash(folder),
-        metrics=_read_json(folder / METRICS) if (folder / METRICS).is_file() else {},
+        metrics=read_metrics(folder),
         card=(folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else "",
     )
+
+
+def read_metrics(folder: Path) -> dict:
+    """Contents of a checkpoint's metrics.json, without loading the model; empty where there is none.
+
+    Raises:
+        CheckpointError: if it is no JSON object.
+    """
+    return _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
 
 
 def shipped_checkpoints() -> dict[str, Path]:

@@ -9,12 +9,13 @@ MODALITIES = ("video", "audio", "text")
 """The three modalities, always in this order."""
 
 EMOTION_COLORS = {
-    # Okabe-Ito hues, spread in lightness too, so that no pair is told by hue alone.
+    # Hues after Okabe and Ito, spread in lightness, so that each pair of MELD's labels also differs for the
+    # colour-blind (tests/core/test_labels.py simulates them), and all of them on white and on black.
     "neutral": "#7f8793",
-    "surprise": "#e69f00",
+    "surprise": "#15aed4",
     "fear": "#7b4fb5",
     "sadness": "#3b7dd8",
-    "joy": "#d9b800",
+    "joy": "#c29b00",
     "disgust": "#3f8f4f",
     "anger": "#d1462f",
     "excited": "#e6781e",

@@ -12,7 +12,7 @@ from app.components.timeline import Strip, timeline
 from app.resources import Explained
 from app.views import modalities
 from app.views.frame import default_frame, frame_view, guide_words
-from app.views.header import header
+from app.views.header import header, quality
 from app.views.headline import headline, probability_bars
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY, player
@@ -34,6 +34,7 @@ def page() -> None:
     header(
         "Which emotion, and on what grounds",
         names,
+        worth=None if chosen is None else quality(resources.metrics(resources.checkpoints()[chosen])),
         selected=chosen,
         on_pick=lambda name: state.update(checkpoint=name),
     )
@@ -184,7 +185,12 @@ def show(choice: ClipChoice, explained: Explained) -> None:
             on_words=lambda words: state.update(words=words),
         )
     with right:
-        headline(explained.prediction, choice.label, is_edited=state.current().words is not None)
+        headline(
+            explained.prediction,
+            choice.label,
+            is_edited=state.current().words is not None,
+            original=explained.original,
+        )
         probability_bars(explained.prediction, choice.label)
     inspect(explained)
 

@@ -7,14 +7,36 @@ from html import escape
 
 import streamlit as st
 
+from app.views.markup import percent
+from core.labels import MODALITIES
 
-def header(page: str, checkpoints: Sequence[str], *, selected: str | None, on_pick) -> None:
+
+def quality(metrics: dict) -> str | None:
+    """How often a checkpoint is right, in words; None where its metrics do not tell.
+
+    Args:
+        metrics: contents of its metrics.json; the test split with all modalities is what counts.
+    """
+    try:
+        scores = metrics["test"]["subsets"]["+".join(MODALITIES)]
+        return (
+            f"right on {percent(scores['accuracy'])} of {scores['num_clips']} unseen clips "
+            f"(macro-F1 {scores['macro_f1']:.2f})"
+        )
+    except (KeyError, TypeError, ValueError):  # not evaluated, or a subset that no clip has
+        return None
+
+
+def header(
+    page: str, checkpoints: Sequence[str], *, selected: str | None, worth: str | None = None, on_pick
+) -> None:
     """Draws name and page; `on_pick(name)` is called when another checkpoint is chosen.
 
     Args:
         page: what this page is for, in a few words.
         checkpoints: names to choose from; with one there is nothing to choose and it is only named.
         selected: name of the current one, None when there is none.
+        worth: how good the current one is, None where that is not known.
         on_pick: takes a name.
     """
 
@@ -36,5 +58,7 @@ def header(page: str, checkpoints: Sequence[str], *, selected: str | None, on_pi
                 width=220,
                 label_visibility="collapsed",
             )
-        elif selected is not None:
-            st.html(f'<div class="checkpoint">Checkpoint <b>{escape(selected)}</b></div>', width="content")
+        # one checkpoint is named; of several the picker has the name already
+        named = f"Checkpoint <b>{escape(selected)}</b>" if len(checkpoints) == 1 and selected else ""
+        if parts := [part for part in (named, escape(worth or "")) if part]:
+            st.html(f'<div class="checkpoint">{": ".join(parts)}</div>', width="content")

@@ -11,13 +11,20 @@ from app.views.markup import chart, chip, color_of, percent, swatch, track
 from core.prediction import Prediction
 
 
-def headline(prediction: Prediction, label: str | None, *, is_edited: bool = False) -> None:
+def headline(
+    prediction: Prediction,
+    label: str | None,
+    *,
+    is_edited: bool = False,
+    original: Prediction | None = None,
+) -> None:
     """Draws the predicted emotion, its probability, the truth where known, and the notes.
 
     Args:
         prediction: the answer.
         label: the clip's true emotion, None where unknown.
         is_edited: the model read other words than the clip's, for which the label says nothing.
+        original: the answer for the clip's own words, to compare with; None where there is none.
     """
     answer = prediction.prediction
     uncertain = chip("? uncertain", "uncertain") if prediction.is_uncertain else ""
@@ -25,7 +32,7 @@ def headline(prediction: Prediction, label: str | None, *, is_edited: bool = Fal
         f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
         f'<div class="emotion">{swatch(answer)}<strong>{escape(answer)}</strong>'
         f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
-        f"{_verdict(prediction, label, is_edited)}{_uncertainty(prediction)}</section>"
+        f"{_before(original)}{_uncertainty(prediction)}{_verdict(prediction, label, is_edited)}</section>"
     )
     if prediction.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in prediction.notes)
@@ -65,6 +72,16 @@ def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame
     ).set_index("emotion")
 
 
+def _before(original: Prediction | None) -> str:
+    if original is None:
+        return ""
+    answer = original.prediction
+    return (
+        f'<p class="truth before">With the original words: {swatch(answer)}'
+        f"<b>{escape(answer.capitalize())}</b> {percent(original.confidence)}</p>"
+    )
+
+
 def _verdict(prediction: Prediction, label: str | None, is_edited: bool) -> str:
     if label is None:
         return '<p class="truth">No label is known for this clip, so right or wrong cannot be told.</p>'
@@ -73,14 +90,18 @@ def _verdict(prediction: Prediction, label: str | None, is_edited: bool) -> str:
             f'<p class="truth">The clip is labelled {escape(label)}, but with its own words; with yours, '
             "right or wrong cannot be told.</p>"
         )
+    # an uncertain answer is called a guess here and above, so that "right" is no call to rely on it
+    what = "This guess is " if prediction.is_uncertain else ""
     if label == prediction.prediction:
-        return f'<p class="truth right"><b>✓ Right.</b> The clip is labelled {escape(label)}.</p>'
+        said = f"{what}right".capitalize()
+        return f'<p class="truth right"><b>✓ {said}.</b> The clip is labelled {escape(label)}.</p>'
     given = (
         f", which got {percent(prediction.probabilities[prediction.labels.index(label)])}"
         if label in prediction.labels
         else ", an emotion this model does not know"
     )
-    return f'<p class="truth wrong"><b>✗ Wrong.</b> The clip is labelled {escape(label)}{given}.</p>'
+    said = f"{what}wrong".capitalize()
+    return f'<p class="truth wrong"><b>✗ {said}.</b> The clip is labelled {escape(label)}{given}.</p>'
 
 
 def _uncertainty(prediction: Prediction) -> str:
@@ -89,8 +110,9 @@ def _uncertainty(prediction: Prediction) -> str:
     ranked = sorted(zip(prediction.probabilities, prediction.labels, strict=True), reverse=True)
     second, name = ranked[1]
     return (
-        f'<p class="truth">With {percent(prediction.confidence)} the model would rather not decide; '
-        f"next comes {escape(name)} with {percent(second)}. Do not rely on this answer.</p>"
+        f'<p class="truth">Only a guess: with {percent(prediction.confidence)} the model would rather not '
+        f"decide, and next comes {escape(name)} with {percent(second)}. Guesses like this are often wrong; "
+        "do not rely on them.</p>"
     )
 
 

@@ -1,5 +1,6 @@
 """The Clip page in Streamlit's own test runner, on a small model with random weights."""
 
+import json
 import re
 import shutil
 
@@ -84,7 +85,8 @@ def test_a_link_restores_the_view(page, predictions):
         page.query_params[name] = value
     page.run()
     assert not page.exception
-    assert predictions == ["I hate this"]
+    # the clip's own words are asked about as well, to compare with
+    assert predictions == ["I hate this", "A lovely <b>day</b>."]
     assert page.text_area[0].value == "I hate this"
     assert page.selectbox(key="class-picker").value == "sadness"
     assert page.segmented_control(key="step-picker").value == 0
@@ -118,7 +120,7 @@ def test_senseless_parts_of_a_link_fall_back(page):
 def test_a_link_without_a_clip_keeps_the_rest(page, predictions):
     page.query_params.update({"words": "I hate this", "class": "sadness"})
     page.run()
-    assert predictions == ["I hate this"]
+    assert predictions == ["I hate this", "Do not move."]
     assert link_of(page) == {"clip": "one", "words": "I hate this", "class": "sadness"}
 
 
@@ -162,8 +164,13 @@ def test_editing_the_words_predicts_again_and_back(page, predictions):
     page.run()
     page.text_area[0].set_value("What a day")
     next(button for button in page.button if button.label == "Predict again").click().run()
+    original = re.search("<strong>(.*?)</strong>", html_of(page))[1]
+    assert "With the original words" not in html_of(page)
     assert predictions == ["Do not move.", "What a day"]
     assert link_of(page)["words"] == "What a day"
+    assert (
+        f"<b>{original.capitalize()}</b>" in re.search("With the original words: .*?</p>", html_of(page))[0]
+    )
     assert "right or wrong cannot be told" in html_of(page)
     next(button for button in page.button if button.label == "Original words").click().run()
     assert page.text_area[0].value == "Do not move."
@@ -304,3 +311,29 @@ def test_choosing_among_checkpoints(page, checkpoint, tmp_path, monkeypatch):
     assert page.selectbox(key="checkpoint-picker").value == "small"
     page.selectbox(key="checkpoint-picker").set_value("other").run()
     assert not page.exception and link_of(page)["checkpoint"] == "other"
+
+
+def test_the_header_says_how_good_the_checkpoint_is(page, checkpoint, tmp_path, monkeypatch):
+    page.run()
+    assert "unseen clips" not in html_of(page), "nothing was measured"
+    folder = tmp_path / "measured"
+    shutil.copytree(checkpoint, folder)
+    scores = {"num_clips": 8, "accuracy": 0.75, "weighted_f1": 0.7, "macro_f1": 0.625}
+    metrics = {"test": {"subsets": {"video+audio+text": scores}}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(folder))
+    page.run()
+    assert not page.exception
+    assert "of 8 unseen clips (macro-F1 0.62)" in html_of(page)
+
+
+def test_metrics_that_cannot_be_read_are_told_once_where_the_checkpoint_is_opened(
+    page, checkpoint, tmp_path, monkeypatch
+):
+    folder = tmp_path / "broken"
+    shutil.copytree(checkpoint, folder)
+    (folder / "metrics.json").write_text("no json")
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(folder))
+    page.run()
+    assert not page.exception
+    assert len(page.error) == 1 and "no readable JSON" in page.error[0].value

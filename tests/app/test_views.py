@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app.clips import shipped_clips
 from app.components import gallery
 from app.views import frame, modalities
+from app.views.header import quality
 from app.views.headline import probability_table
 from app.views.markup import percent, plain, points, track
 from app.views.source import clip_shelf
@@ -88,6 +89,44 @@ def test_headline_says_right(make_prediction):
     assert "✓ Right." in html and "Wrong" not in html
 
 
+def test_headline_calls_an_unsure_answer_a_guess_also_where_it_is_right(make_prediction):
+    right = show_headline(make_prediction(is_uncertain=True), "fear")
+    assert "Only a guess" in right and "✓ This guess is right." in right and "✓ Right" not in right
+    wrong = show_headline(make_prediction(is_uncertain=True), "joy")
+    assert "✗ This guess is wrong." in wrong and "labelled joy, which got 15" in wrong
+
+
+def test_headline_with_other_words_says_what_the_original_gave(make_prediction):
+    before = make_prediction()
+    probabilities = np.roll(before.probabilities, 1)  # 50 % fear becomes 50 % sadness
+    html = show_headline(make_prediction(probabilities=probabilities), None, is_edited=True, original=before)
+    assert "<strong>sadness</strong>" in html
+    line = re.search("With the original words: (.*?)</p>", html)[1]
+    assert re.sub("<[^>]*>", "", line) == "Fear 50\N{NARROW NO-BREAK SPACE}%"
+    assert "original words" not in show_headline(before, None)
+
+
+def test_quality_of_a_checkpoint_in_words():
+    scores = {"num_clips": 126, "accuracy": 75 / 126, "weighted_f1": 0.6, "macro_f1": 0.5704}
+    told = quality({"test": {"subsets": {"audio": {}, "video+audio+text": scores}}})
+    assert (
+        told.replace("\N{NARROW NO-BREAK SPACE}", " ") == "right on 60 % of 126 unseen clips (macro-F1 0.57)"
+    )
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {},
+        {"dev": {"subsets": {"video+audio+text": {"num_clips": 1, "accuracy": 1.0, "macro_f1": 1.0}}}},
+        {"test": {"subsets": {"video+audio+text": {"num_clips": 0, "accuracy": None, "macro_f1": None}}}},
+        {"test": "broken"},
+    ],
+)
+def test_quality_of_a_checkpoint_that_met_no_unseen_clips_is_not_told(metrics):
+    assert quality(metrics) is None
+
+
 def test_headline_with_other_words_passes_no_judgement(make_prediction):
     html = show_headline(make_prediction(), "joy", is_edited=True)
     assert "labelled joy, but with its own words" in html and "Wrong" not in html and "Right" not in html
@@ -104,7 +143,7 @@ def test_headline_with_a_label_the_model_does_not_know(make_prediction):
 
 def test_uncertain_answers_say_so_and_name_the_second(make_prediction):
     html = show_headline(make_prediction(is_uncertain=True), None)
-    assert "uncertain" in html and "next comes joy" in html and "Do not rely" in html
+    assert "uncertain" in html and "next comes joy" in html and "do not rely" in html
 
 
 def test_html_of_others_is_escaped(make_prediction):
