@@ -184,6 +184,9 @@ def _refusal(name: str, head: bytes, error: Exception) -> str:
             "copy or record it again, or repair it with a converter."
         )
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
-        return f"{name} is not a video or sound file that can be read here; convert it to {READABLE}."
+        return (
+            f"{name} is not a video or sound file that can be read here: its content, not its name, must be "
+            f"{READABLE}; export it anew from where it was made."
+        )
     reason = getattr(error, "strerror", None) or type(error).__name__
-    return f"{name} could not be read ({reason}); convert it to {READABLE}."
+    return f"{name} could not be read ({reason}); export it anew, as {READABLE}."
