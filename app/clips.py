@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ MEDIA_SUFFIXES = (
 OWN_CLIP = "own"
 """Key of the uploaded clip, where a shipped clip has its file's stem."""
 
+FIRST_LABEL = "joy"
+"""What the first shipped clip shows, if any shows it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipChoice:
@@ -34,7 +38,7 @@ class ClipChoice:
         path: where the media lie; never shown.
         label: the true emotion, None where unknown.
         transcript: the words as given, None where they are to be recognised.
-        conflict: the clip was made so that its modalities disagree; None where unknown.
+        is_mixed: the clip was made so that its modalities carry different emotions.
     """
 
     key: str
@@ -42,7 +46,7 @@ class ClipChoice:
     path: Path
     label: str | None = None
     transcript: str | None = None
-    conflict: bool | None = None
+    is_mixed: bool = False
 
     @property
     def is_own(self) -> bool:
@@ -51,31 +55,42 @@ class ClipChoice:
 
 
 def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
-    """The clips of `folder/manifest.csv`, in its order; empty when there is no manifest.
+    """The clips of `folder/manifest.csv`; empty when there is no manifest.
 
-    Rows whose file is missing or lies outside `folder` are left out.
+    They come in rounds of one clip of each label, within a label in the manifest's order. Rows whose file is
+    missing or lies outside `folder` are left out. Clips with the same label and words have the speaker in
+    their title.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return ()
     root = folder.resolve()
-    choices = []
     with manifest.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            path = (root / row["path"]).resolve()
-            if not path.is_relative_to(root) or not path.is_file():
-                continue
-            choices.append(
-                ClipChoice(
-                    key=path.stem,
-                    title=row.get("transcript") or path.stem,
-                    path=path,
-                    label=row.get("label") or None,
-                    transcript=row.get("transcript") or None,
-                    conflict={"True": True, "False": False}.get(row.get("conflict", "")),
-                )
-            )
-    return tuple(choices)
+        rows = [(row, (root / row["path"]).resolve()) for row in csv.DictReader(file)]
+    rows = [(row, path) for row, path in rows if path.is_relative_to(root) and path.is_file()]
+    alike = Counter((row.get("label"), row.get("transcript")) for row, _ in rows)
+    rounds = defaultdict(list)
+    num_seen = Counter()
+    for row, path in rows:
+        label, words = row.get("label") or None, row.get("transcript") or None
+        title = words or path.stem
+        if words and alike[row.get("label"), words] > 1:
+            title = f"{row.get('speaker') or path.stem}: {title}"
+        choice = ClipChoice(
+            key=path.stem,
+            title=title,
+            path=path,
+            label=label,
+            transcript=words,
+            is_mixed=row.get("conflict") == "True",
+        )
+        rounds[num_seen[label]].append(choice)
+        num_seen[label] += 1
+    return tuple(
+        choice
+        for one in rounds.values()
+        for choice in sorted(one, key=lambda choice: choice.label != FIRST_LABEL)
+    )
 
 
 def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:

@@ -10,7 +10,13 @@ from app.components.assets import asset
 
 _mount = st.components.v2.component(
     "deepmsi.gallery",
-    html='<div class="gallery" role="listbox" aria-orientation="horizontal" aria-label="Sample clips"></div>',
+    html=(
+        '<div class="shelf">'
+        '<div class="gallery" role="listbox" aria-orientation="horizontal" aria-label="Sample clips"></div>'
+        '<button class="turn back" type="button" tabindex="-1" aria-label="Earlier clips">‹</button>'
+        '<button class="turn on" type="button" tabindex="-1" aria-label="More clips">›</button>'
+        "</div>"
+    ),
     css=asset("gallery", "gallery.css"),
     js=asset("gallery", "gallery.js"),
 )
@@ -18,7 +24,13 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryItem:
-    """One clip on the shelf; `color` is a CSS colour that goes with `label`, `picture` a data URI."""
+    """One clip on the shelf.
+
+    Attributes:
+        color: a CSS colour that goes with `label`.
+        picture: a data URI.
+        badge: a word or two on the picture, "" for none; `hint` says what they mean.
+    """
 
     key: str
     title: str
@@ -26,6 +38,7 @@ class GalleryItem:
     color: str
     picture: str
     badge: str = ""
+    hint: str = ""
 
 
 def gallery(items: tuple[GalleryItem, ...], *, selected: str | None, key: str, on_pick) -> None:

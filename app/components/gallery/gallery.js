@@ -1,4 +1,5 @@
-// A row of clips to choose from: one stop of the tab key, arrow keys move, enter or a click chooses.
+// A row of clips to choose from: one stop of the tab key, arrow keys move, enter or a click chooses. Where it
+// runs on beyond an edge it fades, and an arrow turns to what is there.
 
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
@@ -39,6 +40,19 @@ export default function (component) {
       root.scrollLeft = chosen.offsetLeft - root.clientWidth / 2 + chosen.offsetWidth / 2;
     }
   }
+
+  const shelf = root.parentElement;
+  const hint = () => {
+    shelf.classList.toggle("more-before", root.scrollLeft > 2);
+    shelf.classList.toggle("more-after", root.scrollLeft + root.clientWidth < root.scrollWidth - 2);
+  };
+  const turn = (way) => root.scrollBy({ left: way * 0.8 * root.clientWidth, behavior: "smooth" });
+  shelf.querySelector(".back").onclick = () => turn(-1);
+  shelf.querySelector(".on").onclick = () => turn(1);
+  root.onscroll = hint;
+  shelf._resize ??= new ResizeObserver(() => hint());
+  shelf._resize.observe(root);
+  hint();
 }
 
 function build(item) {
@@ -47,7 +61,8 @@ function build(item) {
   button.className = "item";
   button.dataset.key = item.key;
   button.setAttribute("role", "option");
-  button.setAttribute("aria-label", [item.label, item.title, item.badge].filter(Boolean).join(", "));
+  button.setAttribute("aria-label", [item.label, item.title, item.hint].filter(Boolean).join(", "));
+  button.title = [item.title, item.hint].filter(Boolean).join("\n");
   const shot = append(button, "span", "shot");
   if (item.picture) {
     const picture = append(shot, "img");
