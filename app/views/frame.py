@@ -23,11 +23,6 @@ def guide_words(prediction: Prediction) -> str:
     return " and ".join(name for modality, name in names.items() if prediction.present[modality])
 
 
-def _relevance(prediction: Prediction) -> str:
-    guide = guide_words(prediction)
-    return f"relevance to {guide}" if guide else "relevance"
-
-
 def step_names(prediction: Prediction) -> list[str]:
     """One name per state of the grid: before any compression, and after each step."""
     if not prediction.patch_steps:
@@ -108,17 +103,20 @@ def frame_view(
         return
     place = 1 + int(np.sum(frames.relevance > frames.relevance[frame]))
     st.caption(
-        f"Frame at **{time:.2f} s**, kept. In {_relevance(prediction)} it ranks "
-        f"{place} of {len(frames.times_seconds)}."
+        f"Frame {frame + 1} at **{time:.2f} s**, kept. In relevance it ranks {place} of "
+        f"{len(frames.times_seconds)}."
     )
     step_picker(prediction, selected=step, on_pick=on_step)
     patches(view, key="patches")
+    crop = f"The crop the model saw, in {view.grid[0]} × {view.grid[1]} patches"
+    if step == 0:
+        st.caption(f"{crop}.")
+        return
     kept = int(view.kept.sum())
+    gone = len(view.kept) - kept
     st.caption(
-        f"How to read: this is the crop the model saw, cut into {view.grid[0]} × {view.grid[1]} patches. "
-        f"Clear patches ({kept}) are still there after this step; veiled ones ({len(view.kept) - kept}) are "
-        "gone. A line leads from a veiled patch to the one that absorbed it, × marks one that left no trace. "
-        "What is kept is not a proof of what decided the answer."
+        f"{crop}. Clear: the {kept} kept so far; +3 took in three others. Veiled: the {gone} merged, "
+        "or dropped without a trace (×). What is kept is no proof of what decided the answer."
     )
 
 
@@ -136,7 +134,7 @@ def _without_patches(prediction: Prediction, pictures: tuple[str, ...], frame: i
     if keeper < 0:
         st.caption(
             f"The frame at **{time:.2f} s** was dropped before its patches were looked at, for its low "
-            f"{_relevance(prediction)}; it was not merged into any."
+            "relevance; it was not merged into any."
         )
         return
     when = frames.times_seconds[keeper]

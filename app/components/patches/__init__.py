@@ -27,7 +27,8 @@ class PatchPicture:
         grid: (rows, columns) of patches.
         kept: `(patch,)` bool.
         absorbed_by: `(patch,)` index of the patch that holds this one, itself where kept, -1 for none.
-        relevance: `(patch,)` in this step, NaN where the patch was gone before; None before any step.
+        relevance: `(patch,)` in this step, NaN where the patch was gone before; None before any step, where
+            nothing is said of keeping.
     """
 
     picture: str
@@ -44,6 +45,7 @@ def payload(view: PatchPicture) -> dict[str, Any]:
         "picture": view.picture,
         "rows": view.grid[0],
         "columns": view.grid[1],
+        "isBefore": view.relevance is None,
         "kept": [bool(kept) for kept in view.kept],
         "absorbedBy": [int(patch) for patch in view.absorbed_by],
         "relevance": [

@@ -1,4 +1,5 @@
-// A frame under its grid of patches. Dropped patches are veiled and tied to the patch that absorbed them.
+// A frame under its grid of patches. Dropped patches are veiled, and a kept one says how many it took in; which,
+// is drawn for the patch that is pointed at or chosen.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,7 +17,9 @@ export default function (component) {
   picture.alt = "The part of the frame that the model saw";
   const svg = draw(frame, "svg", { viewBox: `0 0 ${data.columns} ${data.rows}`, preserveAspectRatio: "none" });
   svg.setAttribute("role", "grid");
-  svg.setAttribute("aria-label", `${data.rows} by ${data.columns} patches, ${data.kept.filter(Boolean).length} kept. Arrow keys move.`);
+  const left = data.isBefore ? "" : `, ${data.kept.filter(Boolean).length} kept`;
+  svg.setAttribute("aria-label", `${data.rows} by ${data.columns} patches${left}. Arrow keys move.`);
+  svg.innerHTML = '<defs><marker id="tip" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="5" markerHeight="5" orient="auto"><path d="M0 0L10 5L0 10z"/></marker></defs>';
   frame.prepend(picture);
   const says = document.createElement("div");
   says.className = "says";
@@ -25,6 +28,7 @@ export default function (component) {
 
   const centre = (patch) => [(patch % data.columns) + 0.5, Math.floor(patch / data.columns) + 0.5];
   const place = (patch) => `row ${Math.floor(patch / data.columns) + 1}, column ${(patch % data.columns) + 1}`;
+  const held = (keeper) => data.absorbedBy.flatMap((to, from) => (to === keeper && from !== keeper ? [from] : []));
   const rank = (patch) => 1 + data.relevance.filter((value) => value !== null && value > data.relevance[patch]).length;
 
   const rows = Array.from({ length: data.rows }, () => draw(svg, "g", { role: "row" }));
@@ -40,27 +44,24 @@ export default function (component) {
     cell.addEventListener("click", () => cell.focus());
     return cell;
   });
-  const marks = [];
   data.kept.forEach((kept, patch) => {
-    if (kept) return;
     const [x, y] = centre(patch);
-    const to = data.absorbedBy[patch];
-    if (to < 0) {
+    if (kept) {
+      if (held(patch).length) draw(svg, "text", { class: "count", x: x + 0.46, y: y + 0.42 }).textContent = `+${held(patch).length}`;
+    } else if (data.absorbedBy[patch] < 0) {
       draw(svg, "path", { class: "gone", d: `M${x - 0.12} ${y - 0.12}l.24 .24m0 -.24l-.24 .24` });
-      return;
     }
-    const [keeperX, keeperY] = centre(to);
-    marks.push([to, draw(svg, "line", { class: "tie", x1: x, y1: y, x2: keeperX, y2: keeperY })]);
-    marks.push([to, draw(svg, "circle", { class: "end", cx: x, cy: y, r: 0.07 })]);
   });
+  const arrows = draw(svg, "g", { "aria-hidden": "true" });
 
   function story(patch) {
+    if (data.isBefore) return `Patch at ${place(patch)}.`;
     const score = data.relevance[patch];
     const ranked = data.relevance.filter((value) => value !== null).length;
     const worth = score === null || score === undefined ? "" : ` Relevance in this step: rank ${rank(patch)} of ${ranked}.`;
     if (data.kept[patch]) {
-      const held = data.absorbedBy.flatMap((to, from) => (to === patch && from !== patch ? [from] : []));
-      return `Patch at ${place(patch)}: kept${held.length ? `, holds ${held.length} other${held.length > 1 ? "s" : ""}` : ""}.${worth}`;
+      const count = held(patch).length;
+      return `Patch at ${place(patch)}: kept${count ? `, took in ${count} other${count > 1 ? "s" : ""}` : ""}.${worth}`;
     }
     const to = data.absorbedBy[patch];
     return (to < 0
@@ -75,8 +76,19 @@ export default function (component) {
       cell.classList.toggle("keeper", other === keeper && keeper >= 0);
       cell.classList.toggle("group", keeper >= 0 && data.absorbedBy[other] === keeper);
     });
-    marks.forEach(([to, mark]) => mark.classList.toggle("strong", to === keeper));
-    says.textContent = patch === null ? "Point at a patch, or move with the arrow keys, to see where it went." : story(patch);
+    arrows.replaceChildren();
+    if (keeper >= 0) {
+      const [x2, y2] = centre(keeper);
+      // the one that is meant comes last, above its siblings
+      held(keeper).sort((one, other) => (one === patch) - (other === patch)).forEach((from) => {
+        const [x1, y1] = centre(from);
+        const meant = from === patch;
+        draw(arrows, "line", { class: meant ? "tie meant" : "tie", x1, y1, x2, y2, ...(meant && { "marker-end": "url(#tip)" }) });
+      });
+    }
+    says.textContent = patch !== null ? story(patch)
+      : data.isBefore ? "All patches, before any step."
+      : "Point at a patch, or move with the arrow keys, to see what became of it.";
   }
 
   svg.addEventListener("pointerleave", () => show(root._current ?? null));
