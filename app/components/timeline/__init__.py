@@ -47,16 +47,20 @@ class Strip:
 def payload(strip: Strip, *, selected: int | None, player_key: str) -> dict[str, Any]:
     """The strip as the plain JSON types that the browser side reads.
 
-    Its `id` changes whenever anything but the selected frame does: then all is drawn anew.
+    Relevance is told from 0 for the clip's lowest to 1 for its highest. The `id` changes whenever anything
+    but the selected frame does: then all is drawn anew.
     """
     frames = []
     if strip.frames is not None:
+        relevance = strip.frames.relevance
+        heights = (relevance - relevance.min()) / max(float(np.ptp(relevance)), 1e-12)
         kept = set(strip.frames.kept.tolist())
         frames = [
             {
                 "time": round(float(time), 4),
                 "kept": index in kept,
                 "absorbedBy": int(strip.frames.absorbed_by[index]),
+                "relevance": round(float(heights[index]), 3),
                 "source": source,
             }
             for index, (time, source) in enumerate(

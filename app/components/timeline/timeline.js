@@ -29,20 +29,19 @@ class View {
     this.data = data;
     this.id = data.id;
     this.selected = data.selected;
+    this.hovered = null;
     this.awaiting = null;
     this.span = Math.max(data.end - data.start, 1e-6);
     this.listeners = new AbortController();
     root.replaceChildren();
-    this.buildBar();
     this.lanes = add(root, "div", "lanes");
     this.buildFilm();
+    this.buildTies();
     this.buildWave();
     this.buildWords();
     this.buildRuler();
     this.playhead = add(this.lanes, "div", "playhead");
-    this.peek = add(this.lanes, "div", "peek");
-    this.peek.hidden = true;
-    this.peek.setAttribute("aria-hidden", "true");
+    this.buildBar();
     this.watchPlayer();
     this.resize = new ResizeObserver(() => this.drawTies());
     this.resize.observe(this.lanes);
@@ -82,7 +81,7 @@ class View {
   tick() {
     cancelAnimationFrame(this.loop);
     const player = this.player;
-    const now = player ? player.currentTime : this.data.start;
+    const now = player ? player.currentTime : this.sought ?? this.data.start;
     const playing = Boolean(player) && !player.paused && !player.ended;
     this.playhead.style.left = `${this.at(now)}%`;
     this.clock.textContent = `${now.toFixed(2)} s of ${this.data.end.toFixed(2)} s`;
@@ -106,10 +105,9 @@ class View {
   }
 
   seek(seconds) {
-    const player = this.player;
-    if (!player) return;
     // a millisecond past the frame's own time, so that rounding cannot show the frame before it
-    player.currentTime = Math.max(0, seconds + 0.001);
+    this.sought = Math.max(0, seconds + 0.001);
+    if (this.player) this.player.currentTime = this.sought;
     this.tick();
   }
 
@@ -127,8 +125,8 @@ class View {
     this.play.type = "button";
     this.play.onclick = () => this.toggle();
     this.clock = add(bar, "span", "clock");
-    this.says = add(bar, "span", "says");
-    this.says.setAttribute("aria-live", "polite");
+    this.peek = add(bar, "div", "peek");
+    this.peek.setAttribute("aria-hidden", "true");
   }
 
   buildFilm() {
@@ -155,6 +153,7 @@ class View {
       const picture = add(add(cell, "span", "pic"), "img");
       picture.alt = "";
       picture.src = frame.source;
+      add(add(cell, "span", "worth"), "i").style.height = `${100 * frame.relevance}%`;
       cell.onclick = () => this.pick(index);
       cell.onpointerenter = () => this.hover(index);
       cell.onpointerleave = () => this.hover(null);
@@ -174,6 +173,10 @@ class View {
       this.pick(to);
       this.cells[to].focus();
     };
+  }
+
+  buildTies() {
+    if (!this.cells.length) return;
     this.ties = add(this.lanes, "div", "ties");
     this.ties.setAttribute("aria-hidden", "true");
   }
@@ -200,7 +203,7 @@ class View {
       } else {
         const to = centre(frame.absorbedBy);
         const depth = 12 + (height - 14) * Math.sqrt(Math.abs(to - x) / widest);
-        const path = draw(svg, "path", { d: `M${x} -6 C${x} ${depth} ${to} ${depth} ${to} 9` });
+        const path = draw(svg, "path", { d: `M${x} 0 C${x} ${depth} ${to} ${depth} ${to} 9` });
         path.dataset.from = index;
         path.dataset.to = frame.absorbedBy;
       }
@@ -219,6 +222,7 @@ class View {
     lane.setAttribute("aria-label", "Position in the sound, in seconds");
     lane.setAttribute("aria-valuemin", this.data.start.toFixed(2));
     lane.setAttribute("aria-valuemax", this.data.end.toFixed(2));
+    add(lane, "span", "name").textContent = "sound";
     const svg = draw(lane, "svg", { viewBox: `0 0 ${peaks.length} 2`, preserveAspectRatio: "none" });
     const heights = peaks.map((peak) => Math.max(peak, 0.02) * 0.96);
     const upper = heights.map((peak, index) => `${index + 0.5} ${1 - peak}`);
@@ -333,24 +337,26 @@ class View {
       cell.setAttribute("aria-selected", String(chosen));
       cell.tabIndex = chosen || (this.selected === null && index === 0) ? 0 : -1;
     });
-    this.says.textContent = this.cells.length && this.selected !== null ? this.describe(this.selected) : "";
     this.emphasise(this.hovered ?? this.selected);
+    this.tell();
   }
 
   hover(index) {
     this.hovered = index;
     this.emphasise(index ?? this.selected);
-    this.peek.hidden = index === null;
-    if (index === null) return;
-    const cell = this.cells[index];
+    this.tell();
+  }
+
+  // below the strip: the frame that is pointed at, or else the chosen one
+  tell() {
+    const index = this.hovered ?? this.selected;
+    if (!this.cells[index]) return;
     const picture = document.createElement("img");
     picture.src = this.data.frames[index].source;
     picture.alt = "";
-    const text = document.createElement("div");
-    text.textContent = this.describe(index).replace(/^Frame \d+ of \d+, /, "");
+    const text = document.createElement("span");
+    text.textContent = `${index === this.selected ? "Chosen: f" : "F"}${this.describe(index).slice(1)}`;
     this.peek.replaceChildren(picture, text);
-    const middle = cell.offsetLeft + cell.offsetWidth / 2;
-    this.peek.style.left = `${Math.min(this.lanes.clientWidth - 132, Math.max(0, middle - 66))}px`;
   }
 
   emphasise(index) {
