@@ -6,6 +6,7 @@ same way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -21,7 +22,8 @@ class ViewState:
     """Everything a link restores.
 
     Attributes:
-        clip: key of the chosen clip, None for the first one.
+        clip: key of the chosen clip, None for the first one; `OWN_CLIP` where a file of one's own is wanted,
+            whether or not there is one.
         frame: index of the chosen candidate frame, None for the most relevant kept one.
         step: compression steps shown in the frame view, None for all of them.
         emotion: the class that is explained, None for the predicted one.
@@ -40,37 +42,35 @@ class ViewState:
     def from_link(cls, parameters: dict[str, str]) -> ViewState:
         """Reads a link's parameters; what cannot be meant is left out."""
 
-        def number(name: str) -> int | None:
+        def number(name: str, *, first: int) -> int | None:
             text = parameters.get(name, "")
-            return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+            value = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
+            return value - first if value >= first else None
 
-        clip = parameters.get("clip") or None
         words = parameters.get("words")
         return cls(
-            clip=None if clip == OWN_CLIP else clip,
-            frame=number("frame"),
-            step=number("step"),
+            clip=parameters.get("clip") or None,
+            frame=number("frame", first=1),  # as people count, and as the page says
+            step=number("step", first=0),
             emotion=parameters.get("class") or None,
             words=None if words is None else words[:MAX_WORDS_CHARACTERS],
             checkpoint=parameters.get("checkpoint") or None,
         )
 
     def to_link(self) -> dict[str, str]:
-        """The parameters that restore this view; none for an uploaded clip, which no link can reach.
+        """The parameters that restore this view; no link reaches into an uploaded clip.
 
         Words longer than `MAX_WORDS_CHARACTERS` are left out: cut ones would give another answer.
         """
-        if self.clip == OWN_CLIP:
-            return {}
-        fits = self.words is not None and len(self.words) <= MAX_WORDS_CHARACTERS
-        values = {
-            "clip": self.clip,
-            "frame": self.frame,
-            "step": self.step,
-            "class": self.emotion,
-            "words": self.words if fits else None,
-            "checkpoint": self.checkpoint,
-        }
+        values = {"clip": self.clip, "checkpoint": self.checkpoint}
+        if self.clip != OWN_CLIP:
+            fits = self.words is not None and len(self.words) <= MAX_WORDS_CHARACTERS
+            values |= {
+                "frame": None if self.frame is None else self.frame + 1,
+                "step": self.step,
+                "class": self.emotion,
+                "words": self.words if fits else None,
+            }
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
@@ -86,6 +86,18 @@ def update(**changes) -> None:
         changes = {"frame": None, "emotion": None, "words": None, **changes}
     st.session_state["view"] = replace(view, **changes)
     st.session_state["is-changed-here"] = True
+
+
+def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str]) -> ViewState:
+    """Takes out of the view what a clip of so many candidate frames, steps and classes does not have."""
+    view = current()
+    view = st.session_state["view"] = replace(
+        view,
+        frame=view.frame if view.frame is not None and view.frame < num_frames else None,
+        step=view.step if view.step is not None and view.step < num_steps else None,
+        emotion=view.emotion if view.emotion in labels else None,
+    )
+    return view
 
 
 def adopt_link() -> None:

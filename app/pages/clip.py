@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import resources, state
-from app.clips import ClipChoice, save_upload
+from app.clips import OWN_CLIP, ClipChoice, save_upload
 from app.components.timeline import Strip, timeline
 from app.resources import Explained
 from app.views import modalities
@@ -16,13 +17,11 @@ from app.views.header import header, quality
 from app.views.headline import headline, probability_bars
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY, player
-from app.views.source import clip_shelf, label_filter, upload_box
+from app.views.source import clip_shelf, label_filter, source_picker, upload_box
 from app.views.transcript import transcript_box
 from core.checkpoint import CheckpointError
 from core.media import MediaError
 from core.predict import Predictor
-
-SHIPPED, OWN = "Sample clips", "Your own file"
 
 
 def page() -> None:
@@ -34,8 +33,8 @@ def page() -> None:
     header(
         "Which emotion, and on what grounds",
         names,
-        worth=None if chosen is None else quality(resources.metrics(resources.checkpoints()[chosen])),
         selected=chosen,
+        worth=None if chosen is None else quality(resources.metrics(resources.checkpoints()[chosen])),
         on_pick=lambda name: state.update(checkpoint=name),
     )
     if chosen is not None and wanted not in (None, chosen):
@@ -45,87 +44,107 @@ def page() -> None:
         )
         state.update(checkpoint=None)
     choice = pick_clip()
+    # before the model is asked, so that a reload in the meantime loses nothing
+    state.publish_link()
     model = open_model(chosen)
     if choice is not None and model is not None:
         explained = explain(choice, model)
         if explained is not None:
             show(choice, explained)
-    state.publish_link()
 
 
 def pick_clip() -> ClipChoice | None:
     """The clip to show: one from the shelf, or the uploaded one."""
     clips = resources.clips()
-    own: ClipChoice | None = st.session_state.get("own-clip")
-    view = state.current()
-    if view.clip is None and clips:
+    if state.current().clip is None and clips:
         state.update(clip=clips[0].key)
-        view = state.current()
+    current = state.current().clip
     with st.container(key="source"):
         bar = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-        where = bar.segmented_control(
-            "Source",
-            [SHIPPED, OWN],
-            default=SHIPPED,
-            required=True,
-            key="source-picker",
-            label_visibility="collapsed",
-        )
-        if where != OWN:
-            forget_refusal()
-        if where == OWN:
-            upload_box(on_upload=take_upload, on_remove=forget_refusal)
-            if refusal := st.session_state.get("upload-refusal"):
-                st.error(plain(refusal), icon=":material/error:")
-            if own is not None and view.clip != own.key:
-                st.button(
-                    f"Show {plain(own.title)} again",
-                    icon=":material/undo:",
-                    on_click=state.update,
-                    kwargs={"clip": own.key},
-                )
-        elif clips:
-            with bar:
-                wanted = label_filter(clips)
-            clip_shelf(
-                clips,
-                resources.posters(),
-                label=wanted,
-                selected=view.clip,
-                on_pick=lambda key: state.update(clip=key),
-            )
-        else:
+        with bar:
+            source_picker(is_own=current == OWN_CLIP, on_pick=take_source)
+        if current == OWN_CLIP:
+            return own_clip()
+        forget_refusal()
+        if not clips:
             st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
-    if own is not None and view.clip == own.key:
-        if own.path.is_file():
-            return own
-        # Streamlit ends the session's folder with its connection, but may take the session up again
-        st.warning(
-            "Your file went when the connection was lost; choose it again.", icon=":material/link_off:"
-        )
-        return None
-    found = next((clip for clip in clips if clip.key == view.clip), None)
-    if found is None and view.clip is not None:
+            return None
+        with bar:
+            label = label_filter(clips, selected=current, on_pick=take_clip)
+        clip_shelf(clips, resources.posters(), label=label, selected=current, on_pick=take_clip)
+    found = next((clip for clip in clips if clip.key == current), None)
+    if found is None:
         st.warning("The link names a clip that is not here; choose one above.", icon=":material/link_off:")
     return found
 
 
-def take_upload(name: str, content: bytes) -> None:
-    """Makes an uploaded file the current clip, or remembers in a sentence why it cannot be."""
+def take_source(is_own: bool) -> None:
+    """Turns to the file of one's own, or back to the sample clip that was shown last."""
+    if is_own:
+        st.session_state["last-sample"] = state.current().clip
+        st.session_state.setdefault("own-clip", None)
+    take_clip(OWN_CLIP if is_own else st.session_state.get("last-sample"))
+
+
+def take_clip(key: str | None) -> None:
+    """Makes another clip the current one, None for the first."""
+    state.update(clip=key)
+
+
+def own_clip() -> ClipChoice | None:
+    """Draws the upload field; the uploaded clip, None where there is none or the last file was refused."""
+    upload_box(on_upload=take_upload, on_remove=forget_refusal)
+    place = st.empty()
+    if (upload := st.session_state.get("unread-upload")) is not None:
+        place.info(f"Reading {plain(upload.name)} …", icon=":material/hourglass_top:")
+        read_upload(upload)
+        place.empty()
+    own: ClipChoice | None = st.session_state.get("own-clip")
+    if refusal := st.session_state.get("upload-refusal"):
+        place.error(plain(refusal), icon=":material/error:")
+        if own is not None:
+            st.button(
+                f"Show {plain(own.title)} again",
+                icon=":material/undo:",
+                on_click=forget_refusal,
+                key="own-again",
+            )
+        return None
+    if "own-clip" not in st.session_state:
+        place.info(
+            "A file of your own is not kept over a reload; choose it again.", icon=":material/link_off:"
+        )
+    elif own is not None and not own.path.is_file():
+        # Streamlit ends the session's folder with its connection, but may take the session up again
+        place.warning(
+            "Your file went when the connection was lost; choose it again.", icon=":material/link_off:"
+        )
+        return None
+    return own
+
+
+def take_upload(upload: UploadedFile) -> None:
+    """Remembers an uploaded file, to be read once the page has said so."""
     forget_refusal()
+    st.session_state["unread-upload"] = upload
+
+
+def read_upload(upload: UploadedFile) -> None:
+    """Makes an uploaded file the session's own clip, or remembers in a sentence why it cannot be."""
     try:
-        own = save_upload(name, content, resources.private_folder())
+        own = save_upload(upload.name, upload.getvalue(), resources.private_folder())
     except MediaError as error:
         st.session_state["upload-refusal"] = str(error)
-        return
-    st.session_state["own-clip"] = own
-    state.update(clip=own.key, frame=None, emotion=None, words=None)
+    else:
+        st.session_state["own-clip"] = own
+        state.update(frame=None, emotion=None, words=None)
+    st.session_state.pop("unread-upload")
 
 
 def forget_refusal() -> None:
-    """Takes back the sentence on a refused file.
+    """Takes back the sentence on a refused file, so that the clip before it is shown again.
 
-    The clip before it stays: browsers empty the upload field also when its file is about to be replaced.
+    It was kept: browsers empty the upload field also when its file is about to be replaced.
     """
     st.session_state.pop("upload-refusal", None)
 
@@ -155,13 +174,9 @@ def explain(choice: ClipChoice, model: Predictor) -> Explained | None:
     try:
         if resources.is_explained(choice, words, model):
             return resources.explain(choice, words, model, lambda stage: None)
-        with place.status("Reading the clip …", expanded=True) as status:
-
-            def say(stage: str) -> None:
-                status.update(label=f"{stage} …")
-                status.write(stage)
-
-            explained = resources.explain(choice, words, model, say)
+        name = plain(choice.title) if choice.is_own else "the clip"
+        with place.status(f"Reading {name} …", expanded=True) as status:
+            explained = resources.explain(choice, words, model, lambda stage: status.write(f"{stage} …"))
         place.empty()
         return explained
     except MediaError as error:
@@ -198,9 +213,13 @@ def show(choice: ClipChoice, explained: Explained) -> None:
 @st.fragment
 def inspect(explained: Explained) -> None:
     """Timeline, frame view and modality panel: what is chosen here reruns nothing else."""
-    prediction, view = explained.prediction, state.current()
-    num_frames = 0 if prediction.frames is None else len(prediction.frames.times_seconds)
-    frame = view.frame if view.frame is not None and view.frame < num_frames else default_frame(prediction)
+    prediction = explained.prediction
+    view = state.keep_within(
+        num_frames=0 if prediction.frames is None else len(prediction.frames.times_seconds),
+        num_steps=len(prediction.patch_steps),
+        labels=prediction.labels,
+    )
+    frame = default_frame(prediction) if view.frame is None else view.frame
     show_timeline(explained, frame)
     if frame is None:
         panel = st.container()
@@ -244,7 +263,7 @@ def show_frame(explained: Explained, frame: int) -> None:
         explained.prediction,
         explained.display.pictures,
         frame=frame,
-        step=steps if step is None else min(step, steps),
+        step=steps if step is None else step,
         on_frame=lambda index: state.update(frame=index),
         on_step=lambda step: state.update(step=None if step == steps else step),
     )
@@ -274,10 +293,11 @@ def timeline_caption(explained: Explained) -> str:
     if prediction.frames is not None:
         kept, everyone = len(prediction.frames.kept), len(prediction.frames.times_seconds)
         guide = guide_words(prediction)
+        moved = f", moved by {guide} as far as training taught it" if guide else ""
         parts.append(
-            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour, underlined)"
-            f"{f', guided by {guide}' if guide else ''}. A dimmed frame was merged into the one its line "
-            "leads to; × left no trace."
+            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour). The bar under "
+            "a frame is its relevance, from the lowest to the highest of this clip: what changes in the "
+            f"face{moved}. A dimmed frame was merged into the one its line leads to; × left no trace."
         )
     else:
         used = " and ".join(modality for modality, is_there in prediction.present.items() if is_there)

@@ -106,8 +106,8 @@ def clip_folder(tmp_path_factory) -> Path:
     """Two labelled clips with a manifest, as they ship."""
     folder = tmp_path_factory.mktemp("clips")
     rows = [
-        ("one.mp4", "fear", "Do not move.", "False"),
-        ("two.mp4", "joy", "A lovely <b>day</b>.", "True"),
+        ("one.mp4", "joy", "Do not move.", "False"),
+        ("two.mp4", "fear", "A lovely <b>day</b>.", "True"),
     ]
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -33,12 +33,18 @@ def test_defaults_stay_out_of_the_link():
     assert ViewState(clip="one", words="").to_link() == {"clip": "one", "words": ""}
 
 
-def test_an_own_clip_is_never_in_a_link():
-    assert ViewState(clip=OWN_CLIP, frame=2).to_link() == {}
-    assert ViewState.from_link({"clip": OWN_CLIP}).clip is None
+def test_a_link_names_an_own_clip_but_nothing_of_it():
+    view = ViewState(clip=OWN_CLIP, frame=2, words="private", checkpoint="mini")
+    assert view.to_link() == {"clip": "own", "checkpoint": "mini"}
+    assert ViewState.from_link({"clip": "own"}).clip == OWN_CLIP
 
 
-@pytest.mark.parametrize("frame", ["-1", "1e3", "x", "", "９", "123456789"])
+def test_frames_in_a_link_are_counted_from_one():
+    assert ViewState(frame=29).to_link() == {"frame": "30"}
+    assert ViewState.from_link({"frame": "30"}).frame == 29
+
+
+@pytest.mark.parametrize("frame", ["0", "-1", "1e3", "x", "", "９", "123456789"])
 def test_senseless_numbers_in_a_link_are_left_out(frame):
     assert ViewState.from_link({"frame": frame}).frame is None
 
@@ -55,13 +61,32 @@ def test_words_too_long_for_a_link_are_left_out_of_it():
 
 def test_shipped_clips_come_from_the_manifest(clip_folder):
     first, second = shipped_clips(clip_folder)
-    assert (first.key, first.label, first.transcript, first.conflict) == (
-        "one",
-        "fear",
-        "Do not move.",
-        False,
-    )
-    assert (second.key, second.conflict, second.is_own) == ("two", True, False)
+    assert (first.key, first.label, first.transcript, first.is_mixed) == ("one", "joy", "Do not move.", False)
+    assert (second.key, second.is_mixed, second.is_own) == ("two", True, False)
+
+
+@pytest.fixture
+def shelf_of(tmp_path):
+    def make(*rows: str):
+        lines = ["path,label,transcript,speaker", *rows]
+        (tmp_path / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+        for row in rows:
+            (tmp_path / row.split(",")[0]).write_bytes(b"x")
+        return shipped_clips(tmp_path)
+
+    return make
+
+
+def test_emotions_take_turns_and_joy_begins(shelf_of):
+    labels = ["fear", "fear", "anger", "joy", "joy", "fear"]
+    clips = shelf_of(*(f"{index}.mp4,{label},,s" for index, label in enumerate(labels)))
+    assert [clip.label for clip in clips] == ["joy", "fear", "anger", "joy", "fear", "fear"]
+    assert [clip.key for clip in clips] == ["3", "0", "2", "4", "1", "5"]
+
+
+def test_clips_alike_in_label_and_words_name_their_speakers(shelf_of):
+    clips = shelf_of("a.mp4,joy,Hello,te1", "b.mp4,joy,Hello,te2", "c.mp4,fear,Hello,te1")
+    assert sorted(clip.title for clip in clips) == ["Hello", "te1: Hello", "te2: Hello"]
 
 
 def test_missing_files_and_files_outside_the_folder_are_left_out(tmp_path):

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -64,7 +65,7 @@ def test_first_visit_shows_the_first_clip(page, predictions):
     page.run()
     assert not page.exception and not page.error
     assert predictions == ["Do not move."]
-    assert "The model says" in html_of(page) and "labelled fear" in html_of(page)
+    assert "The model says" in html_of(page) and "labelled joy" in html_of(page)
     assert "small" in html_of(page)
     assert page.text_area[0].value == "Do not move."
     assert link_of(page) == {"clip": "one"}
@@ -97,8 +98,8 @@ def test_a_link_to_what_is_not_there_says_so(page):
     for name, value in {"clip": "gone", "frame": "99", "step": "99", "class": "<b>"}.items():
         page.query_params[name] = value
     page.run()
-    assert not page.exception
-    assert "names a clip that is not here" in page.warning[0].value
+    assert not page.exception and not page.error
+    assert "names a clip that is not here" in page.warning[0].value and "The model says" not in html_of(page)
 
 
 def test_senseless_parts_of_a_link_fall_back(page):
@@ -108,6 +109,7 @@ def test_senseless_parts_of_a_link_fall_back(page):
     assert not page.exception and not page.error
     answer = re.search("<strong>(.*?)</strong>", html_of(page))[1]
     assert page.selectbox(key="class-picker").value == answer
+    assert link_of(page) == {"clip": "one"}
     shown = [caption.value for caption in page.caption], page.segmented_control(key="step-picker").value
     page.query_params = {"clip": "one"}
     page.run()
@@ -157,20 +159,20 @@ def test_an_unreadable_sample_clip_leaves_the_others(page, clip_folder, tmp_path
     assert list(resources.posters()) == ["two"]
     page.query_params = {"clip": "two"}
     page.run()
-    assert not page.error and "labelled joy" in html_of(page)
+    assert not page.error and "labelled fear" in html_of(page)
 
 
 def test_editing_the_words_predicts_again_and_back(page, predictions):
     page.run()
-    page.text_area[0].set_value("What a day")
-    next(button for button in page.button if button.label == "Predict again").click().run()
     original = re.search("<strong>(.*?)</strong>", html_of(page))[1]
     assert "With the original words" not in html_of(page)
-    assert predictions == ["Do not move.", "What a day"]
-    assert link_of(page)["words"] == "What a day"
+    page.text_area[0].set_value("What a day")
+    next(button for button in page.button if button.label == "Predict again").click().run()
     assert (
         f"<b>{original.capitalize()}</b>" in re.search("With the original words: .*?</p>", html_of(page))[0]
     )
+    assert predictions == ["Do not move.", "What a day"]
+    assert link_of(page)["words"] == "What a day"
     assert "right or wrong cannot be told" in html_of(page)
     next(button for button in page.button if button.label == "Original words").click().run()
     assert page.text_area[0].value == "Do not move."
@@ -201,7 +203,7 @@ def test_an_own_file_is_predicted_and_stays_out_of_the_link(page, predictions, c
     assert page.text_area[0].value == "heard <i>words</i>"
     assert "my &lt;i&gt;clip.mp4" in html_of(page) and "<i>clip" not in html_of(page)
     assert "No label is known" in html_of(page)
-    assert link_of(page) == {}
+    assert link_of(page) == {"clip": "own"}
     assert str(clip_folder) not in html_of(page)
 
 
@@ -211,7 +213,52 @@ def test_a_bad_upload_gives_one_sentence(page, content):
     assert not page.exception
     assert len(page.error) == 1
     assert "](" not in page.error[0].value and ".mp4" in page.error[0].value.replace("\\", "")
-    assert "The model says" in html_of(page), "the clip before stays"
+    assert "The model says" not in html_of(page)
+
+
+def test_no_other_clip_answers_for_an_own_file(page):
+    page.run()
+    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    assert not page.exception and "The model says" not in html_of(page)
+    assert not page.info and not page.warning and not page.error
+    page.segmented_control(key="source-picker").set_value("Sample clips").run()
+    assert "labelled joy" in html_of(page) and link_of(page) == {"clip": "one"}
+
+
+def test_a_reload_with_an_own_file_asks_for_it_again(page, clip_folder, monkeypatch):
+    page.query_params["clip"] = "own"
+    page.run()
+    assert not page.exception and "The model says" not in html_of(page)
+    assert "not kept over a reload; choose it again" in page.info[0].value
+    assert link_of(page) == {"clip": "own"}
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    page.file_uploader[0].set_value(("mine.mp4", (clip_folder / "two.mp4").read_bytes(), "video/mp4")).run()
+    assert not page.info and "mine.mp4" in html_of(page)
+
+
+def test_edited_words_are_in_the_address_before_the_model_is_asked(page, monkeypatch):
+    page.run()
+    links = []
+    explain = resources.explain
+
+    def asked(*arguments):
+        links.append(st.query_params.to_dict())
+        return explain(*arguments)
+
+    monkeypatch.setattr(resources, "explain", asked)
+    page.text_area[0].set_value("What a day")
+    button(page, "Predict again").click().run()
+    assert links == [{"clip": "one", "words": "What a day"}]
+
+
+def test_a_label_chosen_takes_its_first_clip_and_another_clip_takes_the_label_away(page):
+    page.run()
+    page.pills(key="label-filter").set_value("fear").run()
+    assert "labelled fear" in html_of(page) and link_of(page) == {"clip": "two"}
+    assert page.pills(key="label-filter").value == "fear"
+    page.query_params = {"clip": "one"}
+    page.run()
+    assert "labelled joy" in html_of(page) and page.pills(key="label-filter").value == "all"
 
 
 def button(page, label: str):
@@ -223,18 +270,20 @@ def test_one_can_go_back_to_an_own_file(page, predictions, clip_folder, monkeypa
     upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
     page.query_params = {"clip": "two"}
     page.run()
-    assert "labelled joy" in html_of(page)
-    button(page, "Show mine.mp4 again").click().run()
-    assert "No label is known" in html_of(page) and link_of(page) == {}
+    assert "labelled fear" in html_of(page)
+    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    assert "No label is known" in html_of(page) and link_of(page) == {"clip": "own"}
     assert predictions == ["Do not move.", "words", "A lovely <b>day</b>."]
-    assert not any(one.label.startswith("Show") for one in page.button)
 
 
-def test_a_refusal_goes_with_the_file_and_leaves_the_one_before(page, clip_folder, monkeypatch):
+def test_after_a_refusal_the_file_before_is_shown_only_when_asked_for(page, clip_folder, monkeypatch):
     monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
     upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
     page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
-    assert len(page.error) == 1
+    assert len(page.error) == 1 and "The model says" not in html_of(page)
+    button(page, "Show mine.mp4 again").click().run()
+    assert not page.error and "mine.mp4" in html_of(page)
+    page.file_uploader[0].set_value(("worse.mp4", b"no media", "video/mp4")).run()
     page.file_uploader[0].set_value(None).run()
     assert not page.error and "mine.mp4" in html_of(page)
     page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
@@ -257,7 +306,7 @@ def test_a_file_with_one_modality_is_explained(page, tmp_path, monkeypatch, name
     assert "single modality" in html_of(page)
     told = " ".join(caption.value for caption in page.caption)
     assert ("has no picture; the model used audio" in told) == (name == "sound.wav")
-    assert "guided by" not in told
+    assert "moved by" not in told
 
 
 def test_what_cannot_be_played_is_predicted_all_the_same(page, clip_folder, monkeypatch):

@@ -24,6 +24,8 @@ def test_timeline_ties_every_frame_to_its_keeper(strip):
     assert [frame["kept"] for frame in sent["frames"]] == [False, True, True, False, True, False]
     assert [frame["absorbedBy"] for frame in sent["frames"]] == [1, 1, 2, 4, 4, -1]
     assert [frame["time"] for frame in sent["frames"]] == [0.1, 0.3, 0.5, 0.7, 0.9, 1.1]
+    # relevances 0.05, 0.2, 0.4, 0.1, 0.2, 0.05 from the lowest to the highest
+    assert [frame["relevance"] for frame in sent["frames"]] == [0, 0.429, 1, 0.143, 0.429, 0]
     assert sent["words"] == [{"text": "move", "start": 0.2, "end": 0.6}]
     assert sent["peaks"] == [0.0, 1.0, 0.25]
     json.dumps(sent)
@@ -54,6 +56,7 @@ def test_patches_send_no_nan():
     sent = patches.payload(view)
     assert sent["relevance"] == [0.75, 0.25, None]
     assert sent["absorbedBy"] == [0, 0, -1]
+    assert sent["isBefore"] is False
     json.dumps(sent, allow_nan=False)
 
 

@@ -294,21 +294,17 @@ def test_frame_view_leads_from_a_merged_frame_to_its_keeper(make_prediction):
 def test_frame_view_of_a_frame_without_trace_offers_no_keeper(make_prediction):
     test = AppTest.from_function(run_frame_view, args=(make_prediction(), 5, 2)).run()
     assert not test.exception and not test.button
-    assert "was dropped" in test.caption[0].value
+    assert "was dropped" in test.caption[0].value and "low relevance" in test.caption[0].value
 
 
-@pytest.mark.parametrize(
-    ("audio", "text", "relevance"),
-    [(True, True, "relevance to the sound and the words"), (False, True, "relevance to the words")],
-)
-def test_frame_view_names_only_guides_that_the_clip_has(make_prediction, audio, text, relevance):
-    prediction = make_prediction(present={"video": True, "audio": audio, "text": text})
-    for index in (2, 5):
-        test = AppTest.from_function(run_frame_view, args=(prediction, index, 2)).run()
-        assert relevance in test.caption[0].value
-    silent = make_prediction(present={"video": True, "audio": False, "text": False})
-    test = AppTest.from_function(run_frame_view, args=(silent, 2, 2)).run()
-    assert "In relevance it ranks" in test.caption[0].value
+def test_before_any_step_nothing_is_said_of_patches_that_went(make_prediction):
+    def told(step):
+        test = AppTest.from_function(run_frame_view, args=(make_prediction(), 2, step)).run()
+        return test.caption[-1].value
+
+    assert "2 × 2 patches" in told(0) and "2 × 2 patches" in told(2)
+    assert "Clear: the 2 kept" in told(2) and "Veiled: the 2" in told(2)
+    assert not any(word in told(0) for word in ("kept", "eiled", "merged", "trace"))
 
 
 def test_frame_view_walks_the_steps(make_prediction):
@@ -388,10 +384,18 @@ class Shown:
 
 @pytest.mark.parametrize(
     ("label", "keys", "selected"),
-    [(None, ["one", "two"], "one"), ("fear", ["one"], "one"), ("joy", ["two"], None)],
+    [(None, ["one", "two"], "one"), ("joy", ["one"], "one"), ("fear", ["two"], None)],
 )
 def test_the_shelf_marks_no_clip_that_is_not_on_it(clip_folder, monkeypatch, label, keys, selected):
     shown = Shown(monkeypatch, gallery)
     clip_shelf(shipped_clips(clip_folder), {}, label=label, selected="one", on_pick=print)
     assert shown.data["selected"] == selected
     assert [item["key"] for item in shown.data["items"]] == keys
+
+
+def test_a_badge_says_what_it_means(clip_folder, monkeypatch):
+    shown = Shown(monkeypatch, gallery)
+    clip_shelf(shipped_clips(clip_folder), {}, label=None, selected="one", on_pick=print)
+    plain_one, mixed = shown.data["items"]
+    assert plain_one["badge"] == plain_one["hint"] == ""
+    assert mixed["badge"] == "mixed signals" and "face, voice and words" in mixed["hint"]
