@@ -18,22 +18,10 @@ NOTHING, ALL = "nothing", "all"
 
 VERDICTS = {
     "agree": ("=", "agree", "each modality, given alone, says the answer."),
-    "redundant": (
-        "×2",
-        "redundant",
-        "two modalities alone say the answer, so that one of them could be missed.",
-    ),
-    "complementary": (
-        "+",
-        "complementary",
-        "one modality alone says the answer, or none does and they say it only together.",
-    ),
-    "conflict": ("→←", "conflict", "two modalities alone say different emotions, and say them clearly."),
-    "unclear": (
-        "?",
-        "unclear",
-        "neither one alone nor all together say the answer: it is hardly more than a guess.",
-    ),
+    "redundant": ("×2", "redundant", "two alone say the answer, so that one could be missed."),
+    "complementary": ("+", "complementary", "one alone says the answer, or only all together do."),
+    "conflict": ("→←", "conflict", "two alone say different emotions, each of them clearly."),
+    "unclear": ("?", "unclear", "none says the answer, nor do all: it is hardly more than a guess."),
     "single": ("1", "single modality", "only one modality is present, so there is nothing to compare."),
 }
 """Sign, word and definition of every verdict of `ModalityReport`."""
