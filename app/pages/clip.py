@@ -237,9 +237,9 @@ def show_timeline(explained: Explained, frame: int | None) -> None:
     prediction, display = explained.prediction, explained.display
     # recognised words have times; edited ones would not fit them any more
     is_original = state.current().words is None
-    st.subheader("What the model looked at", anchor=False)
     timeline(
         Strip(
+            title="What the model looked at",
             start_seconds=prediction.start_seconds,
             end_seconds=prediction.end_seconds,
             frames=prediction.frames,

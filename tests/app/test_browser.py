@@ -155,7 +155,7 @@ def test_timeline_and_player_move_together(page, address):
     assert current_time(page) == pytest.approx(times[11], abs=FRAME_SECONDS)
     expect(cells.nth(11)).to_be_focused()
     expect(cells.nth(11)).to_have_attribute("aria-selected", "true")
-    page.wait_for_url("**frame=11**")
+    page.wait_for_url("**frame=12**")
 
     page.evaluate("document.querySelector('.st-key-player video').currentTime = 0.5")
     page.wait_for_timeout(300)
@@ -186,10 +186,12 @@ def test_frame_view_tells_where_patches_went(page, address):
     clear = page.locator(".patches .cell.kept")
     expect(clear).to_have_count(int(name.split(":")[1]))
     gone = page.locator(".patches .cell.dropped").first
+    expect(page.locator(".patches line")).to_have_count(0)
     gone.hover()
     expect(page.locator(".patches .says")).to_contain_text(re.compile("merged into (the patch|any)"))
     page.get_by_text(re.compile(r"^All \d+$")).click()
     expect(page.locator(".patches .cell.dropped")).to_have_count(0)
+    expect(page.get_by_text(re.compile("gone|veiled|where it went"))).to_have_count(0)
     page.locator(".patches .cell").first.focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".patches .says")).to_contain_text("row 2, column 1")
@@ -197,7 +199,7 @@ def test_frame_view_tells_where_patches_went(page, address):
 
 def test_a_link_shows_the_same_view_elsewhere(page, address):
     first = shipped_clips()[1]
-    page.goto(f"{address}?clip={first.key}&frame=3&step=1&class=anger&words=I+hate+this")
+    page.goto(f"{address}?clip={first.key}&frame=4&step=1&class=anger&words=I+hate+this")
     wait_for_answer(page)
     expect(page.locator("textarea")).to_have_value("I hate this")
     expect(page.locator(".film .cell").nth(3)).to_have_attribute("aria-selected", "true")
@@ -227,19 +229,36 @@ def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
     others = [clip for clip in others if clip.label == others[0].label]
     page.goto(f"{address}?clip={clips[0].key}")
     wait_for_answer(page)
-    page.locator("textarea").fill("not sent yet")
-    # none of the clips with this label is the one that is shown
     page.get_by_role("radio", name=others[0].label, exact=True).click()
     items = page.locator(".gallery .item")
     expect(items).to_have_count(len(others))
+    # the first clip with this label is shown
+    page.wait_for_url(f"**clip={others[0].key}")
+    expect(page.locator("textarea")).to_have_value(others[0].transcript)
+    wait_for_answer(page)
     page.keyboard.press("Tab")
     expect(items.first).to_be_focused()
+    page.locator("textarea").fill("not sent yet")
+    items.first.focus()
     page.keyboard.press("ArrowRight")
     expect(items.nth(1)).to_be_focused()
     expect(page.locator("textarea")).to_have_value("not sent yet")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**clip={others[1].key}")
     expect(page.locator("textarea")).to_have_value(others[1].transcript)
+
+
+def test_the_shelf_shows_that_it_runs_on(page, address):
+    page.goto(address)
+    wait_for_answer(page)
+    back, on = page.locator(".shelf .back"), page.locator(".shelf .on")
+    expect(back).to_be_hidden()
+    on.click()
+    expect(back).to_be_visible()
+    page.locator(".gallery .item.selected").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".gallery .item").last).to_be_in_viewport(ratio=1)
+    expect(on).to_be_hidden()
 
 
 def test_an_uploaded_file_is_for_its_session_alone_and_goes_with_it(browser, address, private, tmp_path):
@@ -288,11 +307,11 @@ def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_pa
     assert page.locator("textarea").input_value() == told["transcript"].strip()
     assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
     assert page.locator(".timeline .word").count() == len(told["transcript"].split())
-    assert "clip=" not in page.url and str(tmp_path) not in page.content()
+    assert page.url.endswith("?clip=own") and str(tmp_path) not in page.content()
 
     chooser.set_input_files(broken)
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("broken.mp4 is not a video or sound file")
-    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+    expect(page.locator(".clip-title, .emotion")).to_have_count(0)
     page.get_by_role("button", name=re.compile("Remove")).click()
     expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
     expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")

@@ -10,6 +10,7 @@ from core.media import Word
 @pytest.fixture
 def strip(make_prediction):
     return timeline.Strip(
+        title="Strip",
         start_seconds=0.0,
         end_seconds=1.2,
         frames=make_prediction().frames,
@@ -33,7 +34,7 @@ def test_timeline_ties_every_frame_to_its_keeper(strip):
 
 def test_timeline_without_picture_or_sound_is_empty_not_broken(strip):
     silent = timeline.Strip(
-        start_seconds=0.0, end_seconds=1.2, frames=None, thumbnails=(), peaks=None, words=()
+        title="Strip", start_seconds=0.0, end_seconds=1.2, frames=None, thumbnails=(), peaks=None, words=()
     )
     sent = timeline.payload(silent, selected=None, player_key="player")
     assert sent["frames"] == sent["peaks"] == sent["words"] == []

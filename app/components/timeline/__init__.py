@@ -31,11 +31,13 @@ class Strip:
     """What the timeline shows of one clip.
 
     Attributes:
+        title: heading of the strip.
         thumbnails: a data URI per candidate frame; empty when there is no picture.
         peaks: `(column,)` loudness in [0, 1] over the span, None when there is no sound.
         words: only those whose times are known.
     """
 
+    title: str
     start_seconds: float
     end_seconds: float
     frames: FrameSelection | None
@@ -68,6 +70,7 @@ def payload(strip: Strip, *, selected: int | None, player_key: str) -> dict[str,
             )
         ]
     drawn = {
+        "title": strip.title,
         "player": player_key,
         "start": strip.start_seconds,
         "end": strip.end_seconds,

@@ -34,6 +34,7 @@ class View {
     this.span = Math.max(data.end - data.start, 1e-6);
     this.listeners = new AbortController();
     root.replaceChildren();
+    this.buildBar();
     this.lanes = add(root, "div", "lanes");
     this.buildFilm();
     this.buildTies();
@@ -41,7 +42,6 @@ class View {
     this.buildWords();
     this.buildRuler();
     this.playhead = add(this.lanes, "div", "playhead");
-    this.buildBar();
     this.watchPlayer();
     this.resize = new ResizeObserver(() => this.drawTies());
     this.resize.observe(this.lanes);
@@ -121,6 +121,7 @@ class View {
 
   buildBar() {
     const bar = add(this.root, "div", "bar");
+    add(bar, "h3").textContent = this.data.title;
     this.play = add(bar, "button", "play");
     this.play.type = "button";
     this.play.onclick = () => this.toggle();
@@ -347,7 +348,7 @@ class View {
     this.tell();
   }
 
-  // below the strip: the frame that is pointed at, or else the chosen one
+  // above the strip, in room of its own: the frame that is pointed at, or else the chosen one
   tell() {
     const index = this.hovered ?? this.selected;
     if (!this.cells[index]) return;
