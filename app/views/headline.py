@@ -52,7 +52,7 @@ def probability_bars(prediction: Prediction, label: str | None) -> None:
             + ("." if label is None else "; ◆ marks the clip's own label."),
         )
     )
-    with st.expander("The same as a table", icon=":material/table_rows:"):
+    with st.expander("As a table", icon=":material/table_rows:"):
         st.table(probability_table(prediction, label))
 
 

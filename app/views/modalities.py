@@ -112,7 +112,7 @@ def shapley_table(prediction: Prediction, emotion: str) -> pd.DataFrame:
 
 def tables(prediction: Prediction, emotion: str) -> None:
     """The table twins of both charts, folded away."""
-    with st.expander("The same as tables", icon=":material/table_rows:"):
+    with st.expander("As tables", icon=":material/table_rows:"):
         st.table(modality_table(prediction, emotion))
         st.table(shapley_table(prediction, emotion))
 
