@@ -26,10 +26,11 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
     Raises:
         DataError: for a folder without an encoder, or one of another preset.
     """
-    parts = {"video": model.video, "temporal": model.temporal}
-    for name, part in parts.items():
+    if not (folder / "video.safetensors").is_file():
+        raise DataError(f"{folder} holds no video.safetensors; give a folder that `deepmsi pretrain` made.")
+    for name, part in (("video", model.video), ("temporal", model.temporal)):
         path = folder / f"{name}.safetensors"
-        if name == "temporal" and not path.exists():
+        if not path.exists():
             continue
         try:
             part.load_state_dict(load_file(path))

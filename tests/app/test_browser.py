@@ -102,7 +102,7 @@ def said_by_command_line(path: Path, *options: str) -> dict:
 def wait_for_answer(page) -> str:
     """The emotion in the headline, once the page is at rest."""
     page.wait_for_selector(".emotion strong")
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.wait_for_timeout(300)
     return page.locator(".emotion strong").inner_text().lower()
 

@@ -22,23 +22,27 @@ def digest(tensors) -> str:
 def main(folder: Path, corpus: Path) -> None:
     """Run both and write what this process saw and ended with to `rank<N>.json`."""
     drawn, made = [], {}
-    draw, net, run = training.pretrain.draw_stills, training.pretrain.PretrainNet, training.loop._Run
+    draw, run = training.pretrain.draw_stills, training.loop._Run
+    train_on_pictures = training.pretrain._train_on_pictures
 
     def watched_draw(*args):
         batch = draw(*args)
         drawn.append(digest(batch))
         return batch
 
-    def watched(name, kind):
-        def make(*args):
-            made[name] = kind(*args)
-            return made[name]
+    def watched_training(config, sources, net, accelerator):
+        best = train_on_pictures(config, sources, net, accelerator)
+        # what follows, only the main process does
+        made["net"] = digest(net.parameters())
+        return best
 
-        return make
+    def watched_run(*args):
+        made["run"] = run(*args)
+        return made["run"]
 
     training.pretrain.draw_stills = watched_draw
-    training.pretrain.PretrainNet = watched("net", net)
-    training.loop._Run = watched("run", run)
+    training.pretrain._train_on_pictures = watched_training
+    training.loop._Run = watched_run
     training.pretrain.pretrain(
         PretrainConfig(
             out=folder / "video",
@@ -72,7 +76,7 @@ def main(folder: Path, corpus: Path) -> None:
     )
     note = {
         "drawn": drawn,
-        "net": digest(made["net"].parameters()),
+        "net": made["net"],
         "model": digest(made["run"].plain_model.trained_parameters()),
         "num_steps": made["run"].step,
         "num_evaluations": len(made["run"].history),
