@@ -25,13 +25,13 @@ class TrainConfig:
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
         batch_size: clips per step, over all processes.
         learning_rate: of all trained parameters but those below.
-        video_learning_rate: of what can be pretrained: the video encoder and the temporal network, but for
-            the guides.
+        video_learning_rate: of what can be pretrained, the video encoder and the temporal network; but the
+            guides learn with the early fusion that feeds them.
         num_blind_epochs: at first, sound and words are learned alone, which costs little: the picture of
             clips that have anything else is hidden. Else a pretrained video encoder is leaned on at once.
         optimizer: "adamw" or "adam" (the paper's).
         warmup_share: of all steps; then half a cosine to zero.
-        patience: epochs without a better dev macro-F1 before training stops.
+        patience: epochs without a better dev macro-F1 before training stops; blind ones do not count.
         num_train_frames: candidate frames per clip and step; one of these is drawn for each batch, so that
             the temporal network learns every length. Evaluation uses all candidates.
         modality_dropout: probability that a clip is shown with a random proper subset of its modalities.
@@ -92,6 +92,10 @@ class TrainConfig:
                 raise ValueError(f"{name} should be one of {', '.join(known)}, not {getattr(self, name)!r}")
         if self.num_epochs < 1 or self.batch_size < 2:
             raise ValueError("training needs at least one epoch and two clips per batch")
+        if not 0 <= self.num_blind_epochs <= self.num_epochs:
+            raise ValueError(
+                f"num_blind_epochs should lie in [0, {self.num_epochs}], not be {self.num_blind_epochs}"
+            )
         if not self.num_train_frames or min(self.num_train_frames) < 1:
             raise ValueError("num_train_frames should name at least one positive number of frames")
         for name in (

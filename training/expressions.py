@@ -144,6 +144,8 @@ def teach_temporal(
     Returns:
         The best scores; None, and nothing taught, where no clip of `train` or of `dev` has a known label.
     """
+    if not all(any(clip.label != IGNORED for clip in part.expressions) for part in (train, dev)):
+        return None
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     views = [_vectors(video, train, generator) for _ in range(num_views)]
@@ -151,8 +153,6 @@ def teach_temporal(
     mask = torch.cat([view for _, view, _ in views])
     labels = torch.cat([view for _, _, view in views])
     dev_vectors, dev_mask, dev_labels = _vectors(video, dev)
-    if not len(labels) or not len(dev_labels):
-        return None
     head = nn.Linear(temporal.width, num_labels).to(vectors.device)
     learner = nn.ModuleList([temporal, head])
     optimizer = torch.optim.AdamW(weight_decay_groups(learner, 0.05), lr=learning_rate)
@@ -202,8 +202,6 @@ def _vectors(
         out = video(pictures[None], mask, torch.zeros_like(video.base_guide)[None])
         vectors.append(out.frame_vectors[0][out.frame_mask[0]])
     labels = torch.tensor([clip.label for clip in clips], dtype=torch.long)
-    if not vectors:
-        return torch.empty(0), torch.empty(0), labels
     padded, mask = _pad(vectors)
     return padded, mask, labels.to(padded.device)
 

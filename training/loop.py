@@ -186,7 +186,9 @@ class _Run:
                 best = self._judge(epoch, losses, started, probe, best)
                 self._report(self.history[-1], best, began)
             # one decision for all: batch norm's statistics, hence scores, differ a little between processes
-            is_over = is_main and epoch - best.epoch >= self.config.patience
+            is_over = (
+                is_main and epoch - max(best.epoch, self.config.num_blind_epochs) >= self.config.patience
+            )
             if broadcast_object_list([is_over])[0]:
                 break
         return best
@@ -358,11 +360,11 @@ def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
 
 
 def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
-    """Matrices decay; biases, norms and scales do not. What can be pretrained has a rate of its own."""
+    """What has two or more dimensions decays; what can be pretrained has a rate of its own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            # the guides are what joint training adds: words and sound have had no say before
+            # the guides learn with the early fusion that feeds them
             is_video = name.startswith(("video.", "temporal.")) and "guide" not in name
             groups.setdefault((is_video, parameter.ndim >= 2), []).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam

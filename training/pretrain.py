@@ -107,6 +107,8 @@ class PretrainConfig:
             raise ValueError(f"preset should be one of {', '.join(PRESETS)}, not {self.preset!r}")
         if not self.phases and self.start is None:
             raise ValueError("pretraining needs at least one phase, or an earlier run to start from")
+        if self.start is not None and self.start.resolve() == self.out.resolve():
+            raise ValueError("out should be another folder than start, whose records would be lost")
         if self.eval_every < 1 or self.num_eval_pictures < 1:
             raise ValueError("eval_every and num_eval_pictures should be at least 1")
         if not self.stills_zoom > 0.0:
@@ -151,6 +153,8 @@ def pretrain(config: PretrainConfig) -> Path:
     accelerator = processes.join(num_threads=config.num_threads)
     torch.manual_seed(config.seed)
     model = build_model(PRESETS[config.preset], weights="pretrained")
+    if config.start is not None:
+        load_pretrained(model, config.start)
     with accelerator.main_process_first():
         sources = read_sources(
             model,
@@ -162,12 +166,13 @@ def pretrain(config: PretrainConfig) -> Path:
             num_workers=config.num_threads,
             progress=accelerator.is_main_process,
         )
-    if config.start is not None:
-        load_pretrained(model, config.start)
     net = PretrainNet(
         model.video, model.config.video.feature_width, len(model.config.labels), len(sources.train)
     )
     config.out.mkdir(parents=True, exist_ok=True)
+    if accelerator.is_main_process:
+        # that of an earlier run would not fit this one's encoder
+        (config.out / "temporal.safetensors").unlink(missing_ok=True)
     best = _train_on_pictures(config, sources, net, accelerator)
     if accelerator.is_main_process:
         # the others wait; their cores are free
@@ -200,6 +205,11 @@ def _finish(config: PretrainConfig, sources: Sources, model: DeepMSI, best: _Bes
         about["best"] = best.row
     # clips, where there are some, come first
     train, dev = sources.train[0], sources.dev[0]
+    if not config.phases and not (train.expressions and dev.expressions):
+        raise DataError(
+            "Without a phase only clips teach something, and of the train or the dev split none has a "
+            "sidecar with dense truth; name a made corpus, or a phase."
+        )
     if any(map(shows_something, train.expressions)):
         before = score_selection(model.video, dev)
         teach_selection(model.video, train, seed=config.seed)

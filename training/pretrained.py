@@ -24,7 +24,7 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
     """Put what `pretrain` made into a model: the video encoder and, where there is one, the temporal network.
 
     Raises:
-        DataError: for a folder without an encoder, or one of another preset.
+        DataError: for a folder without an encoder, or with one of another preset or an older version.
     """
     if not (folder / "video.safetensors").is_file():
         raise DataError(f"{folder} holds no video.safetensors; give a folder that `deepmsi pretrain` made.")

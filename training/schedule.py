@@ -16,7 +16,7 @@ def warmup_cosine(step: int, warmup_steps: int, num_steps: int) -> float:
 
 
 def weight_decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices decay; biases, norms and scales do not."""
+    """What has two or more dimensions decays, biases and norms do not."""
     trained = [p for p in module.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},

@@ -70,8 +70,8 @@ class FrameSelector(nn.Module):
     motion all frames are equal and similar, not undefined.
 
     By itself relevance is closeness to the mean frame, and that is a still face. The guide's bias tells what
-    to look for whatever is said (`training.frames` teaches it); its weights start small, so that words and
-    sound move the choice as far as training finds it useful.
+    to look for whatever is said (`training.expressions` teaches it); its weights start small, so that words
+    and sound move the choice as far as training finds it useful.
     """
 
     def __init__(self, token_width: int, guide_width: int, frame_width: int):

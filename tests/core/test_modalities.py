@@ -110,13 +110,13 @@ CASES = [
     (
         "unclear",
         dict(full=(0.42, 0.3, 0.28)),
-        "Not even together do they say anything clear, neutral (42 %) is hardly more than a guess: "
+        "Together they say nothing clear, neutral (42 %) is hardly more than a guess: "
         "video, audio and text say nothing clear.",
     ),
     (
         "unclear",
         dict(audio=(0.2, 0.6, 0.2), full=(0.44, 0.36, 0.2)),
-        "Not even together do they say anything clear, neutral (44 %) is hardly more than a guess: "
+        "Together they say nothing clear, neutral (44 %) is hardly more than a guess: "
         "audio (60 %) alone says joy; video and text say nothing clear.",
     ),
     (

@@ -147,6 +147,8 @@ def test_config_round_trip_and_refusals():
         data=(Path("a"),), out=Path("b"), cache_dir=Path("c"), compression=CompressionConfig(retain=0.5)
     )
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match=r"num_blind_epochs should lie in \[0, 20\], not be 21"):
+        replace(config, num_blind_epochs=21)
     with pytest.raises(ValueError, match="unknown keys: epochs"):
         TrainConfig.from_dict({**config.to_dict(), "epochs": 3})
     with pytest.raises(ValueError, match="contrastive_form should be one of"):

@@ -2,6 +2,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,6 +155,19 @@ def test_plausible_slips_are_refused():
         PretrainConfig(out="out", cache_dir="cache", preset="huge")
     with pytest.raises(ValueError, match="at least one phase, or an earlier run"):
         PretrainConfig(out="out", cache_dir="cache", phases=())
+    with pytest.raises(ValueError, match="another folder than start"):
+        PretrainConfig(out=Path("a/../out"), cache_dir=Path("cache"), start=Path("out"))
+
+
+def test_pictures_alone_need_a_phase(config, out, tmp_path):
+    with pytest.raises(DataError, match="Without a phase only clips teach something"):
+        pretrain(replace(config, out=tmp_path, start=out, phases=()))
+
+
+def test_a_temporal_network_of_an_earlier_run_does_not_stay(config, tmp_path):
+    (tmp_path / "temporal.safetensors").write_bytes(b"of an earlier run")
+    pretrain(replace(config, out=tmp_path, phases=(Phase(image_size=32, num_steps=2, batch_size=16),)))
+    assert not (tmp_path / "temporal.safetensors").exists()
 
 
 def test_warmup_then_cosine():
