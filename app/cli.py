@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.launch import environment, streamlit_arguments
+from app.launch import environment, free_port, streamlit_arguments
 
 if TYPE_CHECKING:
     from core.prediction import Prediction
@@ -64,6 +64,9 @@ def app_command(
     """Open the app in the browser; Ctrl-C ends it."""
     if checkpoint is not None:
         _require_checkpoint(checkpoint)
+    port = port or free_port(address)
+    host = "localhost" if address in (None, "0.0.0.0", "::") else address
+    typer.echo(f"DeepMSI-MER Explorer, in a few seconds: http://{host}:{port} (Ctrl-C ends it)")
     arguments = streamlit_arguments(port=port, address=address, open_browser=browser)
     command = [sys.executable, "-m", "streamlit", *arguments]
     is_end_wanted = False

@@ -5,6 +5,8 @@ working directory; only what the caller chooses is passed as flags.
 """
 
 import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 MAIN = Path(__file__).resolve().parent / "main.py"
@@ -12,19 +14,34 @@ CHECKPOINT_VARIABLE = "DEEPMSI_CHECKPOINT"
 """Environment variable by which `environment` tells the app of a checkpoint outside the shipped ones."""
 
 
-def streamlit_arguments(
-    *, port: int | None = None, address: str | None = None, open_browser: bool = True
-) -> list[str]:
+FIRST_PORT = 8501
+"""Streamlit's own."""
+
+
+def free_port(address: str | None = None) -> int:
+    """The first port from `FIRST_PORT` on that nothing listens on, or else any.
+
+    Args:
+        address: to listen on; localhost if None.
+    """
+    host = address or "localhost"
+    for wanted in (*range(FIRST_PORT, FIRST_PORT + 100), 0):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe, suppress(OSError):
+            probe.bind((host, wanted))
+            return probe.getsockname()[1]
+    return FIRST_PORT  # the address is none of this machine's: the server will say so
+
+
+def streamlit_arguments(*, port: int, address: str | None = None, open_browser: bool = True) -> list[str]:
     """Arguments after `python -m streamlit`.
 
     Args:
-        port: None takes Streamlit's own (8501, or the next free one).
+        port: to listen on.
         address: None listens on localhost alone.
         open_browser: whether a browser window opens once the server listens.
     """
     arguments = ["run", str(MAIN), "--server.headless", "false" if open_browser else "true"]
-    if port is not None:
-        arguments += ["--server.port", str(port)]
+    arguments += ["--server.port", str(port)]
     if address is not None:
         arguments += ["--server.address", address]
     return arguments

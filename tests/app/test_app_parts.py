@@ -3,6 +3,7 @@
 import base64
 import errno
 import io
+import socket
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -264,6 +265,17 @@ def test_launch_arguments():
     assert "--server.address" not in arguments
 
 
+def test_a_port_in_use_is_passed_over(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        monkeypatch.setattr(launch, "FIRST_PORT", taken.getsockname()[1])
+        port = launch.free_port()
+    assert port != launch.FIRST_PORT
+    with socket.socket() as server:
+        server.bind(("localhost", port))
+
+
 def test_launch_environment_names_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.delenv(launch.CHECKPOINT_VARIABLE, raising=False)
     assert launch.CHECKPOINT_VARIABLE not in launch.environment()
@@ -273,6 +285,8 @@ def test_launch_environment_names_the_checkpoint(tmp_path, monkeypatch):
 def test_settings_keep_to_this_machine_and_send_nothing():
     settings = tomllib.loads((launch.MAIN.parent / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "localhost"
+    # Streamlit's welcome brings its own advertisement into the page
+    assert settings["logger"]["hideWelcomeMessage"] is True
     assert settings["server"]["maxUploadSize"] == MAX_UPLOAD_MEGABYTES
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["client"]["showErrorDetails"] == "none"

@@ -160,7 +160,8 @@ def test_the_app_is_started_on_this_machine_with_the_checkpoint(checkpoint, monk
             started.append((command, env))
 
     monkeypatch.setattr(app.cli.subprocess, "Popen", Noted)
-    assert run("app", "--port", 8700, "--no-browser", "--checkpoint", checkpoint).exit_code == 0
+    result = run("app", "--port", 8700, "--no-browser", "--checkpoint", checkpoint)
+    assert result.exit_code == 0 and "http://localhost:8700" in result.output
     [(command, environment)] = started
     assert command[:3] == [sys.executable, "-m", "streamlit"]
     assert Path(command[4]) == Path(app.cli.__file__).with_name("main.py")
