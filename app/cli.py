@@ -221,13 +221,13 @@ def pretrain(
     threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of any other field of training.pretrain.PretrainConfig."),
+        typer.Option("--set", help="NAME=VALUE of any other field of training.config.PretrainConfig."),
     ] = None,
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`."""
     with _told():
         from core.config import dataclass_from_dict
-        from training.pretrain import PretrainConfig
+        from training.config import PretrainConfig
         from training.pretrain import pretrain as run
 
         chosen = {
@@ -264,7 +264,7 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def _phase(text: str) -> dict[str, int]:
-    """`side:steps` or `side:steps:batch` as fields of `training.pretrain.Phase`."""
+    """`side:steps` or `side:steps:batch` as fields of `training.config.Phase`."""
     numbers = text.split(":")
     if len(numbers) not in (2, 3) or not all(map(str.isdecimal, numbers)):
         raise ValueError(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}")

@@ -32,91 +32,13 @@ from core.config import PRESETS
 from core.model import DeepMSI, build_model
 from training import processes
 from training.augment import resample
+from training.config import Phase, PretrainConfig
 from training.datasets.manifest import DataError
 from training.datasets.stills import IGNORED, TARGETS, Stills
 from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
 from training.pictures import Sources, StillsSampler, draw_stills, evaluate_stills, read_sources
 from training.pretrained import load_pretrained, save_part
 from training.schedule import warmup_cosine, weight_decay_groups
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of the schedule at one resolution.
-
-    Attributes:
-        batch_size: pictures per step, over all processes.
-    """
-
-    image_size: int
-    num_steps: int
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        # the last stage's tokens are 32 pixels wide
-        if self.image_size < 32 or self.image_size % 32:
-            raise ValueError(f"image_size should be a multiple of 32, not {self.image_size}")
-        if self.num_steps < 1 or self.batch_size < 1:
-            raise ValueError("a phase needs at least one step and one picture per batch")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainConfig:
-    """One pretraining run.
-
-    Attributes:
-        preset: whose video encoder is trained.
-        data: manifests whose clips have sidecars with dense truth; `train` and `dev` splits are used.
-        stills / dev_stills: Parquet tables of labelled pictures (`training.datasets.stills.read_stills`).
-        stills_zoom: see `Stills.zoom`.
-        shares: of each batch, per source in the order (clips, *stills), where no clip has truth without the
-            first; None for equal ones.
-        phases: resolutions and lengths, in order; none to go on with the clips alone.
-        start: folder of an earlier run whose encoder to go on from; a random start if None.
-        target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
-            and mostly zero, hence the large factor.
-        num_eval_pictures: at most so many of each dev source are looked at.
-    """
-
-    out: Path
-    cache_dir: Path
-    preset: str = "mini"
-    data: tuple[Path, ...] = ()
-    stills: tuple[Path, ...] = ()
-    dev_stills: tuple[Path, ...] = ()
-    stills_zoom: float = 1.0
-    shares: tuple[float, ...] | None = None
-    phases: tuple[Phase, ...] = (
-        Phase(image_size=64, num_steps=2200, batch_size=64),
-        Phase(image_size=128, num_steps=1500, batch_size=48),
-    )
-    start: Path | None = None
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 100
-    clip_norm: float = 1.0
-    label_smoothing: float = 0.05
-    target_weight: float = 20.0
-    eval_every: int = 250
-    num_eval_pictures: int = 1024
-    seed: int = 0
-    num_threads: int = 2
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ValueError(f"preset should be one of {', '.join(PRESETS)}, not {self.preset!r}")
-        if not self.phases and self.start is None:
-            raise ValueError("pretraining needs at least one phase, or an earlier run to start from")
-        if self.start is not None and self.start.resolve() == self.out.resolve():
-            raise ValueError("out should be another folder than start, whose records would be lost")
-        if self.eval_every < 1 or self.num_eval_pictures < 1:
-            raise ValueError("eval_every and num_eval_pictures should be at least 1")
-        if not self.stills_zoom > 0.0:
-            raise ValueError(f"stills_zoom should be above zero, not {self.stills_zoom}")
-
-    def to_dict(self) -> dict:
-        """As plain JSON types."""
-        return json.loads(json.dumps(dataclasses.asdict(self), default=str))
 
 
 class PretrainNet(nn.Module):

@@ -10,8 +10,7 @@ import torch
 
 import training.loop
 import training.pretrain
-from training.config import TrainConfig
-from training.pretrain import Phase, PretrainConfig
+from training.config import Phase, PretrainConfig, TrainConfig
 
 
 def digest(tensors) -> str:

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 
 from core.config import PRESETS
 from core.model import build_model
+from training.config import Phase, PretrainConfig
 from training.datasets import DataError
-from training.pretrain import Phase, PretrainConfig, pretrain
+from training.pretrain import pretrain
 from training.pretrained import load_pretrained
 from training.schedule import warmup_cosine
 
