@@ -35,7 +35,7 @@ def transcript_box(original: Transcript | None, edited: str | None, *, clip: str
             key="words",
             height=68,
             max_chars=max(MAX_WORDS_CHARACTERS, len(before)),
-            placeholder="No words: the model uses only picture and sound.",
+            placeholder="No words: the model goes without them.",
             help="Change the words and predict again to see what the text does to the answer.",
         )
         with st.container(horizontal=True, vertical_alignment="center"):
