@@ -155,7 +155,7 @@ def teach_temporal(
     dev_vectors, dev_mask, dev_labels = _vectors(video, dev)
     head = nn.Linear(temporal.width, num_labels).to(vectors.device)
     learner = nn.ModuleList([temporal, head])
-    optimizer = torch.optim.AdamW(weight_decay_groups(learner, 0.05), lr=learning_rate)
+    optimizer = torch.optim.AdamW(weight_decay_groups(learner.parameters(), 0.05), lr=learning_rate)
     # rare emotions are drawn more often, half of the way to evenness
     counts = torch.bincount(labels.cpu(), minlength=num_labels).float()
     odds = counts[labels.cpu()] ** -0.5

@@ -34,7 +34,7 @@ from training.features import FeatureSet, prepare
 from training.losses import class_loss, contrastive_loss, log_prior
 from training.pretrained import load_pretrained
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
-from training.schedule import warmup_cosine
+from training.schedule import warmup_cosine, weight_decay_groups
 from training.selection import SelectionProbe
 
 EPOCH_SUBSETS = (ALL, ("video",), ("audio",), ("text",))
@@ -360,21 +360,18 @@ def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
 
 
 def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
-    """What has two or more dimensions decays; what can be pretrained has a rate of its own."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """What can be pretrained has a rate of its own."""
+    pretrainable, others = [], []
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            # the guides learn with the early fusion that feeds them
-            is_video = name.startswith(("video.", "temporal.")) and "guide" not in name
-            groups.setdefault((is_video, parameter.ndim >= 2), []).append(parameter)
+        # the guides learn with the early fusion that feeds them
+        is_pretrainable = name.startswith(("video.", "temporal.")) and "guide" not in name
+        (pretrainable if is_pretrainable else others).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(
-        [
-            {
-                "params": parameters,
-                "lr": config.video_learning_rate if is_video else config.learning_rate,
-                "weight_decay": config.weight_decay if is_matrix else 0.0,
-            }
-            for (is_video, is_matrix), parameters in groups.items()
-        ]
+        {**group, "lr": rate}
+        for parameters, rate in (
+            (others, config.learning_rate),
+            (pretrainable, config.video_learning_rate),
+        )
+        for group in weight_decay_groups(parameters, config.weight_decay)
     )

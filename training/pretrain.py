@@ -175,7 +175,7 @@ def _train_on_pictures(
     samplers = [StillsSampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
-        weight_decay_groups(net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        weight_decay_groups(net.parameters(), config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
     trained, optimizer = accelerator.prepare(net, optimizer)
     num_steps = sum(phase.num_steps for phase in config.phases)

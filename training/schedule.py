@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from torch import nn
 
@@ -15,9 +16,9 @@ def warmup_cosine(step: int, warmup_steps: int, num_steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def weight_decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+def weight_decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
     """What has two or more dimensions decays, biases and norms do not."""
-    trained = [p for p in module.parameters() if p.requires_grad]
+    trained = [p for p in parameters if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
