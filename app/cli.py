@@ -11,8 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,21 +20,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app import corpus_commands
 from app.launch import environment, free_port, streamlit_arguments
+from app.terminal import errors, fail, progress_bar, told
 
 if TYPE_CHECKING:
     from core.prediction import Prediction
 
 cli = typer.Typer(
     name="deepmsi",
-    help="Which emotion does a clip carry, and why: predict, explain in the browser, train.",
+    help="Which emotion does a clip carry, and why: predict, explain in the browser, train, make clips.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+cli.add_typer(corpus_commands.commands)
 
 
 def main() -> None:
@@ -113,27 +113,29 @@ def predict(
         if value is not None and len(paths) > 1:
             raise typer.BadParameter(f"{name} goes with one clip, but {len(paths)} were given.")
 
-    with _told():
+    with told():
         from core.checkpoint import default_checkpoint, load_checkpoint
         from core.media import open_clip
         from core.predict import Predictor
 
         predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
     results: list[Prediction | dict[str, str]] = []
-    with _progress(len(paths)) as advance:
-        for path in paths:
+    with progress_bar() as update:
+        for number, path in enumerate(paths):
             try:
                 clip = open_clip(path, start_seconds=start, end_seconds=end, transcript=transcript)
                 results.append(
                     predictor.predict_clip(
                         clip,
                         transcribe=transcribe,
-                        progress=lambda stage, path=path: advance(0, f"{path.name}: {stage}"),
+                        progress=lambda stage, number=number, path=path: update(
+                            number, len(paths), f"{path.name}: {stage}"
+                        ),
                     )
                 )
             except MediaError as error:
                 results.append({"path": str(path), "error": str(error)})
-            advance(1, path.name)
+            update(number + 1, len(paths), path.name)
 
     failures = [result for result in results if isinstance(result, dict)]
     for failure in failures:
@@ -177,7 +179,7 @@ def train(
         "num_threads": threads,
         "pretrained_video": pretrained_video,
     }
-    with _told():
+    with told():
         from training.config import TrainConfig
         from training.loop import train as run
 
@@ -225,7 +227,7 @@ def pretrain(
     ] = None,
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`."""
-    with _told():
+    with told():
         from core.config import dataclass_from_dict
         from training.config import PretrainConfig
         from training.pretrain import pretrain as run
@@ -282,44 +284,14 @@ def _media_files(paths: list[Path]) -> list[Path]:
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in MEDIA_SUFFIXES)
         if not found:
-            _fail(f"{path} holds no media file; give another folder or a file.")
+            fail(f"{path} holds no media file; give another folder or a file.")
         files += found
     return files
 
 
 def _require_checkpoint(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        _fail(f"{folder} is no checkpoint: it has no config.json.")
-
-
-def _fail(sentence: str) -> None:
-    errors.print(f"Error: {escape(sentence)}", style="red")
-    raise typer.Exit(1)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors that are one sentence already are printed as such."""
-    from core.checkpoint import CheckpointError
-    from core.encoders.backbones import BackboneError
-    from core.media.clip import MediaError
-    from training.datasets.manifest import DataError
-
-    try:
-        yield
-    except (MediaError, CheckpointError, BackboneError, DataError) as error:
-        _fail(str(error))
-
-
-@contextmanager
-def _progress(total: int) -> Iterator:
-    """A bar on stderr that goes away when the work is done; yields `advance(num_steps, text)`."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda steps, text: bar.update(task, advance=steps, description=escape(text))
+        fail(f"{folder} is no checkpoint: it has no config.json.")
 
 
 def _print_tables(predictions: list[Prediction]) -> None:

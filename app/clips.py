@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.media import MediaError, open_clip
+from core.media import MediaError, Transcript, Word, open_clip
 from sample_data import CLIPS
+from sample_data.corpus.schema import read_sidecar
 
 MAX_UPLOAD_MEGABYTES = 100
 MEDIA_SUFFIXES = (
@@ -37,7 +38,7 @@ class ClipChoice:
         title: what people read; for an upload its file name, as given and therefore not to be trusted.
         path: where the media lie; never shown.
         label: the true emotion, None where unknown.
-        transcript: the words as given, None where they are to be recognised.
+        transcript: the words as given, "" where none are said, None where they are to be recognised.
         is_mixed: the clip was made so that its modalities carry different emotions.
     """
 
@@ -59,7 +60,7 @@ def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
 
     They come in rounds of one clip of each label, within a label in the manifest's order. Rows whose file is
     missing or lies outside `folder` are left out. Clips with the same label and words have the speaker in
-    their title.
+    their title, and where the manifest has no transcripts, their file's name.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
@@ -72,8 +73,8 @@ def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
     rounds = defaultdict(list)
     num_seen = Counter()
     for row, path in rows:
-        label, words = row.get("label") or None, row.get("transcript") or None
-        title = words or path.stem
+        label, words = row.get("label") or None, row.get("transcript")
+        title = words or (path.stem if words is None else "without words")
         if words and alike[row.get("label"), words] > 1:
             title = f"{row.get('speaker') or path.stem}: {title}"
         choice = ClipChoice(
@@ -91,6 +92,21 @@ def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
         for one in rounds.values()
         for choice in sorted(one, key=lambda choice: choice.label != FIRST_LABEL)
     )
+
+
+def transcript_of(choice: ClipChoice) -> Transcript | None:
+    """The words of a clip, with their times where a made clip's sidecar tells them; None where unknown."""
+    if choice.transcript is None:
+        return None
+    sidecar = choice.path.with_suffix(".json")
+    words = ()
+    if choice.transcript and not choice.is_own and sidecar.is_file():
+        sound = read_sidecar(sidecar).sound
+        words = tuple(
+            Word(text=word.text, start_seconds=word.start_seconds, end_seconds=word.end_seconds)
+            for word in (sound.words if sound else ())
+        )
+    return Transcript(text=choice.transcript, words=words)
 
 
 def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:

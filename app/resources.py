@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app.clips import ClipChoice, shipped_clips
+from app.clips import ClipChoice, shipped_clips, transcript_of
 from app.display import ClipDisplay, display_clip, picture_uri
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
@@ -193,7 +193,7 @@ def _prepare(
     choice: ClipChoice, model: Predictor, say: Say
 ) -> tuple[PreparedClip, ClipDisplay, Playable | None]:
     say("Opening the clip")
-    clip = open_clip(choice.path, transcript=choice.transcript)
+    clip = open_clip(choice.path, transcript=transcript_of(choice))
     prepared = model.prepare(clip, progress=say)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
     try:

@@ -237,7 +237,8 @@ def _convert(hint, value, where: str):
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{where} should be an object")
-        return {key: _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+        # JSON knows no other keys than text
+        return {args[0](key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

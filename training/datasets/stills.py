@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from core.labels import LabelScheme
+from sample_data.corpus.schema import Sidecar, sidecar_from_dict
 from training.datasets.manifest import DataError, Utterance
 from training.features import FeatureSet
 
@@ -156,13 +158,8 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
         sidecar = _read_sidecar(clip.utterance)
         if sidecar is None or clip.crops is None or clip.face == "none":
             continue
-        try:
-            frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
-            label, shown = expression_truth(sidecar, clip.times_seconds, scheme)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"The sidecar of {clip.utterance.path} lacks or garbles {error}; make it again or remove it."
-            ) from error
+        frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
+        label, shown = expression_truth(sidecar, clip.times_seconds, scheme)
         pixels.append(clip.crops)
         labels.append(frame_labels)
         targets.append(frame_targets)
@@ -181,58 +178,57 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
 
 
 def frame_truth(
-    sidecar: dict, times_seconds: np.ndarray, scheme: LabelScheme
+    sidecar: Sidecar, times_seconds: np.ndarray, scheme: LabelScheme
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the face shows at given times of a made clip.
 
     Returns:
         `(frame,)` class indices: the face's emotion where its envelope is at least `SHOWN_ENVELOPE`, neutral
-        where it is at most `NEUTRAL_ENVELOPE`, else `IGNORED`; and `(frame, len(TARGETS))` intensities: each
-        action unit times the envelope, the brow flashes of speech on units 1 and 2, and the blink.
+        where it is at most `NEUTRAL_ENVELOPE`, else `IGNORED`; and `(frame, len(TARGETS))` intensities of the
+        action units and of the blink, as shown.
     """
-    envelope = _course(sidecar, "face_envelope", times_seconds)
-
-    emotion = sidecar["face_emotion"]
+    envelope = _course(sidecar, sidecar.face.envelope, times_seconds)
+    emotion = sidecar.plan.video_emotion
     shown = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
     neutral = scheme.labels.index("neutral") if "neutral" in scheme.labels else IGNORED
     labels = np.select([envelope >= SHOWN_ENVELOPE, envelope <= NEUTRAL_ENVELOPE], [shown, neutral], IGNORED)
     if emotion == "neutral":
         labels = np.full(len(envelope), neutral)
 
-    flashes = np.zeros(len(envelope), np.float32)
-    for moment in sidecar["brow_flashes"]:
-        flashes += 0.38 * np.exp(-0.5 * ((np.asarray(times_seconds) - moment) / 0.16) ** 2).astype(np.float32)
-    columns = [
-        sidecar["aus"].get(str(unit), 0.0) * envelope + (flashes if unit in (1, 2) else 0.0)
-        for unit in ACTION_UNITS
-    ]
-    columns.append(_course(sidecar, "blink", times_seconds))
-    return labels.astype(np.int64), np.stack(columns, axis=1).clip(0, 1).astype(np.float32)
+    absent = np.zeros(sidecar.num_frames)
+    courses = [sidecar.face.action_units.get(unit, absent) for unit in ACTION_UNITS] + [sidecar.face.blink]
+    targets = np.stack([_course(sidecar, course, times_seconds) for course in courses], axis=1)
+    return labels.astype(np.int64), targets.clip(0, 1)
 
 
-def expression_truth(sidecar: dict, times_seconds: np.ndarray, scheme: LabelScheme) -> tuple[int, np.ndarray]:
+def expression_truth(
+    sidecar: Sidecar, times_seconds: np.ndarray, scheme: LabelScheme
+) -> tuple[int, np.ndarray]:
     """Label and course of a made clip's face at given times: see `Expression`."""
-    emotion = sidecar["face_emotion"]
+    emotion = sidecar.plan.video_emotion
     label = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
-    shown = _course(sidecar, "face_envelope", times_seconds)
+    shown = _course(sidecar, sidecar.face.envelope, times_seconds)
     return label, np.zeros_like(shown) if emotion == "neutral" else shown
 
 
-def _course(sidecar: dict, name: str, times_seconds: np.ndarray) -> np.ndarray:
-    """`(frame,)` a quantity that the sidecar tells for every frame of the clip, at given times."""
-    values = np.asarray(sidecar["truth"][name], np.float32)
-    frame_rate = len(values) / sidecar["duration_s"]
-    at = np.round(np.asarray(times_seconds) * frame_rate).astype(int)
-    return values[np.clip(at, 0, len(values) - 1)]
+def _course(sidecar: Sidecar, values: Sequence[float], times_seconds: np.ndarray) -> np.ndarray:
+    """`(frame,)` a quantity that is known for every frame of the clip, at given times."""
+    at = np.round(np.asarray(times_seconds) * sidecar.frames_per_second).astype(int)
+    return np.asarray(values, np.float32)[np.clip(at, 0, sidecar.num_frames - 1)]
 
 
-def _read_sidecar(utterance: Utterance) -> dict | None:
+def _read_sidecar(utterance: Utterance) -> Sidecar | None:
+    """The truth beside a clip; None where there is none, or a file of that name with other things in it."""
     path = utterance.path.with_suffix(".json")
     if not path.is_file():
         return None
     try:
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); make it again or remove it.") from error
-    # other data sets may keep other things in a file of that name
-    return sidecar if isinstance(sidecar, dict) and "face_envelope" in sidecar.get("truth", {}) else None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(content, dict) and "schema_version" in content):
+            return None
+        sidecar = sidecar_from_dict(content)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} is no sidecar of a made clip ({error}); make the clip again or remove it."
+        ) from error
+    return None if sidecar.face is None else sidecar

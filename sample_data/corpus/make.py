@@ -1,0 +1,319 @@
+"""Making a whole corpus: in shards, by several processes, and from where it was left off.
+
+A shard is a folder of clips of few speakers. A clip is whole once its sidecar is there, a shard once its
+table is, the corpus once the table of all is: each appears in one step, so that a kill at any moment costs
+no more than the clips then in work. What lies in a folder belongs to one plan (preset, seed, size, rate);
+another plan is refused rather than mixed in.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import threadpoolctl
+
+from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.plan import make_plan, plan_hash
+from sample_data.corpus.presets import PRESETS, Preset
+from sample_data.corpus.schema import SCHEMA_VERSION, ClipPlan, Sidecar, read_sidecar, sidecar_from_dict
+
+CLIPS_PER_SHARD = 25
+CORPUS_FILE, TABLE_FILE, MANIFEST_FILE = "corpus.json", "corpus.parquet", "manifest.csv"
+SHARD_TABLE = "shard.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeConfig:
+    """What to make, and where.
+
+    Attributes:
+        num_workers: processes; the clips do not depend on it.
+        size / frames_per_second: in place of the preset's.
+        num_clips: fewer than the preset's.
+        split: make the clips of one split alone; they are the same as in the whole corpus.
+    """
+
+    out: Path
+    preset: str
+    seed: int
+    num_workers: int = 1
+    size: int | None = None
+    frames_per_second: float | None = None
+    num_clips: int | None = None
+    split: str | None = None
+
+    def resolved_preset(self) -> Preset:
+        """The preset with what was chosen in its place.
+
+        Raises:
+            CorpusError: for a preset that does not exist or a size that no encoder takes.
+        """
+        if self.preset not in PRESETS:
+            raise CorpusError(f"There is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+        size = self.size or PRESETS[self.preset].size
+        if size % 2 or not 32 <= size <= 1024:
+            raise CorpusError(f"A picture of {size} px cannot be made; choose an even size from 32 to 1024.")
+        rate = self.frames_per_second or PRESETS[self.preset].frames_per_second
+        if not 5 <= rate <= 60:
+            raise CorpusError(f"{rate:g} frames per second cannot be made; choose 5 to 60.")
+        return replace(PRESETS[self.preset], size=size, frames_per_second=float(rate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Clips that one process makes into one folder, one after the other."""
+
+    folder: Path
+    plans: tuple[ClipPlan, ...]
+
+
+Progress = Callable[[int, int, str], None]
+
+
+def make_corpus(config: MakeConfig, progress: Progress = lambda done, total, text: None) -> Path:
+    """Make a corpus, or what is still missing of it.
+
+    Args:
+        config: what and where.
+        progress: told how many clips are done, of how many, and what is done now.
+
+    Returns:
+        The manifest, which `deepmsi train` reads.
+
+    Raises:
+        CorpusError: if the folder holds another corpus, a package is missing, or a clip cannot be made.
+    """
+    preset = config.resolved_preset()
+    plans = make_plan(preset, config.seed, num_clips=config.num_clips)
+    if config.split is not None:
+        plans = tuple(plan for plan in plans if plan.split == config.split)
+    if not plans:
+        raise CorpusError(
+            f"The preset {preset.name} has no clip of the split {config.split!r}; choose another."
+        )
+    _claim(config, preset, plans)
+    if (config.out / TABLE_FILE).is_file():
+        progress(len(plans), len(plans), "")
+        return config.out / MANIFEST_FILE
+    shards = _shards(config.out, plans)
+    _run(shards, preset, config.num_workers, progress)
+    return _finish(config.out, shards)
+
+
+def read_corpus(folder: Path) -> list[tuple[Path, Sidecar]]:
+    """Path and truth of every clip of a made corpus, in order of their names.
+
+    Raises:
+        CorpusError: if the folder holds no finished corpus.
+    """
+    folder = Path(folder)
+    if not (folder / TABLE_FILE).is_file():
+        raise CorpusError(
+            f"{folder} holds no finished corpus (no {TABLE_FILE}); make it with `deepmsi corpus make`."
+        )
+    try:
+        table = pyarrow.parquet.read_table(folder / TABLE_FILE, columns=["path", "truth"])
+        return [
+            (folder / row["path"], sidecar_from_dict(json.loads(row["truth"]))) for row in table.to_pylist()
+        ]
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"{folder / TABLE_FILE} is not the table of a made corpus ({error}); make the corpus again."
+        ) from error
+
+
+def manifest_row(sidecar: Sidecar, path: str) -> dict[str, object]:
+    """The row of a clip in the generic manifest, with the factors that results are cut by."""
+    plan = sidecar.plan
+    return {
+        "path": path,
+        "label": plan.label,
+        "transcript": sidecar.transcript,
+        "speaker": plan.speaker.speaker_id,
+        "split": plan.split,
+        "scenario": plan.scenario,
+        "cell": plan.cell,
+        "informative": " ".join(plan.informative),
+        "conflict": plan.conflict,
+        "missing": plan.missing,
+        "video_emotion": plan.video_emotion,
+        "audio_emotion": plan.audio_emotion,
+        "text_emotion": plan.text_emotion,
+        "intensity": plan.intensity,
+        "distractors": " ".join(distractor.kind for distractor in plan.distractors),
+        "duration_seconds": round(sidecar.duration_seconds, 3),
+    }
+
+
+def _claim(config: MakeConfig, preset: Preset, plans: tuple[ClipPlan, ...]) -> None:
+    """Write down what the folder is for, or check that it is for this."""
+    description = {
+        "schema_version": SCHEMA_VERSION,
+        "preset": preset.name,
+        "seed": config.seed,
+        "split": config.split,
+        "num_clips": len(plans),
+        "size": preset.size,
+        "frames_per_second": preset.frames_per_second,
+        "plan_sha256": plan_hash(plans),
+    }
+    path = config.out / CORPUS_FILE
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CorpusError(
+                f"{path} is not JSON ({error}); remove the folder and make it again."
+            ) from error
+        for name, value in description.items():
+            if found.get(name) != value:
+                raise CorpusError(
+                    f"{config.out} holds clips of another plan ({name} is {found.get(name)}, not {value}); "
+                    "choose another folder, or remove this one."
+                )
+        return
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        if any(config.out.iterdir()):
+            raise CorpusError(
+                f"{config.out} is not empty and holds no corpus; choose an empty or new folder."
+            )
+        _write_atomically(path, json.dumps(description, indent=1) + "\n")
+    except OSError as error:
+        raise CorpusError(
+            f"{config.out} cannot be written ({error.strerror}); choose another folder."
+        ) from error
+
+
+def _shards(out: Path, plans: tuple[ClipPlan, ...]) -> list[Shard]:
+    """Clips sorted by speaker, so that a process builds few heads, and cut into shards."""
+    ordered = sorted(plans, key=lambda plan: (plan.split, plan.speaker.speaker_id, plan.clip_id))
+    return [
+        Shard(
+            folder=out / f"{start // CLIPS_PER_SHARD:03d}",
+            plans=tuple(ordered[start : start + CLIPS_PER_SHARD]),
+        )
+        for start in range(0, len(ordered), CLIPS_PER_SHARD)
+    ]
+
+
+def _run(shards: list[Shard], preset: Preset, num_workers: int, progress: Progress) -> None:
+    total = sum(len(shard.plans) for shard in shards)
+    open_shards = [shard for shard in shards if not (shard.folder / SHARD_TABLE).is_file()]
+    num_sealed = total - sum(len(shard.plans) for shard in open_shards)
+
+    def tell() -> None:
+        done = sum(1 for shard in open_shards for _ in shard.folder.glob("*.json"))
+        progress(num_sealed + done, total, "")
+
+    tell()
+    if not open_shards:
+        return
+    # fork would copy a numba and an ONNX runtime that have threads
+    context = multiprocessing.get_context("spawn")
+    num_workers = min(num_workers, len(open_shards))
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=start_worker) as pool:
+        waiting = {pool.submit(_make_shard, shard, preset) for shard in open_shards}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                tell()
+        except BaseException:
+            # shards in work are finished, none is begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def start_worker() -> None:
+    """One thread per process, and none that outlives the process that started it, however that one ended."""
+    threadpoolctl.threadpool_limits(1)
+
+    def end_with_parent() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _make_shard(shard: Shard, preset: Preset) -> None:
+    """Make what a shard lacks, then its table."""
+    from sample_data.corpus.clip import make_clip
+    from sample_data.corpus.face import Head, sample_identity
+    from sample_data.corpus.voice import Synthesiser
+
+    shard.folder.mkdir(parents=True, exist_ok=True)
+    voice, head, sidecars = None, None, []
+    for plan in shard.plans:
+        sidecar = _finished(shard.folder, plan)
+        if sidecar is None:
+            voice = voice or Synthesiser()
+            if head is None or head.identity.seed != plan.speaker.identity_seed:
+                head = Head(sample_identity(plan.speaker.identity_seed))
+            try:
+                sidecar = make_clip(plan, preset, head, voice, shard.folder)
+            except OSError as error:
+                raise CorpusError(
+                    f"{shard.folder / plan.clip_id} cannot be written ({error.strerror or error}); make "
+                    "room, then run the same command again: it goes on from there."
+                ) from error
+        sidecars.append(sidecar)
+    rows = [
+        manifest_row(sidecar, f"{shard.folder.name}/{sidecar.file}")
+        | {"truth": json.dumps(sidecar.to_dict())}
+        for sidecar in sidecars
+    ]
+    part = shard.folder / f"{SHARD_TABLE}.part"
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
+    part.replace(shard.folder / SHARD_TABLE)
+
+
+def _finished(folder: Path, plan: ClipPlan) -> Sidecar | None:
+    """The sidecar of a clip that an earlier run finished; anything less is made again."""
+    path = folder / f"{plan.clip_id}.json"
+    if not path.is_file():
+        return None
+    try:
+        sidecar = read_sidecar(path)
+    except ValueError:
+        return None
+    is_whole = sidecar.plan == plan and (folder / sidecar.file).is_file()
+    return sidecar if is_whole else None
+
+
+def _finish(out: Path, shards: list[Shard]) -> Path:
+    """One manifest and one table of all shards, in order of the clips' names; the table last, as the seal."""
+    tables = [shard.folder / SHARD_TABLE for shard in shards]
+    table = pa.concat_tables([pyarrow.parquet.read_table(path) for path in tables], promote_options="default")
+    names = [Path(path).stem for path in table["path"].to_pylist()]
+    table = table.take(sorted(range(len(names)), key=names.__getitem__))
+    rows = table.drop_columns(["truth"]).to_pylist()
+    part = out / f"{MANIFEST_FILE}.part"
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(out / MANIFEST_FILE)
+    part = out / f"{TABLE_FILE}.part"
+    pyarrow.parquet.write_table(table, part, compression="zstd")
+    part.replace(out / TABLE_FILE)
+    for path in tables:
+        path.unlink()
+    return out / MANIFEST_FILE
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,85 @@
+"""The corpora that `deepmsi corpus make` knows: what is in them, and at what size they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A kind of corpus.
+
+    Attributes:
+        design: "balanced" has every emotion in every scenario cell equally often, from test speakers and
+            sentences alone; "natural" has label weights like MELD's and all three splits.
+        prefix: first letter of the clips' names, so that clips of two presets never share one.
+        min_intensity: of the expressions, 0 … 1.
+        size: side of the square picture in pixels.
+        supersample: samples along each side of a pixel.
+        quality: x264's constant rate factor; higher is smaller and coarser.
+        sample_rate / audio_bit_rate: of the sound, in Hz and bits per second.
+    """
+
+    name: str
+    design: str
+    prefix: str
+    num_clips: int
+    min_intensity: float
+    size: int
+    frames_per_second: float
+    supersample: int
+    quality: int
+    sample_rate: int
+    audio_bit_rate: int
+    has_missing: bool = True
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="demo",
+            design="balanced",
+            prefix="d",
+            num_clips=56,
+            min_intensity=0.75,
+            size=320,
+            frames_per_second=25.0,
+            supersample=3,
+            quality=23,
+            sample_rate=24_000,
+            audio_bit_rate=48_000,
+        ),
+        Preset(
+            name="train",
+            design="natural",
+            prefix="c",
+            num_clips=4000,
+            min_intensity=0.35,
+            size=160,
+            frames_per_second=12.5,
+            supersample=2,
+            quality=26,
+            sample_rate=16_000,
+            audio_bit_rate=24_000,
+        ),
+        Preset(
+            name="probe",
+            design="balanced",
+            prefix="p",
+            num_clips=560,
+            min_intensity=0.35,
+            size=160,
+            frames_per_second=12.5,
+            supersample=2,
+            quality=26,
+            sample_rate=16_000,
+            audio_bit_rate=24_000,
+            has_missing=False,
+        ),
+    )
+}
+"""By name. `demo` is looked at, so it is large and clear; `train` and `probe` are made for learning and
+measuring."""

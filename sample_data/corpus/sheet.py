@@ -1,0 +1,75 @@
+"""Contact sheets: a row per emotion, each clip at the moment its face shows most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from core.labels import MELD_7
+from core.media import decode, open_clip
+from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.make import read_corpus
+from sample_data.corpus.schema import Sidecar
+
+TILE, MARGIN = 160, 92
+
+
+def draw_sheet(folder: Path, out: Path, *, num_columns: int = 8) -> None:
+    """Draw the apex of `num_columns` clips of each emotion into one picture.
+
+    Clips whose face carries the label come first; within a row, every speaker once before any comes again.
+
+    Raises:
+        CorpusError: if the folder holds no corpus, or the picture cannot be written.
+    """
+    corpus = [(path, sidecar) for path, sidecar in read_corpus(folder) if sidecar.face is not None]
+    sheet = Image.new("RGB", (MARGIN + num_columns * TILE, len(MELD_7) * TILE), "white")
+    brush = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(15)
+    for row, label in enumerate(MELD_7.labels):
+        brush.text((8, (row + 0.5) * TILE), label, fill="black", anchor="lm", font=font)
+        for column, (path, sidecar) in enumerate(_chosen(corpus, label)[:num_columns]):
+            picture = Image.fromarray(_apex(path, sidecar)).resize((TILE - 2, TILE - 2))
+            sheet.paste(picture, (MARGIN + column * TILE + 1, row * TILE + 1))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(out, quality=88)
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{out} cannot be written ({error}); name another .png or .jpg.") from error
+
+
+def apex_frame(sidecar: Sidecar) -> int:
+    """The frame in which the face shows most, with open eyes, nearest to the middle of the apex or of speech.
+
+    Raises:
+        ValueError: if the clip has no picture.
+    """
+    face = sidecar.face
+    if face is None:
+        raise ValueError(f"{sidecar.file} has no picture")
+    times = np.arange(sidecar.num_frames) / sidecar.frames_per_second
+    start, end = sidecar.speech_start_seconds, sidecar.speech_end_seconds
+    if face.apex_start_seconds is not None:
+        start, end = face.apex_start_seconds, face.apex_end_seconds
+    score = np.array(face.envelope) - 2 * np.array(face.blink) - 0.05 * np.abs(times - (start + end) / 2)
+    return int(score.argmax())
+
+
+def _chosen(corpus: list[tuple[Path, Sidecar]], label: str) -> list[tuple[Path, Sidecar]]:
+    of_label = [item for item in corpus if item[1].plan.label == label]
+    num_of_speaker: dict[str, int] = {}
+    ranked = []
+    for item in sorted(of_label, key=lambda item: item[1].plan.video_emotion != label):
+        plan = item[1].plan
+        turn = num_of_speaker[plan.speaker.speaker_id] = num_of_speaker.get(plan.speaker.speaker_id, -1) + 1
+        ranked.append((plan.video_emotion != label, turn, item))
+    return [item for _, _, item in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _apex(path: Path, sidecar: Sidecar) -> np.ndarray:
+    clip = open_clip(path)
+    frames = decode(clip, num_frames=clip.info.num_frames).frames
+    at = apex_frame(sidecar) / sidecar.frames_per_second
+    return frames.pixels[np.abs(frames.times_seconds - at).argmin()]

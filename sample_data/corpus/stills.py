@@ -1,0 +1,144 @@
+"""Single pictures of faces with their action units, for the video encoder's own pretraining.
+
+The faces occur in no clip. Half of the pictures are caught in mid-word, a third with brows raised in
+conversation, so that neither tells the emotion.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from PIL import Image
+
+from core.labels import MELD_7
+from sample_data.corpus.backdrop import BACKGROUNDS, paint_backdrop
+from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.expressions import BODY, draw_action_units
+from sample_data.corpus.face import LIGHTS, Camera, FaceState, Head, sample_identity
+from sample_data.corpus.make import start_worker
+from sample_data.corpus.motion import ACTION_UNITS
+from sample_data.corpus.randomness import stream
+from sample_data.corpus.schema import Timed
+from sample_data.corpus.speakers import IDENTITY_BLOCK
+from sample_data.corpus.visemes import mouth_track
+
+STILLS_PER_FACE = 20
+DEV_SHARE = 0.1
+PHONES = tuple("pftsʃnɹɑæɛiouʌ")
+"""Sounds in the middle of which a mouth is caught: one of each shape."""
+
+FACE_FILLS_DEGREES = 13.0
+"""Field of view in which the face fills the picture as it fills the crops that the model sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    split: str
+    face: int
+    seed: int
+    num_stills: int
+    size: int
+
+
+def make_stills(
+    out: Path,
+    *,
+    num_stills: int,
+    size: int,
+    seed: int,
+    num_workers: int = 1,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> tuple[Path, ...]:
+    """Make `train.parquet` and `dev.parquet`, with the columns that `deepmsi pretrain --stills` reads.
+
+    Raises:
+        CorpusError: if they cannot be written.
+    """
+    num_faces = max(2, -(-num_stills // STILLS_PER_FACE))
+    num_dev = max(1, round(DEV_SHARE * num_faces))
+    tasks = [
+        _Task(
+            split="dev" if face < num_dev else "train",
+            face=face,
+            seed=seed,
+            num_stills=min(STILLS_PER_FACE, max(1, num_stills - face * STILLS_PER_FACE)),
+            size=size,
+        )
+        for face in range(num_faces)
+    ]
+    rows: dict[int, list[dict]] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=start_worker) as pool:
+        futures = {pool.submit(_render, task): task for task in tasks}
+        for future in as_completed(futures):
+            rows[futures[future].face] = future.result()
+            progress(len(rows) * STILLS_PER_FACE, num_faces * STILLS_PER_FACE, "")
+    paths = []
+    for split in ("train", "dev"):
+        path = out / f"{split}.parquet"
+        of_split = [row for task in tasks if task.split == split for row in rows[task.face]]
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(path.name + ".part")
+            pyarrow.parquet.write_table(pa.Table.from_pylist(of_split), part)
+            part.replace(path)
+        except OSError as error:
+            raise CorpusError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
+        paths.append(path)
+    return tuple(paths)
+
+
+def _render(task: _Task) -> list[dict]:
+    draw = stream(task.seed, f"stills {task.split} {task.face}")
+    head = Head(sample_identity(4 * IDENTITY_BLOCK + task.seed * 7 * IDENTITY_BLOCK + task.face))
+    return [_still(head, task.size, draw) for _ in range(task.num_stills)]
+
+
+def _still(head: Head, size: int, draw: np.random.Generator) -> dict:
+    label = MELD_7.labels[draw.integers(len(MELD_7))]
+    intensity = draw.uniform(0.4, 1.0)
+    units = dict.fromkeys(ACTION_UNITS, 0.0)
+    if label != "neutral":
+        units |= draw_action_units(label, intensity, draw)
+    if draw.random() < 0.35:
+        units[1], units[2] = max(units[1], 0.3), max(units[2], 0.3)
+    mouth = {}
+    if draw.random() < 0.5:
+        phone = Timed(text=PHONES[draw.integers(len(PHONES))], start_seconds=0.0, end_seconds=0.2)
+        track = mouth_track((phone,), np.array([0.1]), gain=draw.uniform(0.3, 1.0))
+        mouth = {name: float(weights[0]) for name, weights in track.items()}
+    blink = float(draw.random() < 0.06) * draw.uniform(0.4, 1.0)
+    body = BODY[label]
+    pose = np.array(body.pose) * intensity + draw.normal(0.0, (0.14, 0.06, 0.05))
+    gaze = np.array(body.gaze) * 0.6 + draw.normal(0.0, (0.10, 0.04))
+    state = FaceState(
+        action_units=units,
+        mouth=mouth,
+        blink=blink,
+        yaw=float(pose[0]),
+        pitch=float(pose[1]),
+        roll=float(pose[2]),
+        gaze=(float(gaze[0]), float(gaze[1])),
+        shift=tuple(draw.uniform(-0.08, 0.08, 2)),
+    )
+    backdrop = paint_backdrop(BACKGROUNDS[draw.integers(len(BACKGROUNDS))], size * 2, draw)
+    picture = head.render(
+        state,
+        size=size,
+        camera=Camera(field_of_view_degrees=FACE_FILLS_DEGREES * draw.uniform(0.92, 1.12)),
+        light=list(LIGHTS)[draw.integers(len(LIGHTS))],
+        background=backdrop,
+        exposure=draw.uniform(0.85, 1.15),
+    )
+    jpeg = io.BytesIO()
+    Image.fromarray(picture.pixels).save(jpeg, "JPEG", quality=92)
+    targets = {f"au{unit}": float(np.clip(value, 0.0, 1.0)) for unit, value in units.items()}
+    return {"jpeg": jpeg.getvalue(), "label": label, **targets, "blink": blink}

@@ -1,0 +1,201 @@
+"""Whole corpora: the same for any number of workers and after any kill, and never two in one folder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.make import MakeConfig, make_corpus, read_corpus
+from sample_data.corpus.plan import make_plan
+from sample_data.corpus.presets import PRESETS
+from sample_data.corpus.sheet import draw_sheet
+from training.datasets import read_manifest
+
+SMALL = {"preset": "probe", "seed": 3, "size": 64, "frames_per_second": 6.0, "num_clips": 4}
+
+
+def contents(folder):
+    """Every file but what a kill left half written."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".part"
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / "corpus"
+    told = []
+    manifest = make_corpus(MakeConfig(out=out, **SMALL), lambda *update: told.append(update))
+    return out, manifest, told
+
+
+def test_manifest_table_and_files_agree(made):
+    out, manifest, told = made
+    rows = list(csv.DictReader(manifest.open(encoding="utf-8")))
+    corpus = read_corpus(out)
+    assert len(rows) == len(corpus) == 4
+    for row, (path, sidecar) in zip(rows, corpus, strict=True):
+        assert path == out / row["path"] and path.is_file()
+        assert (row["label"], row["transcript"]) == (sidecar.plan.label, sidecar.transcript)
+        assert path.with_suffix(".json").is_file()
+    assert told[0][:2] == (0, 4) and told[-1][:2] == (4, 4)
+    assert not list(out.rglob("*.part"))
+
+
+def test_training_reads_the_manifest(made):
+    utterances = read_manifest(made[0])
+    assert [utterance.split for utterance in utterances] == ["test"] * 4
+    assert all(utterance.extra["cell"] == "all" for utterance in utterances)
+
+
+def test_a_finished_corpus_is_not_made_again(made):
+    out, _, _ = made
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
+    told = []
+    make_corpus(MakeConfig(out=out, **SMALL), lambda *update: told.append(update[:2]))
+    assert told == [(4, 4)]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")} == before
+
+
+def test_a_kill_in_the_middle_of_a_shard_changes_nothing(made, tmp_path):
+    out = tmp_path / "killed"
+    code = (
+        "from pathlib import Path\n"
+        "from sample_data.corpus.make import MakeConfig, make_corpus\n"
+        "if __name__ == '__main__':\n"
+        f"    make_corpus(MakeConfig(out=Path({str(out)!r}), num_workers=2, **{SMALL!r}))\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(out.rglob("p*.json")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = list(out.rglob("p*.json"))
+    assert 0 < len(finished) < 4 and not (out / "corpus.parquet").exists()
+    # a file that was being written when the power went
+    (out / "000" / "p00003.mp4.part").write_bytes(b"half")
+    make_corpus(MakeConfig(out=out, **SMALL))
+    assert contents(out) == contents(made[0])
+
+
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
+    out = tmp_path / "orphans"
+    code = (
+        "from pathlib import Path\n"
+        "from sample_data.corpus.make import MakeConfig, make_corpus\n"
+        "if __name__ == '__main__':\n"
+        f"    make_corpus(MakeConfig(out=Path({str(out)!r}), **{SMALL | {'num_clips': 40}!r}))\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)])
+    deadline = time.monotonic() + 120
+    while not list(out.rglob("p*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.kill()
+    process.wait()
+
+    def running():
+        return [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    deadline = time.monotonic() + 20
+    while running() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = running()
+    for one in left:
+        one.kill()
+    assert not left
+
+
+def test_a_broken_sidecar_is_made_again(made, tmp_path):
+    import shutil
+
+    out = tmp_path / "broken"
+    shutil.copytree(made[0], out)
+    (out / "corpus.parquet").unlink()
+    broken = next(out.rglob("p*.json"))
+    expected = broken.read_bytes()
+    broken.write_text("{")
+    make_corpus(MakeConfig(out=out, **SMALL))
+    assert broken.read_bytes() == expected
+
+
+def test_a_split_alone_has_the_clips_of_the_whole(tmp_path):
+    few = {"preset": "train", "seed": 3, "size": 64, "frames_per_second": 6.0, "num_clips": 10}
+    make_corpus(MakeConfig(out=tmp_path / "test", split="test", **few))
+    planned = [plan for plan in make_plan(PRESETS["train"], 3, num_clips=10) if plan.split == "test"]
+    assert [sidecar.plan for _, sidecar in read_corpus(tmp_path / "test")] == planned
+    with pytest.raises(CorpusError, match="has no clip of the split 'exam'; choose another"):
+        make_corpus(MakeConfig(out=tmp_path / "exam", split="exam", **few))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 4}, "holds clips of another plan .seed is 3, not 4.*choose another folder"),
+        ({"size": 66}, "size is 64, not 66"),
+        ({"preset": "demo"}, "preset is probe, not demo"),
+    ],
+)
+def test_another_corpus_is_not_mixed_in(made, changes, message):
+    with pytest.raises(CorpusError, match=message):
+        make_corpus(MakeConfig(out=made[0], **(SMALL | changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "huge"}, "no preset 'huge'; choose one of demo, train, probe"),
+        ({"size": 65}, "65 px cannot be made; choose an even size from 32 to 1024"),
+        ({"frames_per_second": 1.0}, "1 frames per second cannot be made; choose 5 to 60"),
+    ],
+)
+def test_what_cannot_be_made_is_told(tmp_path, changes, message):
+    with pytest.raises(CorpusError, match=message):
+        make_corpus(MakeConfig(out=tmp_path / "out", **(SMALL | changes)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(CorpusError, match="is not empty and holds no corpus; choose an empty or new folder"):
+        make_corpus(MakeConfig(out=tmp_path, **SMALL))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unfinished_corpus_cannot_be_read(tmp_path):
+    with pytest.raises(CorpusError, match="holds no finished corpus.*make it with `deepmsi corpus make`"):
+        read_corpus(tmp_path)
+
+
+def test_a_table_of_another_version_is_told(made, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = [{"path": "a.mp4", "truth": json.dumps({"schema_version": 99})}]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "corpus.parquet")
+    with pytest.raises(CorpusError, match="schema version is 99, not 1.*make the corpus again"):
+        read_corpus(tmp_path)
+
+
+def test_the_sheet_has_a_row_per_emotion(made, tmp_path):
+    from PIL import Image
+
+    draw_sheet(made[0], tmp_path / "sheet.png", num_columns=2)
+    width, height = Image.open(tmp_path / "sheet.png").size
+    assert height % 7 == 0 and width > 2 * height // 7
