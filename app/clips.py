@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.media import MediaError, Transcript, Word, open_clip
-from sample_data import CLIPS
+from sample_data import DEMO
 from sample_data.corpus.schema import read_sidecar
 
 MAX_UPLOAD_MEGABYTES = 100
@@ -55,7 +55,7 @@ class ClipChoice:
         return self.key == OWN_CLIP
 
 
-def shipped_clips(folder: Path = CLIPS) -> tuple[ClipChoice, ...]:
+def shipped_clips(folder: Path = DEMO) -> tuple[ClipChoice, ...]:
     """The clips of `folder/manifest.csv`; empty when there is no manifest.
 
     They come in rounds of one clip of each label, within a label in the manifest's order. Rows whose file is

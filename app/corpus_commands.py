@@ -5,12 +5,15 @@ The work is done by `sample_data.corpus`, which needs the extra `corpus`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.terminal import progress_bar, told
+from app.terminal import fail, progress_bar, told
+from sample_data.corpus.errors import INSTALL_HINT
 
 commands = typer.Typer(
     name="corpus",
@@ -18,6 +21,17 @@ commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """As `told`, and a part of the extra that is not installed is a sentence too."""
+    try:
+        with told():
+            yield
+    except ModuleNotFoundError as error:
+        fail(f"Making clips needs the package {error.name}; {INSTALL_HINT}.")
+
 
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same clips on the same machine.")]
 
@@ -36,7 +50,7 @@ def make(
     split: Annotated[str | None, typer.Option(help="Make the clips of train, dev or test alone.")] = None,
 ) -> None:
     """Make a corpus: clips, their sidecars, a table and a manifest that `deepmsi train` reads."""
-    with told():
+    with _told():
         from sample_data.corpus.make import MakeConfig, make_corpus
 
         config = MakeConfig(
@@ -63,7 +77,7 @@ def stills(
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
     """Make single pictures of faces with their action units, for `deepmsi pretrain --stills`."""
-    with told():
+    with _told():
         from sample_data.corpus.stills import make_stills
 
         with progress_bar(is_long=True) as update:
@@ -86,7 +100,7 @@ def check(
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
     """Measure finished clips against what was planned, and write a report with figures."""
-    with told():
+    with _told():
         from sample_data.corpus.check import check_corpus
 
         with progress_bar(is_long=True) as update:
@@ -108,7 +122,7 @@ def sheet(
     columns: Annotated[int, typer.Option(help="Clips per emotion.", min=1, max=20)] = 8,
 ) -> None:
     """Draw a contact sheet: each emotion a row, each clip at its apex."""
-    with told():
+    with _told():
         from sample_data.corpus.sheet import draw_sheet
 
         draw_sheet(folder, out, num_columns=columns)
@@ -126,7 +140,7 @@ def assets(
     ] = None,
 ) -> None:
     """Join and check the voice model, check the shipped parts, and bake them again from their sources."""
-    with told():
+    with _told():
         from sample_data.corpus.assets import check_assets
 
         for line in check_assets(head_source=bake_head, voice_source=bake_voices):

@@ -179,9 +179,9 @@ class PeakMemory:
 def nearest_clip(seconds: float) -> Path:
     """The shipped clip whose length is nearest to `seconds`."""
     from core.media import open_clip
-    from sample_data import CLIPS
+    from sample_data import DEMO
 
-    paths = sorted(CLIPS.glob("*.mp4"))
+    paths = sorted(DEMO.rglob("*.mp4"))
     if not paths:
         raise SystemExit("No clips ship with this copy: pass --clip.")
     return min(paths, key=lambda path: abs(open_clip(path).duration_seconds - seconds))

@@ -6,3 +6,5 @@ SAMPLE_DATA = Path(__file__).resolve().parent
 BACKBONES = SAMPLE_DATA / "backbones"
 CHECKPOINTS = SAMPLE_DATA / "checkpoints"
 CLIPS = SAMPLE_DATA / "clips"
+DEMO = CLIPS / "demo"
+"""The made clips that the app offers; beside it in `CLIPS`, those that evaluations refer to."""

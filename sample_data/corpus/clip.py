@@ -221,7 +221,12 @@ def _write_media(path: Path, pixels: list[np.ndarray], waveform: np.ndarray | No
         if pixels:
             rate = Fraction(preset.frames_per_second).limit_denominator(1000)
             video = container.add_stream("libx264", rate=rate)
-            video.options = {"preset": "medium", "crf": str(preset.quality)}
+            video.options = {
+                "preset": "medium",
+                "crf": str(preset.quality),
+                "maxrate": str(preset.max_video_bit_rate),
+                "bufsize": str(preset.max_video_bit_rate),
+            }
             video.width = video.height = preset.size
             video.pix_fmt = "yuv420p"
             video.codec_context.thread_count = 1

@@ -186,7 +186,7 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         yaw=round(float(np.clip(view.normal(0.0, 0.14), -0.35, 0.35)), 3),
         pitch=round(view.normal(0.0, 0.04), 3),
         shift=(round(view.uniform(-0.10, 0.10), 3), round(view.uniform(-0.06, 0.06), 3)),
-        field_of_view_degrees=round(view.uniform(15.5, 18.5), 2),
+        field_of_view_degrees=round(view.uniform(17.5, 20.5), 2),
         microphone_gain_db=round(float(np.clip(draw("gain").normal(0.0, 2.5), -6.0, 6.0)), 2),
         lead_seconds=round(timing.uniform(0.5, 0.9), 3),
         tail_seconds=round(timing.uniform(0.6, 1.0), 3),

@@ -19,6 +19,7 @@ class Preset:
         size: side of the square picture in pixels.
         supersample: samples along each side of a pixel.
         quality: x264's constant rate factor; higher is smaller and coarser.
+        max_video_bit_rate: bits per second; reached where grain fills the picture.
         sample_rate / audio_bit_rate: of the sound, in Hz and bits per second.
     """
 
@@ -31,6 +32,7 @@ class Preset:
     frames_per_second: float
     supersample: int
     quality: int
+    max_video_bit_rate: int
     sample_rate: int
     audio_bit_rate: int
     has_missing: bool = True
@@ -49,6 +51,7 @@ PRESETS = {
             frames_per_second=25.0,
             supersample=3,
             quality=23,
+            max_video_bit_rate=900_000,
             sample_rate=24_000,
             audio_bit_rate=48_000,
         ),
@@ -62,6 +65,7 @@ PRESETS = {
             frames_per_second=12.5,
             supersample=2,
             quality=26,
+            max_video_bit_rate=160_000,
             sample_rate=16_000,
             audio_bit_rate=24_000,
         ),
@@ -75,6 +79,7 @@ PRESETS = {
             frames_per_second=12.5,
             supersample=2,
             quality=26,
+            max_video_bit_rate=160_000,
             sample_rate=16_000,
             audio_bit_rate=24_000,
             has_missing=False,

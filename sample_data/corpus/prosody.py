@@ -1,17 +1,24 @@
 """How an emotion sounds: settings of pitch, rate, loudness and voice quality, and drawing them.
 
-Unusual here: every setting is relative to the same speaker's neutral voice, so an emotion never depends on who speaks.
-Level alone would tell little, because the microphone's gain varies from clip to clip.
+Unusual here: every setting is relative to the same speaker's neutral voice, so an emotion never depends on
+who speaks. Level alone would tell little, because the microphone's gain varies from clip to clip.
 
-Directions are after the literature, sizes within what it reports; each is taken for what stands beside it:
+Directions are from the literature, sizes within what it reports:
 
-* Murray & Arnott (1993), J. Acoust. Soc. Am. 93, 1097-1108, table of vocal effects: anger, joy and fear much faster,
-  higher and wider in pitch, sadness slower, lower, narrower and softer, disgust slower, lower, with a falling end.
-* Banse & Scherer (1996), J. Pers. Soc. Psychol. 70, 614-636: F0, energy and the share of high frequencies rise in hot
-  anger, panic and elation and fall in sadness; disgust is weak and hard to hear from the voice.
-* Juslin & Laukka (2003), Psychol. Bull. 129, 770-814, table 7: rate, level, pitch and its variability, high-frequency
-  energy and contour per emotion over 104 studies; fear is the one with high pitch and little variability.
-* Scherer (1986), Psychol. Bull. 99, 143-165: irregular pitch (jitter, tremor) in fear, breathiness in sadness.
+* Murray & Arnott (1993), J. Acoust. Soc. Am. 93(2), 1097-1108, table of vocal effects. Anger, joy: higher,
+  wider, louder. Fear: much faster, much higher, irregular voicing. Sadness: slower, slightly lower,
+  narrower, softer, bending down. Disgust: much slower and lower, grumbled, wide downward bends at the end.
+* Banse & Scherer (1996), J. Pers. Soc. Psychol. 70(3), 614-636. F0, energy and the share of high frequencies
+  rise in hot anger, panic and elation, and fall in sadness; disgust is hard to hear from the voice, so it
+  moves little.
+* Juslin & Laukka (2003), Psychol. Bull. 129(5), 770-814, patterns over 104 studies: joy and anger fast,
+  loud, high and variable; fear fast, high, little variable, irregular; sadness slow, soft, low, little
+  variable, without high frequencies. Murray & Arnott call fear wide; here the later review is followed.
+* Scherer (1986), Psychol. Bull. 99(2), 143-165: wavering and irregular pitch in fear; a lax, breathy voice in
+  sadness, a tense one in anger.
+
+Surprise is in none of these tables; it is given what distinguishes an astonished question: high, wide, and
+rising steeply at the end. Its rate is left alone.
 """
 
 from __future__ import annotations
@@ -69,7 +76,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "joy": {
         "f0_ratio": (1.22, 1.38),
         "range_ratio": (1.5, 1.95),
-        "rate_ratio": (1.06, 1.18),
+        "rate_ratio": (1.08, 1.2),
         "level_db": (2.0, 4.5),
         "tilt_db_per_octave": (0.5, 1.5),
         "final_semitones": (0.5, 2.5),
@@ -83,7 +90,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
         "f0_ratio": (1.28, 1.48),
         "range_ratio": (1.7, 2.2),
         "rate_ratio": (0.96, 1.08),
-        "level_db": (1.0, 3.5),
+        "level_db": (1.5, 4.0),
         "tilt_db_per_octave": (0.2, 1.0),
         "final_semitones": (4.0, 7.0),
         "energy": (0.05, 0.15),
@@ -134,7 +141,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "anger": {
         "f0_ratio": (1.1, 1.28),
         "range_ratio": (1.35, 1.75),
-        "rate_ratio": (1.05, 1.2),
+        "rate_ratio": (1.08, 1.22),
         "level_db": (5.0, 8.0),
         "tilt_db_per_octave": (1.8, 3.2),
         "final_semitones": (-4.0, -2.0),
@@ -152,15 +159,16 @@ EMOTIONS = tuple(RANGES)
 PLANNED_MOVES: dict[str, dict[str, int]] = {
     "neutral": {"f0": 0, "range": 0, "level": 0, "rate": 0, "tilt": 0},
     "joy": {"f0": 1, "range": 1, "level": 1, "rate": 1, "tilt": 1},
-    "surprise": {"f0": 1, "range": 1, "level": 1, "rate": 0, "tilt": 1},
-    "fear": {"f0": 1, "range": 0, "level": 0, "rate": 1, "tilt": 1},
+    "surprise": {"f0": 1, "range": 1, "level": 1, "rate": 0, "tilt": 0},
+    "fear": {"f0": 1, "range": 0, "level": 0, "rate": 1, "tilt": 0},
     "sadness": {"f0": -1, "range": -1, "level": -1, "rate": -1, "tilt": -1},
     "disgust": {"f0": -1, "range": 0, "level": 0, "rate": -1, "tilt": 0},
     "anger": {"f0": 1, "range": 1, "level": 1, "rate": 1, "tilt": 1},
 }
-"""Emotion → what is measured → sign of its difference to the same speaker's neutral voice: 1 or −1 for clearly
-higher or lower, 0 where nothing is planned. "f0" is the median in Hz, "range" its spread in semitones, "level" the
-loudness in dB, "rate" syllables per second, "tilt" high against low frequencies in dB."""
+"""Emotion → what is measured → sign of its difference to the same speaker's neutral voice: 1 or −1 for
+clearly higher or lower, 0 where nothing is planned. "f0" is the median in Hz, "range" its spread in
+semitones, "level" the loudness in dB (before the microphone's gain), "rate" syllables per second, "tilt"
+high against low frequencies in dB."""
 
 
 def draw_prosody(emotion: str, generator: np.random.Generator) -> Prosody:

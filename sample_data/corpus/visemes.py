@@ -1,9 +1,10 @@
 """How the mouth moves in speech: phones with times → weights of ARKit blend shapes at any moments.
 
-Unusual here: nothing is sampled at a fixed rate. Each phone pulls the mouth to its shape with a strength that swells
-before it sounds and fades after it, and the mouth is the weighted mean of these pulls (dominance functions: Cohen &
-Massaro 1993). Lips that must touch (p, b, m) or the lip that must meet the teeth (f, v) outweigh their neighbours, and
-are widened to the frame distance of the asked times, so that the closure is seen at low frame rates too.
+Unusual here: nothing is sampled at a fixed rate. Each phone pulls the mouth to its shape with a strength
+that swells before it sounds and fades after it, and the mouth is the weighted mean of these pulls (dominance
+functions: Cohen & Massaro 1993). Lips that must touch (p, b, m) and the lip that must meet the teeth (f, v)
+outweigh their neighbours, and last no less than the distance of the asked times, so that the closure is seen
+at low frame rates.
 """
 
 from __future__ import annotations
@@ -123,8 +124,8 @@ def mouth_track(
         begin, end = pull.start_seconds, pull.end_seconds
         if pull.kind == "firm":
             # some frame has to fall into the closure
-            middle = (begin + end) / 2
-            begin, end = min(begin, middle - half_frame), max(end, middle + half_frame)
+            middle, reach = (begin + end) / 2, 1.01 * half_frame
+            begin, end = min(begin, middle - reach), max(end, middle + reach)
         outside = np.maximum(np.maximum(begin - times, times - end), 0.0)
         weight = _DOMINANCE[pull.kind] * np.exp(-0.5 * (outside / _SPREAD_SECONDS[pull.kind]) ** 2)
         total += weight

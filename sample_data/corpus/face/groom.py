@@ -1,4 +1,4 @@
-"""Grow a head of hair: a few guides that follow a comb and keep off the skin, and thousands of strands between them.
+"""Grow a head of hair: a few guides follow a comb and keep off the skin, thousands of strands fill in.
 
 Lengths are canonical units here (31 mm) until the strands are done.
 """
@@ -19,6 +19,7 @@ from sample_data.corpus.face.mesh import (
     smooth_step,
     template,
     to_canonical,
+    vertex_values,
 )
 from sample_data.corpus.face.raster import vertex_normals
 from sample_data.corpus.face.shape import Shape
@@ -30,6 +31,8 @@ NUM_NEIGHBOURS = 3
 CROWN = np.array([0.25, 3.5, -0.9])
 """Whorl from which hair falls to all sides."""
 GATHERED = {"ponytail": np.array([0.0, 3.05, -2.0]), "bun": np.array([0.0, 4.05, -0.75])}
+CLEARANCE = 0.10
+"""Of guides from the skin, and of strands from their guides, which must not cut through bulges."""
 DOWN = np.array([0.0, -1.0, 0.0])
 
 
@@ -53,8 +56,9 @@ class _Obstacle:
         vertex_normals(shape.vertices, triangles, 0, normals)
         places = to_canonical(shape.vertices)
         used = np.unique(triangles)
-        # every third vertex is dense enough, and the cavity of the mouth is no obstacle
-        used = used[(places[used, 1] > -9) & (head.occlusion[used] > 0.15)][::2]
+        # ears would ruffle the hair that lies behind them; the cavity of the mouth is no obstacle
+        is_outside = (head.occlusion[used] > 0.15) & (vertex_values("ears")[used] < 0.3)
+        used = used[(places[used, 1] > -9) & is_outside][::2]
         self._places, self._normals = places[used], normals[used]
         self._tree = cKDTree(self._places)
 
@@ -92,7 +96,8 @@ def _roots(identity: Identity, shape: Shape, count: int, draw: np.random.Generat
     triangles = triangles[density[triangles].max(axis=1) > 0.02]
     corners = shape.vertices[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    steps = np.cumsum(area * density[triangles].mean(axis=1))
+    # the square root: a hairline of many fine hairs
+    steps = np.cumsum(area * np.sqrt(density[triangles].mean(axis=1)))
     chosen = triangles[np.searchsorted(steps, draw.random(count) * steps[-1])]
     shares = np.sqrt(draw.random((count, 1))), draw.random((count, 1))
     weights = np.concatenate([1 - shares[0], shares[0] * (1 - shares[1]), shares[0] * shares[1]], axis=1)
@@ -112,7 +117,9 @@ def _grow_guides(
     step = (lengths / (style.num_points - 1))[:, None]
     points = roots.places + 0.02 * roots.normals
     normals = roots.normals
-    lift = style.lift * (1.0 if style.comb == "out" else 0.25 + 0.75 * smooth_step(roots.places[:, 1:2], 1.4, 2.8))
+    lift = style.lift * (
+        1.0 if style.comb == "out" else 0.25 + 0.75 * smooth_step(roots.places[:, 1:2], 1.4, 2.8)
+    )
     direction = _unit(lift * normals + _comb(identity, style, points, normals, roots))
     path = [points]
     height = np.zeros(len(points))
@@ -127,7 +134,7 @@ def _grow_guides(
         if style.cut_height is not None:
             goes_on = smooth_step(points[:, 1:2], style.cut_height - 0.15, style.cut_height + 0.1)
             step = step * (0.06 + 0.94 * goes_on)
-        points, normals, height = obstacle.push_out(points + step * direction, 0.05)
+        points, normals, height = obstacle.push_out(points + step * direction, CLEARANCE)
         points = _keep_off_face(points, roots, hangs_before_face)
         path.append(points)
     return np.stack(path, axis=1)
@@ -142,6 +149,8 @@ def _lengths(identity: Identity, style: Style, roots: Roots) -> np.ndarray:
     if style.top_length < 3:
         # short hair is faded at the nape and over the ears
         lengths = lengths * (0.45 + 0.55 * smooth_step(y, -1.6, 0.8))
+        at_ear = smooth_step(np.abs(x), 1.9, 2.1) * (1 - smooth_step(y, 0.5, 1.1)) * (z > -0.9)
+        lengths = lengths * (1 - 0.65 * at_ear)
         if style.comb == "up":
             lengths = lengths * (0.6 + 0.4 * smooth_step(z, -1.0, 1.8))
     if style.fringe:
@@ -172,18 +181,22 @@ def _comb(
         flow[:, 1] *= 0.6
     elif style.comb in ("parting", "fringe"):
         side = np.tanh(14 * (root[:, 0] - identity.parting))
-        flow = np.stack([side, np.full(len(side), -0.30), np.full(len(side), -0.05)], axis=1)
+        # the front sweeps a little back, off the forehead
+        back = -0.05 - 0.40 * smooth_step(root[:, 2], 0.5, 2.5)
+        flow = np.stack([side, np.full(len(side), -0.30), back], axis=1)
         if style.top_length < 3:
             # short sides go back over the ears, the top goes a little forward
             low = 1 - smooth_step(root[:, 1:2], 1.0, 1.9)
-            flow = (flow + np.array([0.0, 0.0, 0.3])) * (1 - low) + low * np.array([0.0, -0.45, -0.9])
+            flow = (flow + np.array([0.0, 0.0, 0.55])) * (1 - low) + low * np.array([0.0, -0.45, -0.9])
         if style.fringe:
             is_front = _front(identity, roots)[:, None]
             fall = np.stack([0.10 * root[:, 0], -np.ones(len(root)), 0.5 * np.ones(len(root))], axis=1)
             flow = flow * (1 - is_front) + is_front * fall
     elif style.comb == "up":
         top = smooth_step(root[:, 1], 1.7, 2.6)
-        flow = np.stack([0.1 * root[:, 0], 0.1 * top - 0.9 * (1 - top), -0.9 * top - 0.35 * (1 - top)], axis=1)
+        flow = np.stack(
+            [0.1 * root[:, 0], 0.1 * top - 0.9 * (1 - top), -0.9 * top - 0.35 * (1 - top)], axis=1
+        )
     else:
         flow = np.tile([0.0, -0.12, -1.0], (len(points), 1))
         flow[:, 0] = 0.15 * root[:, 0]
@@ -239,7 +252,7 @@ def _fill(
     if style.comb == "gather":
         rise = rise * np.clip((1 - along) * 4, 0, 1)
     outward = _outward(points)
-    points = points + outward * ((0.05 + thickness * layer) * rise)
+    points = points + outward * ((CLEARANCE + thickness * layer) * rise)
 
     tangent = np.gradient(points, axis=1)
     tangent = _unit(tangent)
@@ -249,7 +262,7 @@ def _fill(
         phase = 2 * np.pi * draw.random(len(guides))[near[:, 0]] + draw.normal(0, 0.5, count)
         turns = style.turns * draw.uniform(0.85, 1.15, count)
         angle = phase[:, None, None] + 2 * np.pi * turns[:, None, None] * along
-        size = style.wave * np.clip(along * 3, 0, 1) * draw.uniform(0.7, 1.2, (count, 1, 1))
+        size = style.wave * np.clip(along * 2.4 - 0.15, 0, 1) * draw.uniform(0.7, 1.2, (count, 1, 1))
         points = points + size * np.cos(angle) * across
         if style.coils:
             points = points + size * np.sin(angle) * upright
@@ -306,8 +319,8 @@ def _finish(
     count, num_points = points.shape[:2]
     along = np.linspace(0, 1, num_points)[None, :]
     tone = np.exp(draw.normal(0, 0.16, (count, 1)))
-    lightening = 0.82 + 0.30 * along
-    colors = np.array(identity.hair_color)[None, None] * (tone * lightening)[..., None]
+    paler = 0.82 + 0.30 * along
+    colors = np.array(identity.hair_color)[None, None] * (tone * paler)[..., None]
     depth = _depth_in_mass(points)
     taper = np.clip((1 - along) * 3.5 + 0.12, 0, 1) * draw.uniform(0.75, 1.25, (count, 1))
     # fine and faint at the hairline, and faint where they leave the skin
@@ -322,6 +335,7 @@ def _finish(
         half_widths=(style.half_width * taper).astype(np.float32),
         opacities=opacity.astype(np.float32),
         occlusions=depth.astype(np.float32),
+        num_shadow_points=1 + int((0.45 if style.coils else 0.75) * num_points),
         gloss=1.0 if identity.hair_style not in ("afro", "curly", "curly crop") else 0.6,
     )
 
@@ -329,7 +343,8 @@ def _finish(
 def _depth_in_mass(points: np.ndarray) -> np.ndarray:
     """`(strand, point)` light that reaches a point: little where most hair around lies further out.
 
-    The mass is divided into directions from the head's axis, and a point's distance is compared with the far ones.
+    The mass is divided into directions from the head's axis, and a point's distance is compared
+    with those of all points there.
     """
     axis = np.array([0.0, 0.6, -0.1])
     centered = points - axis

@@ -10,7 +10,6 @@ from sample_data.corpus.face.identity import Identity
 from sample_data.corpus.face.mesh import smooth_step
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Style:
     """How hair is worn; lengths in canonical units (31 mm).
@@ -61,7 +60,7 @@ STYLES = {
         gravity=0.42, thickness=0.46, clump=0.5, wave=0.15, turns=3.6, frizz=0.05,
     ),
     "curly": Style(
-        num_strands=4600, num_points=34, half_width=0.0055, comb="parting", top_length=6.4, side_length=4.6,
+        num_strands=3900, num_points=32, half_width=0.0060, comb="parting", top_length=6.4, side_length=4.6,
         lift=0.6, gravity=0.34, thickness=0.62, clump=0.45, wave=0.20, turns=6.0, coils=True, frizz=0.09,
     ),
     "bob": Style(
@@ -85,12 +84,12 @@ STYLES = {
         lift=0.45, gravity=0.12, thickness=0.20, clump=0.45, frizz=0.05,
     ),
     "afro": Style(
-        num_strands=7000, num_points=24, half_width=0.0050, comb="out", top_length=2.4, side_length=2.0,
+        num_strands=5400, num_points=22, half_width=0.0058, comb="out", top_length=2.4, side_length=2.0,
         lift=1.0, gravity=0.0, thickness=0.0, wave=0.11, turns=5.0, coils=True, clump=0.25, frizz=0.16,
     ),
     "crop": Style(
         num_strands=14000, num_points=4, half_width=0.0050, comb="crown", top_length=0.55, side_length=0.34,
-        lift=0.45, gravity=0.03, thickness=0.05, clump=0.3, frizz=0.06,
+        lift=0.45, gravity=0.03, thickness=0.05, clump=0.3, frizz=0.035,
     ),
     "side part": Style(
         num_strands=8500, num_points=9, half_width=0.0048, comb="parting", top_length=2.0, side_length=0.45,
@@ -144,7 +143,11 @@ def hair_density(identity: Identity, x: np.ndarray, y: np.ndarray, z: np.ndarray
     across = np.abs(x)
     crown = smooth_step(above_hairline(identity, x, y), -0.10, 0.50)
     nape = smooth_step(-z, -0.15, 0.5) * smooth_step(y, -2.2, -1.5)
-    sides = smooth_step(across + 0.10 * np.sin(7 * y), 1.72, 2.16) * smooth_step(y, -0.45, 0.45) * (1 - smooth_step(z, 1.0, 1.5))
+    sides = (
+        smooth_step(across + 0.10 * np.sin(7 * y), 1.72, 2.16)
+        * smooth_step(y, -0.45, 0.45)
+        * (1 - smooth_step(z, 1.0, 1.5))
+    )
     density = np.maximum.reduce([crown, nape, sides])
     on_ear = (across > 2.33) & (y < 0.45) & (y > -1.7) & (z > -0.6) & (z < 1.6)
     if identity.hair_style == "receding":
@@ -158,13 +161,13 @@ def scalp_coverage(identity: Identity, x: np.ndarray, y: np.ndarray, z: np.ndarr
         above = smooth_step(y - hairline_height(np.abs(x), identity), -0.3, 0.5)
         return 0.12 * np.maximum(above, smooth_step(-z, -0.5, 0.6) * smooth_step(y, -1.9, -1.0))
     shows = 0.95 if STYLES[identity.hair_style].top_length < 3 else 0.85
-    return shows * smooth_step(hair_density(identity, x, y, z), 0.4, 1.05)
+    return shows * smooth_step(hair_density(identity, x, y, z), 0.5, 1.05)
 
 
 def brow_height(across: np.ndarray, identity: Identity) -> np.ndarray:
     """Height of an eyebrow's middle over the distance from the nose, canonical units."""
     arc = np.sin(np.clip((across - 0.36) / 1.5, 0, 1) ** 0.8 * np.pi * 0.80)
-    return 0.56 + identity.brows.lift + (0.20 + identity.brows.arch) * arc + 0.02 * across
+    return 0.60 + identity.brows.lift + (0.15 + identity.brows.arch) * arc - 0.01 * across
 
 
 def brow_coverage(identity: Identity, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -188,7 +191,7 @@ def beard_coverage(identity: Identity, x: np.ndarray, y: np.ndarray, z: np.ndarr
 def beard_region(beard: str, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """0 … 1 where a kind of beard grows."""
     across = np.abs(x)
-    moustache = np.exp(-(((across - 0.35) / 0.55) ** 4 + ((y + 1.74) / 0.17) ** 2)) * (z > 2)
+    moustache = np.exp(-(((across - 0.35) / 0.55) ** 4 + ((y + 1.74) / 0.20) ** 2)) * (z > 2)
     if beard == "moustache":
         return moustache
     low = smooth_step(-y, 2.2, 2.7)
@@ -197,6 +200,6 @@ def beard_region(beard: str, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.
     if beard == "goatee":
         return np.clip(jaw * (1 - smooth_step(across, 0.85, 1.25)) + moustache, 0, 1)
     cheeks = smooth_step(across, 1.35, 2.0) * smooth_step(-y, 0.3, 1.6) * smooth_step(z, -0.2, 0.6)
-    cheeks = cheeks * (1 - smooth_step(-y, 2.9, 3.4))
+    cheeks = cheeks * (1 - smooth_step(-y, 2.9, 3.4)) * (1 - smooth_step(across, 2.08, 2.25))
     below_lip = 0.35 * np.exp(-((x / 0.5) ** 2 + ((y + 2.72) / 0.12) ** 2))
-    return np.clip(jaw + cheeks + moustache, 0, 1) * (1 - below_lip)
+    return np.clip(0.8 * (jaw + cheeks) + moustache, 0, 1) * (1 - below_lip)

@@ -17,6 +17,7 @@ from sample_data.corpus.face.mesh import (
     EYE_HEIGHT,
     GLASSES,
     LEFT_EYE,
+    LOWER_TEETH,
     RIGHT_EYE,
     SHIRT,
     SKIN,
@@ -25,10 +26,14 @@ from sample_data.corpus.face.mesh import (
     UNIT,
     UPPER_TEETH,
     add_morphs,
+    halve,
     smooth_step,
     template,
+    wrinkle_maps,
 )
+from sample_data.corpus.face.mouth import tooth_coordinates
 from sample_data.corpus.face.noise import cloth_noise
+from sample_data.corpus.face.openings import edge_curves
 from sample_data.corpus.face.raster import rasterize, rasterize_below, vertex_normals
 from sample_data.corpus.face.shading import Lamps, Paint, Surface, plan_samples, shade
 from sample_data.corpus.face.shape import build_shape
@@ -38,12 +43,14 @@ from sample_data.corpus.face.strands import View, cast_shadows, draw_strands
 
 NECK_PIVOT = np.array([0.0, EYE_HEIGHT - 3.3 * UNIT, 0.35], np.float32)
 """Around which the head turns, dm."""
-SHADOW_SIDE = 256
+SHADOW_SIDE = 192
 """Of the shadow map, texels; 4 dm across."""
 SHADOW_CENTER = np.array([0.0, EYE_HEIGHT - 0.2, 0.7])
 FULL_DETAIL_SIZE = 448
 """Pixels at which all strands are drawn; fewer in smaller pictures, but no fewer than `LEAST_DETAIL`."""
 LEAST_DETAIL = 0.25
+HALF_TEXTURE_SIDE = 640
+"""Samples up to which half the texture's detail is as good."""
 EYE_CONVERGENCE = 0.02
 """By which each eye turns in, radians: people look at a camera that is near."""
 GREY = 0.35
@@ -60,10 +67,12 @@ class Head:
     def __init__(self, identity: Identity):
         self.identity = identity
         self._shape = build_shape(identity)
-        self._texture = paint_skin(identity)
+        self._textures: dict[int, np.ndarray] = {}
         self._build_mesh()
         self._hair = grow_hair(identity, self._shape)
-        self._rooted = [kind for kind in (grow_beard(identity, self._shape), grow_brows(identity, self._shape)) if kind]
+        self._rooted = [
+            kind for kind in (grow_beard(identity, self._shape), grow_brows(identity, self._shape)) if kind
+        ]
         self._lashes = grow_lashes(identity, self._shape)
         self._rest_lip_gap = lip_gap(self._shape.vertices)
 
@@ -77,12 +86,16 @@ class Head:
         drawn = drawn[np.argsort(head.groups[drawn], kind="stable")]
         triangles, groups = head.triangles[drawn], head.groups[drawn]
         corners = _patch_outside_atlas(head.texture_corners[drawn], groups)
+        for group in (LOWER_TEETH, UPPER_TEETH, TONGUE):
+            corners[groups == group] = tooth_coordinates(group, triangles[groups == group])
         self._num_skin, self._num_body = int((groups == SKIN).sum()), len(groups)
         self._num_cloth = int((groups == SHIRT).sum())
 
         vertices, self._num_vertices = self._shape.vertices, len(self._shape.vertices)
         if self.identity.glasses is not None:
-            frame, frame_triangles = build_glasses(self._shape.eye_centers, self.identity.glasses)
+            frame, frame_triangles = build_glasses(
+                self._shape.eye_centers, self._shape.vertices, self.identity.glasses
+            )
             triangles = np.concatenate([triangles, frame_triangles + self._num_vertices])
             groups = np.concatenate([groups, np.full(len(frame_triangles), GLASSES, np.int32)])
             corners = np.concatenate([corners, np.zeros((len(frame_triangles), 3, 2), np.float32)])
@@ -128,8 +141,8 @@ class Head:
             background = np.full((side, side, 3), GREY, np.float32)
         if background.shape != (side, side, 3):
             raise ValueError(
-                f"The background has the shape {background.shape}, but {size} pixels at {supersample} samples "
-                f"a side need {(side, side, 3)}."
+                f"The background has the shape {background.shape}, but {size} pixels at {supersample} "
+                f"samples a side need {(side, side, 3)}."
             )
         detail = min(1.0, max(LEAST_DETAIL, (size / FULL_DETAIL_SIZE) ** 1.3))
         moves = controls(state, self.identity.age)
@@ -142,11 +155,11 @@ class Head:
         plan = np.empty((side, side), np.uint8)
         plan_samples(seen, self._groups, supersample, plan)
         samples = np.empty((side, side, 3), np.float32)
-        paint = self._paint(state, moves, vertices)
+        paint = self._paint(state, moves, rest, 1 if side <= HALF_TEXTURE_SIDE else 0)
         background = np.ascontiguousarray(background, np.float32)
         shade(plan, supersample, seen, surface, paint, lamps, background, samples)
         for kind in self._rooted:
-            draw_strands(kind.strands, kind.moves(rest), view, lamps, nearness, samples, detail)
+            draw_strands(kind.strands, kind.moves(rest), view, lamps, nearness, samples, detail**0.5)
         draw_strands(self._lashes.posed(rest), None, view, lamps, nearness, samples, 1.0)
         if self._hair is not None:
             draw_strands(self._hair, None, view, lamps, nearness, samples, detail)
@@ -193,17 +206,24 @@ class Head:
         )
         rasterize(surface.screen, triangles[collar:], collar, True, nearness, seen)
 
-    def _lamps(self, light: Light, exposure: float, camera: Camera, vertices: np.ndarray, view: View, detail: float
+    def _lamps(
+        self, light: Light, exposure: float, camera: Camera, vertices: np.ndarray, view: View, detail: float
     ) -> Lamps:
         directions = light.unit_directions()
         matrix = _shadow_matrix(directions[0].astype(float))
         depths = np.zeros((SHADOW_SIDE, SHADOW_SIDE), np.float32)
         seen = np.empty((SHADOW_SIDE, SHADOW_SIDE), np.int32)
         points = vertices @ matrix[:, :3].T + matrix[:, 3]
-        rasterize(points, template().control_triangles, 0, False, depths, seen)
+        rasterize(points, template().control_triangles, 0, True, depths, seen)
         if self._hair is not None:
-            inner = 1 + int(0.75 * self._hair.points.shape[1])
-            cast_shadows(self._hair.points[:, :inner], int(min(1.0, 1.5 * detail) * len(self._hair)), view, matrix, depths)
+            inner = self._hair.num_shadow_points
+            cast_shadows(
+                self._hair.points[:, :inner],
+                int(min(1.0, 1.5 * detail) * len(self._hair)),
+                view,
+                matrix,
+                depths,
+            )
         return Lamps(
             directions=directions,
             colors=np.array(light.colors, np.float32) * np.float32(exposure),
@@ -213,21 +233,23 @@ class Head:
             shadow_matrix=matrix,
         )
 
-    def _paint(self, state: FaceState, moves: Controls, vertices: np.ndarray) -> Paint:
+    def _texture(self, level: int) -> np.ndarray:
+        """The skin at full (0) or half (1) detail; only what is used is kept, for it is large."""
+        if level not in self._textures:
+            finest = paint_skin(self.identity)
+            self._textures[level] = halve(finest) if level else finest
+        return self._textures[level]
+
+    def _paint(self, state: FaceState, moves: Controls, rest: np.ndarray, level: int) -> Paint:
         identity = self.identity
         gaze = [
             _direction(state.gaze[0] + turn, state.gaze[1]) for turn in (-EYE_CONVERGENCE, EYE_CONVERGENCE)
         ]
-        opening = (
-            2.2 * moves.shapes.get("jawOpen", 0.0)
-            + 0.25 * moves.shapes.get("mouthUpperUpLeft", 0.0)
-            + 0.25 * moves.shapes.get("mouthLowerDownLeft", 0.0)
-            + 0.35 * moves.shapes.get("mouthSmileLeft", 0.0)
-        )
         frame = identity.glasses.color if identity.glasses else (0.0, 0.0, 0.0)
         return Paint(
-            skin=self._texture,
-            wrinkle_maps=template().wrinkle_maps,
+            skin=self._texture(level),
+            texture_scale=0.5**level,
+            wrinkle_maps=wrinkle_maps(level),
             wrinkles=moves.wrinkles.astype(np.float32),
             cloth=cloth_noise(),
             shirt=np.array(identity.shirt_color, np.float32),
@@ -235,8 +257,8 @@ class Head:
             iris=np.array(IRIS_COLORS[identity.iris], np.float32),
             eye_centers=self._shape.eye_centers,
             gaze=np.array(gaze, np.float32),
-            mouth_front=float(vertices[self._upper_teeth, 2].max() + 0.02),
-            mouth_openness=float(np.clip(opening, 0.0, 1.0)),
+            openings=edge_curves(rest),
+            mouth_front=float(rest[self._upper_teeth, 2].max() + 0.02),
         )
 
     def _picture(self, pixels: np.ndarray, screen: np.ndarray, rest: np.ndarray, side: int) -> Picture:

@@ -1,7 +1,7 @@
 """Who a face is: everything that stays while it moves.
 
-Every factor has a random stream of its own (`randomness.stream`), so that a factor can be added or changed and all
-other factors of all faces stay as they were.
+Every factor has a random stream of its own (`randomness.stream`), so that a factor can be added or changed
+and all other factors of all faces stay as they were.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ MALE_STYLES = {
 BEARDS = {"none": 0.42, "stubble": 0.22, "short": 0.12, "full": 0.09, "goatee": 0.08, "moustache": 0.07}
 
 DETAILS = {
-    "nose": (0.16, 0.40), "mouth": (0.14, 0.38), "chin": (0.20, 0.35), "cheek": (0.22, 0.38), "eyes": (0.12, 0.32),
+    "nose": (0.16, 0.40), "mouth": (0.14, 0.38), "chin": (0.20, 0.35), "cheek": (0.22, 0.38),
+    "eyes": (0.12, 0.32),
     "ears": (0.15, 0.45), "forehead": (0.18, 0.30), "eyebrows": (0.20, 0.35), "head": (0.10, 0.28),
     "neck": (0.10, 0.30), "asym": (0.25, 0.22),
 }  # fmt: skip
@@ -81,16 +82,20 @@ RARE_DETAILS = (
     "age", "trans", "push", "chin-jaw-drop", "in-", "double", "dimples", "laugh", "nostrils-angle",
 )  # fmt: skip
 HEAVY_DETAILS = (
-    "chin-bones-incr", "chin-width-incr", "square", "rectangular", "nose-scale-horiz-incr", "nose-volume-incr",
+    "chin-bones-incr", "chin-width-incr", "square", "rectangular", 
+    "nose-scale-horiz-incr", "nose-volume-incr",
     "neck-scale-horiz-incr",
 )  # fmt: skip
 SOFT_DETAILS = {
-    "head/head-oval": 0.35, "mouth/mouth-upperlip-volume-incr": 0.35, "mouth/mouth-lowerlip-volume-incr": 0.30,
+    "head/head-oval": 0.35, "mouth/mouth-upperlip-volume-incr": 0.35,
+    "mouth/mouth-lowerlip-volume-incr": 0.30,
     "eyes/eye-scale-incr": 0.30, "chin/chin-width-decr": 0.35, "chin/chin-bones-decr": 0.35,
     "nose/nose-scale-horiz-decr": 0.25, "nose/nose-volume-decr": 0.20, "neck/neck-scale-horiz-decr": 0.25,
     "eyes/eye-height2-incr": 0.15,
 }  # fmt: skip
 """What makes a female face of the macro shapes look less like the template's."""
+MOUTH_ANGLES = {"female": (0.0, 0.2), "male": (0.25, 0.55)}
+"""The macro shapes look sullen at rest, most of all the male ones: how far the mouth's corners are lifted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,8 @@ class Identity:
         morphs: identity displacement of the template → weight.
         skin_tone: 0 lightest … 7 darkest of `skin.SKIN_TONES`.
         hair_style: one of `FEMALE_STYLES` or `MALE_STYLES`.
-        hairline / recession: how much higher the hairline is, and how far the temples have receded, canonical units.
+        hairline / recession: how much higher the hairline is, and how far the temples have receded, canonical
+            units.
         hair_volume / hair_length: as shares of the style's usual.
         parting: canonical X of the parting.
         beard: one of `BEARDS`.
@@ -228,6 +234,8 @@ def _details(seed: int, female: bool) -> dict[str, float]:
         draw = stream(seed, f"face shape {name}")
         if draw.random() < probability:
             morphs[name] = draw.uniform(0.05, farthest)
+    name, (least, most) = "mouth/mouth-angles-up", MOUTH_ANGLES["female" if female else "male"]
+    morphs[name] = morphs.get(name, 0.0) + stream(seed, f"face resting {name}").uniform(least, most)
     if female:
         for name, weight in SOFT_DETAILS.items():
             draw = stream(seed, f"face soft {name}")
@@ -262,7 +270,7 @@ def _iris(draw: np.random.Generator, light_eyed: bool) -> str:
 
 def _brows(draw: np.random.Generator, female: bool, hair_color: np.ndarray) -> Brows:
     arch, lift, density = draw.uniform(-0.04, 0.08), draw.uniform(-0.05, 0.06), draw.uniform(0.8, 1.05)
-    thickness = draw.uniform(0.10, 0.14) if female else draw.uniform(0.13, 0.185)
+    thickness = draw.uniform(0.085, 0.12) if female else draw.uniform(0.13, 0.185)
     return Brows(
         arch=arch + (0.03 if female else -0.03),
         lift=lift,

@@ -14,8 +14,8 @@ class Light:
     """How a room is lit, in linear light.
 
     Attributes:
-        directions: towards each lamp, seen from the face (X to the subject's left, Y up, Z to the camera); the
-            first lamp casts shadows.
+        directions: towards each lamp, seen from the face (X to the subject's left, Y up, Z to the camera);
+            the first lamp casts shadows.
         colors: of each lamp.
         sky / ground: what comes from above and from below.
     """

@@ -2,8 +2,8 @@
 
 The subdivision is baked into the base and into every displacement alike, so a face is
 `base + identity weights @ identity + expression weights @ expression`, with nothing to subdivide at run time.
-Lengths are decimetres, as in MakeHuman. Canonical coordinates have their origin between the eyes and half the eyes'
-distance as their unit: X to the subject's left, Y up, Z forward; painting and grooming are told in them.
+Lengths are decimetres, as in MakeHuman. Canonical coordinates have their origin between the eyes and half the
+eyes' distance as their unit: X to the subject's left, Y up, Z forward; painting and grooming use them.
 """
 
 from __future__ import annotations
@@ -117,6 +117,20 @@ def vertex_values(mask: str) -> np.ndarray:
     values = np.zeros(len(head.canonical))
     values[head.triangles[triangles][within]] = head.masks[mask][rows[within], columns[within]]
     return values
+
+
+@cache
+def wrinkle_maps(level: int) -> np.ndarray:
+    """The template's wrinkle maps at every `2 ** level`-th texel."""
+    step = 2**level
+    return np.ascontiguousarray(template().wrinkle_maps[:, ::step, ::step])
+
+
+def halve(texture: np.ndarray) -> np.ndarray:
+    """`(row, column, channel)` averaged over blocks of two by two texels."""
+    return (texture[::2, ::2] + texture[1::2, ::2] + texture[::2, 1::2] + texture[1::2, 1::2]) * np.float32(
+        0.25
+    )
 
 
 def to_canonical(vertices: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Colour of every sample: deferred shading, once the rasteriser knows which triangle it sees.
 
-Skin looks soft because red light wraps further around the terminator than green and blue. Numba caches a compiled
-function by its own file: after a change of `eyes` or `mouth`, this file has to be saved anew to take it up.
+Skin looks soft because red light wraps further around the terminator than green and blue. Numba caches a
+compiled function by its own file: after a change of `eyes` or `mouth`, save this file anew to take it up.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from sample_data.corpus.face.eyes import LASH_COLOR, eye_color
+from sample_data.corpus.face.eyes import eye_color, wet_normal
 from sample_data.corpus.face.mesh import (
     GLASSES,
-    LASHES,
     LEFT_EYE,
     LOWER_TEETH,
     RIGHT_EYE,
     SHIRT,
     SKIN,
+    TEXTURE_WIDTH,
     TONGUE,
     UPPER_TEETH,
 )
-from sample_data.corpus.face.mouth import teeth_color, tongue_color
+from sample_data.corpus.face.mouth import mouth_light, teeth_color, tongue_color
+from sample_data.corpus.face.openings import LEFT_LIDS, LIPS, edges_at
 
 BACKGROUND_SAMPLE, COPIED_SAMPLE, OWN_SAMPLE, BLOCK_SAMPLE = range(4)
 """What is done for a sample: nothing, the block's colour, its own colour, a colour for its whole block."""
@@ -47,6 +48,7 @@ class Paint(NamedTuple):
     """Colours of the parts, and what moves on them without moving the mesh."""
 
     skin: np.ndarray
+    texture_scale: float
     wrinkle_maps: np.ndarray
     wrinkles: np.ndarray
     cloth: np.ndarray
@@ -55,8 +57,8 @@ class Paint(NamedTuple):
     iris: np.ndarray
     eye_centers: np.ndarray
     gaze: np.ndarray
+    openings: np.ndarray
     mouth_front: float
-    mouth_openness: float
 
 
 class Lamps(NamedTuple):
@@ -85,13 +87,7 @@ def plan_samples(seen, groups, supersample, plan):
         for left in range(0, width, supersample):
             first = seen[top, left]
             group = groups[first] if first >= 0 else -1
-            same = (
-                group >= 0
-                and group != LASHES
-                and group != GLASSES
-                and group != LEFT_EYE
-                and group != RIGHT_EYE
-            )
+            same = group >= 0 and group != GLASSES and group != LEFT_EYE and group != RIGHT_EYE
             for row in range(top, top + supersample):
                 for column in range(left, left + supersample):
                     triangle = seen[row, column]
@@ -109,9 +105,8 @@ def plan_samples(seen, groups, supersample, plan):
 
 
 @numba.njit(cache=True, fastmath=True)
-def sunlit(x, y, z, lamps):
+def sunlit(x, y, z, depths, matrix):
     """0 in the first lamp's shadow … 1 in its light, softened over about three texels."""
-    depths, matrix = lamps.shadow_map, lamps.shadow_matrix
     side = depths.shape[0]
     column = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3] - 0.5
     row = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3] - 0.5
@@ -129,6 +124,18 @@ def sunlit(x, y, z, lamps):
             nearer = (depth - depths[top + j, left + i]) * 25.0 + 0.5
             lit += weight_x * weight_y * min(1.0, max(0.0, nearer))
     return lit / 9.0
+
+
+@numba.njit(cache=True, fastmath=True)
+def sunlit_quick(x, y, z, depths, matrix):
+    """As `sunlit`, from one texel: good enough for a thread of hair among others."""
+    side = depths.shape[0]
+    column = int(matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3])
+    row = int(matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3])
+    if column < 0 or row < 0 or column >= side or row >= side:
+        return 1.0
+    depth = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3] + 0.05
+    return min(1.0, max(0.0, (depth - depths[row, column]) * 12.0 + 0.5))
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -153,18 +160,17 @@ def sample_texture(texture, column, row, out):
 
 
 @numba.njit(cache=True, fastmath=True)
-def _wrinkle(paint, surface, t, column, row, slope_x, slope_y):
+def _wrinkle(maps, strengths, corners, vertices, triangles, t, column, row, slope_x, slope_y):
     """The change of the normal by pores and wrinkles, and how deep a furrow is here."""
-    corners, vertices, triangles = surface.texture_corners, surface.vertices, surface.triangles
     cavity = 0.0
-    x = min(max(int(column), 0), paint.wrinkle_maps.shape[2] - 1)
-    y = min(max(int(row), 0), paint.wrinkle_maps.shape[1] - 1)
-    for k in range(paint.wrinkles.shape[0]):
-        strength = paint.wrinkles[k]
+    x = min(max(int(column), 0), maps.shape[2] - 1)
+    y = min(max(int(row), 0), maps.shape[1] - 1)
+    for k in range(strengths.shape[0]):
+        strength = strengths[k]
         if strength > 0.02:
-            slope_x += strength * paint.wrinkle_maps[k, y, x, 0] * (0.012 / 900)
-            slope_y += strength * paint.wrinkle_maps[k, y, x, 1] * (0.012 / 900)
-            cavity += strength * paint.wrinkle_maps[k, y, x, 2] * (1 / 110.0)
+            slope_x += strength * maps[k, y, x, 0] * (0.012 / 900)
+            slope_y += strength * maps[k, y, x, 1] * (0.012 / 900)
+            cavity += strength * maps[k, y, x, 2] * (1 / 110.0)
     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
     du1, dv1 = corners[t, 1, 0] - corners[t, 0, 0], corners[t, 1, 1] - corners[t, 0, 1]
     du2, dv2 = corners[t, 2, 0] - corners[t, 0, 0], corners[t, 2, 1] - corners[t, 0, 1]
@@ -234,7 +240,7 @@ def shade(plan, supersample, seen, surface, paint, lamps, background, out):
                     out[row, column, channel] = color[channel]
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, inline="always")
 def _shade_point(px, py, t, surface, paint, lamps, texel, color):
     screen, vertices, normals, rest = surface.screen, surface.vertices, surface.normals, surface.rest
     a, b, c = surface.triangles[t, 0], surface.triangles[t, 1], surface.triangles[t, 2]
@@ -265,16 +271,32 @@ def _shade_point(px, py, t, surface, paint, lamps, texel, color):
     ex, ey, ez = ex * scale, ey * scale, ez * scale
     group = surface.groups[t]
     red, green, blue, gloss, shininess = 0.5, 0.5, 0.5, 0.2, 20.0
+    wet_x, wet_y, wet_z, cornea, in_view = nx, ny, nz, 0.0, 0.0
     if group == SKIN:
         corners = surface.texture_corners
         u = w0 * corners[t, 0, 0] + w1 * corners[t, 1, 0] + w2 * corners[t, 2, 0]
         v = w0 * corners[t, 0, 1] + w1 * corners[t, 1, 1] + w2 * corners[t, 2, 1]
+        is_patch = u > TEXTURE_WIDTH - 5 and v < 6
+        u, v = u * paint.texture_scale, v * paint.texture_scale
         sample_texture(paint.skin, u, v, texel)
-        dx, dy, dz, cavity = _wrinkle(paint, surface, t, u, v, texel[4] * 0.0022, texel[5] * 0.0022)
+        dx, dy, dz, cavity = _wrinkle(
+            paint.wrinkle_maps, paint.wrinkles, corners, vertices, surface.triangles,
+            t, u, v, texel[4] * 0.0022, texel[5] * 0.0022,
+        )  # fmt: skip
         nx, ny, nz = nx + dx, ny + dy, nz + dz
         furrow = min(0.0, cavity)
         red, gloss, shininess = texel[0] * (1 + 0.26 * furrow), texel[3], 18.0
         green, blue = texel[1] * (1 + 0.40 * furrow), texel[2] * (1 + 0.40 * furrow)
+        qy = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1]
+        qz = w0 * rest[a, 2] + w1 * rest[b, 2] + w2 * rest[c, 2]
+        if qz < paint.mouth_front - 0.02 and abs(qy - paint.openings[LIPS, 2]) < 0.35:
+            # the walls of the mouth, seen between the lips
+            qx = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
+            place, upper, lower = edges_at(paint.openings[LIPS], qx)
+            if is_patch or (qy < upper and qy > lower and place > 0 and place < 1):
+                light = 0.6 * mouth_light(paint.mouth_front - qz, place, upper - qy, qy - lower)
+                red, green, blue, gloss = 0.34 * light, 0.07 * light, 0.06 * light, 0.2 * light
+                occlusion = 0.5
     elif group == SHIRT:
         grain = paint.cloth[int(math.floor(y * 420)) & 255, int(math.floor(x * 420)) & 511]
         weave = 0.92 + 0.06 * grain + 0.12 * (0.5 + 0.5 * math.sin(x * 260) * math.sin(y * 260))
@@ -286,20 +308,32 @@ def _shade_point(px, py, t, surface, paint, lamps, texel, color):
         qy = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1] - paint.eye_centers[e, 1]
         qz = w0 * rest[a, 2] + w1 * rest[b, 2] + w2 * rest[c, 2] - paint.eye_centers[e, 2]
         scale = 1 / math.sqrt(qx * qx + qy * qy + qz * qz)
-        red, green, blue = eye_color(
-            qx * scale, qy * scale, qz * scale, paint.gaze[e, 0], paint.gaze[e, 1], paint.gaze[e, 2],
-            paint.iris[0], paint.iris[1], paint.iris[2],
+        place, upper, lower = edges_at(paint.openings[LEFT_LIDS + e], qx + paint.eye_centers[e, 0])
+        at = qy + paint.eye_centers[e, 1]
+        qx, qy, qz = qx * scale, qy * scale, qz * scale
+        red, green, blue, occlusion = eye_color(
+            qx, qy, qz, paint.gaze[e], paint.iris, lamps.directions[0],
+            place if e == 0 else 1 - place, upper - at, at - lower,
         )  # fmt: skip
-        occlusion = 0.85
-    elif group == LOWER_TEETH or group == UPPER_TEETH:
-        red, green, blue = teeth_color(paint.mouth_front - z, paint.mouth_openness, group == UPPER_TEETH)
-        occlusion, gloss, shininess = 0.95, 0.35, 40.0
-    elif group == TONGUE:
-        red, green, blue = tongue_color(paint.mouth_front - z, paint.mouth_openness)
-        occlusion, gloss = 0.6, 0.06
-    elif group == LASHES:
-        red, green, blue = LASH_COLOR
-        occlusion, gloss = 0.8, 0.02
+        red, green, blue = red * occlusion, green * occlusion, blue * occlusion
+        wet_x, wet_y, wet_z, cornea = wet_normal(nx, ny, nz, qx, qy, qz, paint.gaze[e])
+        in_view = min(1.0, max(0.0, (upper - at) / 0.012))
+    elif group == LOWER_TEETH or group == UPPER_TEETH or group == TONGUE:
+        qx = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
+        qy = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1]
+        qz = w0 * rest[a, 2] + w1 * rest[b, 2] + w2 * rest[c, 2]
+        place, upper, lower = edges_at(paint.openings[LIPS], qx)
+        occlusion = mouth_light(paint.mouth_front - qz, place, upper - qy, qy - lower)
+        corners = surface.texture_corners
+        u = w0 * corners[t, 0, 0] + w1 * corners[t, 1, 0] + w2 * corners[t, 2, 0]
+        v = w0 * corners[t, 0, 1] + w1 * corners[t, 1, 1] + w2 * corners[t, 2, 1]
+        if group == TONGUE:
+            red, green, blue = tongue_color(u, v, occlusion)
+            gloss, shininess = 0.25, 30.0
+        else:
+            red, green, blue = teeth_color(u, v, group == UPPER_TEETH, occlusion)
+            gloss, shininess = 0.55, 60.0
+        occlusion = 0.25 + 0.65 * occlusion
     else:
         red, green, blue = paint.frame[0], paint.frame[1], paint.frame[2]
         occlusion, gloss, shininess = 1.0, 0.8, 60.0
@@ -319,6 +353,7 @@ def _shade_point(px, py, t, surface, paint, lamps, texel, color):
     )
     sum_blue = blue * (lamps.ambient[0, 2] * above + lamps.ambient[1, 2] * (1 - above)) * open_sky * blue_sky
     is_eye = group == LEFT_EYE or group == RIGHT_EYE
+    in_mouth = group == LOWER_TEETH or group == UPPER_TEETH or group == TONGUE
     shy = 1 - max(0.0, facing)
     fresnel = 0.04 + 0.5 * shy * shy * shy * shy * shy
     for lamp in range(lamps.directions.shape[0]):
@@ -326,16 +361,20 @@ def _shade_point(px, py, t, surface, paint, lamps, texel, color):
         facing_lamp = nx * lx + ny * ly + nz * lz
         lit = 1.0
         if lamp == 0 and facing_lamp > -0.35:
-            lit = sunlit(x, y, z, lamps)
+            lit = sunlit(x, y, z, lamps.shadow_map, lamps.shadow_matrix)
             if group == SKIN:
                 lit = 0.15 + 0.85 * lit
-            elif is_eye:
+            elif is_eye or in_mouth:
                 lit = 0.35 + 0.65 * lit
         hx, hy, hz = lx + ex, ly + ey, lz + ez
         scale = 1 / math.sqrt(hx * hx + hy * hy + hz * hz + 1e-12)
         half = max(0.0, (nx * hx + ny * hy + nz * hz) * scale)
         if is_eye:
-            specular = half**260 * (2.2 if lamp == 0 else 1.1)
+            # a window in the cornea, a broad gleam on the white
+            half = max(0.0, (wet_x * hx + wet_y * hy + wet_z * hz) * scale)
+            window = min(1.0, max(0.0, (half - 0.9952) / 0.0022)) * (1.3 if lamp == 0 else 0.35)
+            gleam = half**90 * (0.10 if lamp == 0 else 0.05)
+            specular = (window * cornea + gleam * (1 - cornea)) * in_view
         else:
             if group == SKIN:
                 # powers of 18 and 60 without the costly general power
@@ -354,6 +393,9 @@ def _shade_point(px, py, t, surface, paint, lamps, texel, color):
             diffuse_red = wrapped * (lit * 0.9 + 0.1)
             diffuse_green = max(0.0, (facing_lamp + 0.14) / 1.14) * lit
             diffuse_blue = max(0.0, (facing_lamp + 0.08) / 1.08) * lit
+        elif is_eye or in_mouth:
+            # both scatter light below their surface
+            diffuse_red = diffuse_green = diffuse_blue = max(0.0, (facing_lamp + 0.25) / 1.25) * lit
         else:
             diffuse_red = diffuse_green = diffuse_blue = max(0.0, facing_lamp) * lit
         sum_red += lamps.colors[lamp, 0] * (red * diffuse_red + specular)

@@ -19,7 +19,8 @@ class FaceState:
         action_units: unit → intensity, 0 … about 1.1 (FACS E is 1).
         mouth: blend shape → weight of speech, added to what the units do (ARKit's names).
         blink: how far the lids are closed by blinking.
-        yaw / pitch / roll: of the head, radians: to the subject's left, down, to the subject's right shoulder.
+        yaw / pitch / roll: of the head, radians: to the subject's left, down, to the subject's right
+            shoulder.
         gaze: yaw and pitch of the eyes within the head, radians; positive pitch looks up.
         shift: of the head, right and up in the picture, dm.
         asymmetry: unit → how much stronger it is on the left, as a share; weaker on the right by as much.

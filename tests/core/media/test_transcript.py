@@ -11,7 +11,7 @@ from made_media import tone
 from core.media import SAMPLE_RATE, MediaError, Word, decode, open_clip
 from core.media import transcript as transcript_module
 from core.media.transcript import is_available, transcribe, unavailable_sentence
-from sample_data import CLIPS
+from sample_data import DEMO
 
 needs_weights = pytest.mark.skipif(not is_available(), reason="speech to text is not installed")
 
@@ -38,11 +38,12 @@ def plain_words(text: str) -> list[str]:
 
 @needs_weights
 def test_words_of_shipped_clips_are_heard_when_they_are_said():
-    with open(CLIPS / "manifest.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))[::9]
+    with open(DEMO / "manifest.csv", newline="", encoding="utf-8") as file:
+        clear = [row for row in csv.DictReader(file) if not row["missing"] and not row["distractors"]]
+        rows = clear[::9]
     num_said = num_missed = 0
     for row in rows:
-        clip = open_clip(CLIPS / row["path"])
+        clip = open_clip(DEMO / row["path"])
         waveform = decode(clip, num_frames=1).waveform
         heard = transcribe(waveform, start_seconds=clip.start_seconds)
         said = plain_words(row["transcript"])

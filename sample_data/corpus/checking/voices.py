@@ -1,0 +1,183 @@
+"""Do voices move with the emotion as planned? And only while they are meant to?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.labels import MELD_7
+from sample_data.corpus.checking import figures
+from sample_data.corpus.checking.measure import Measured
+from sample_data.corpus.checking.results import Check, Exhibit, Section
+from sample_data.corpus.checking.statistics import clustered_mean, emotion_effects
+from sample_data.corpus.prosody import PLANNED_MOVES
+
+MEASURES = {
+    "f0": ("f0_semitones", "median pitch", "semitones"),
+    "range": ("range", "range of pitch", "semitones between the 10th and 90th percentile"),
+    "level": ("level", "level while voiced, less the microphone's gain", "dB"),
+    "rate": ("rate", "syllable nuclei per second", "per second"),
+    "tilt": ("tilt", "level of 1 to 4 kHz over that of 0.1 to 1 kHz", "dB"),
+}
+"""What the plan calls a measure → column of the row, name, unit."""
+
+MIN_CLIPS = 12
+"""With fewer clips of an emotion, an interval that holds zero says nothing."""
+
+TEXT = (
+    "Clips whose sound is undisturbed and whose voice has one emotion throughout. A linear mixed model compares "
+    "each speaker's emotional voice with the same speaker's neutral one as far as both were heard, and with the "
+    "neutral voices of that sex otherwise; intervals are 95 % bootstrap intervals over speakers. The planned "
+    "gain of the microphone is taken off the level first, because it says nothing of the voice."
+)
+
+
+def check_voices(measured: Sequence[Measured]) -> Section:
+    """Moves per emotion and measure, and inside against outside of a voice's emotional window."""
+    heard = [one for one in measured if _is_heard(one)]
+    whole = [one for one in heard if one.sidecar.plan.voice_window is None]
+    checks, exhibits = _moves(whole)
+    window_checks, window_exhibit = _windows(heard)
+    return Section(
+        title="Voices",
+        text=TEXT,
+        checks=(*checks, *window_checks),
+        exhibits=(*exhibits, window_exhibit),
+    )
+
+
+def voice_value(one: Measured, name: str) -> float:
+    """A measure of `MEASURES` of a clip; of the level, what the microphone adds is taken off."""
+    value = one.row.get(f"voice_{MEASURES[name][0]}")
+    value = np.nan if value is None else value
+    if name == "level":
+        value -= one.sidecar.plan.microphone_gain_db
+    return float(value)
+
+
+def told_rate(one: Measured) -> float:
+    """Phones per second as the sidecar tells them."""
+    sidecar = one.sidecar
+    return len(sidecar.sound.phones) / (sidecar.speech_end_seconds - sidecar.speech_start_seconds)
+
+
+def _is_heard(one: Measured) -> bool:
+    # a voice that hums because words are missing says nothing of rate and little of pitch
+    is_whole = not one.row["error"] and one.row.get("voice_level") is not None and one.sidecar.sound is not None
+    return is_whole and not one.disturbs("audio") and one.sidecar.plan.missing != "text"
+
+
+def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
+    emotions = [one.sidecar.plan.audio_emotion for one in heard]
+    sexes = [one.sidecar.plan.speaker.sex for one in heard]
+    speakers = [one.sidecar.plan.speaker.speaker_id for one in heard]
+    checks, exhibits = [], []
+    for name, (_, title, unit) in MEASURES.items():
+        values = [voice_value(one, name) for one in heard]
+        effects = emotion_effects(values, emotions, sexes, speakers)
+        rows, drawn = [], []
+        for emotion in (label for label in MELD_7.labels if label in effects):
+            effect, planned = effects[emotion], PLANNED_MOVES[emotion].get(name, 0)
+            rows.append(
+                (emotion, "−0+"[planned + 1], effect.value, effect.low, effect.high, effect.num, effect.num_clusters)
+            )
+            drawn.append((emotion, title, effect.value, effect.low, effect.high))
+            if planned:
+                is_clear = effect.low > 0 if planned > 0 else effect.high < 0
+                checks.append(
+                    Check(
+                        name=f"{emotion}: {title} is {'higher' if planned > 0 else 'lower'} than neutral",
+                        value=effect.value,
+                        low=effect.low,
+                        high=effect.high,
+                        bound=f"{'above' if planned > 0 else 'below'} 0, and so is the interval",
+                        is_passed=True if is_clear and effect.num > 1 else False if effect.num >= MIN_CLIPS else None,
+                        num_clips=effect.num,
+                        reading=f"Difference to the same speaker's neutral voice, in {unit}.",
+                    )
+                )
+        if rows:
+            exhibits.append(
+                Exhibit(
+                    title=f"Voice: {title}, difference to neutral",
+                    reading=f"In {unit}. Where the plan says + or −, the interval should lie on that side of 0.",
+                    columns=("emotion", "planned", "difference", "low", "high", "clips", "speakers"),
+                    rows=tuple(rows),
+                    figure=figures.intervals(drawn, x_title=unit),
+                )
+            )
+    told = emotion_effects([told_rate(one) for one in heard], emotions, sexes, speakers)
+    if told:
+        exhibits.append(
+            Exhibit(
+                title="Voice: phones per second as the sidecars tell them, difference to neutral",
+                reading="For comparison with the rate that was measured from the sound alone.",
+                columns=("emotion", "difference", "low", "high", "clips"),
+                rows=tuple(
+                    (emotion, told[emotion].value, told[emotion].low, told[emotion].high, told[emotion].num)
+                    for emotion in MELD_7.labels
+                    if emotion in told
+                ),
+            )
+        )
+    return checks, exhibits
+
+
+def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
+    """Inside less outside of the emotional window, against windows that mean nothing in neutral voices."""
+    neutral = [one for one in heard if one.sidecar.plan.audio_emotion == "neutral"]
+    localised = [one for one in heard if one.sidecar.plan.voice_window is not None]
+    checks, rows, drawn = [], [], []
+    for name in ("f0", "level"):
+        _, title, unit = MEASURES[name]
+        usual = clustered_mean([_inside(one, name) for one in neutral], [_speaker(one) for one in neutral])
+        signed, speakers = [], []
+        for emotion in (label for label in MELD_7.labels if label != "neutral"):
+            of_emotion = [one for one in localised if one.sidecar.plan.audio_emotion == emotion]
+            planned = PLANNED_MOVES[emotion][name]
+            more = [_inside(one, name) - usual.value for one in of_emotion]
+            estimate = clustered_mean(more, [_speaker(one) for one in of_emotion])
+            if estimate.num:
+                rows.append(
+                    (emotion, title, "−0+"[planned + 1], estimate.value, estimate.low, estimate.high, estimate.num)
+                )
+                drawn.append((emotion, f"{title} ({unit})", estimate.value, estimate.low, estimate.high))
+            if planned:
+                signed += [planned * value for value in more]
+                speakers += [_speaker(one) for one in of_emotion]
+        pooled = clustered_mean(signed, speakers)
+        is_clear = pooled.low > 0
+        checks.append(
+            Check(
+                name=f"Voices that are emotional in a window only: {title} moves there as planned",
+                value=pooled.value,
+                low=pooled.low,
+                high=pooled.high,
+                bound="above 0, and so is the interval",
+                is_passed=True if is_clear and pooled.num > 1 else False if pooled.num >= MIN_CLIPS else None,
+                num_clips=pooled.num,
+                reading=(
+                    f"In {unit}: inside less outside of the window, less the same of neutral voices in windows "
+                    "that mean nothing, counted in the planned direction and taken over all emotions that have one."
+                ),
+            )
+        )
+    exhibit = Exhibit(
+        title="Voice: inside less outside of the emotional window, less the same of neutral voices",
+        reading="Voices that are emotional in a known window only. The planned direction is that of the emotion.",
+        columns=("emotion", "measure", "planned", "difference", "low", "high", "clips"),
+        rows=tuple(rows),
+        figure=figures.intervals(drawn, x_title="semitones or dB") if drawn else None,
+    )
+    return checks, exhibit
+
+
+def _inside(one: Measured, name: str) -> float:
+    column = MEASURES[name][0]
+    inside, outside = one.row.get(f"inside_{column}"), one.row.get(f"outside_{column}")
+    return np.nan if inside is None or outside is None else inside - outside
+
+
+def _speaker(one: Measured) -> str:
+    return one.sidecar.plan.speaker.speaker_id
