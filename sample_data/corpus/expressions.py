@@ -1,9 +1,9 @@
 """What faces do in each emotion: action units, and what head, eyes and lids do along with them.
 
-Units are those of the Facial Action Coding System. The prototypes follow EMFACS (Ekman & Friesen 1983, as tabled in the
-FACS Investigator's Guide: Ekman, Friesen & Hager 2002) and the shares observed by Du, Tao & Martinez (2014, table 1);
-`docs/corpus.md` compares them unit by unit. Fear and surprise share units 1, 2, 5, 25 and 26, disgust and anger 4, 7,
-10 and 17: at low intensity they are confusable on purpose.
+Units are those of the Facial Action Coding System. The prototypes follow the emotion tables of the FACS
+Investigator's Guide (Ekman, Friesen & Hager 2002, on which EMFACS rests) and how often units were seen by
+Du, Tao & Martinez (2014, table 1); `docs/corpus.md` compares them unit by unit. Fear and surprise share units
+1, 2, 5, 25 and 26, disgust and anger 4, 7, 10, 17 and 25: at low intensity they are confusable on purpose.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ PROTOTYPES: dict[str, Prototype] = {
         24: (0.60, 0.50, 0.90),
         17: (0.45, 0.30, 0.60),
         25: (0.50, 0.50, 0.90),
-        10: (0.35, 0.30, 0.70),
+        10: (0.45, 0.30, 0.70),
         16: (0.90, 0.50, 0.90),
     },
 }
 
 NEEDS = {16: 25, 26: 25}
-"""Unit → the one without which it is not drawn: lips that stay together bare no teeth and drop with no jaw."""
+"""Unit → the one without which it is not drawn: lips that stay together bare no teeth, and follow no jaw."""
 
 EXCLUDES = {25: (17, 23, 24)}
 """Unit → those it leaves no room for: lips are pressed together or apart."""
@@ -115,7 +115,7 @@ BODY: dict[str, Body] = {
     "joy": Body(
         pose=(0.02, -0.05, 0.05),
         gaze=(0.0, 0.0),
-        onset_seconds=(0.30, 0.55),
+        onset_seconds=(0.35, 0.65),
         motion=1.5,
         blinks_per_minute=18,
     ),

@@ -16,7 +16,7 @@ from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import ClipPlan, Timed
 from sample_data.corpus.visemes import mouth_track
 
-BROW_FLASH_HEIGHT, BROW_FLASH_SECONDS = 0.38, 0.16
+BROW_FLASH_HEIGHT, BROW_FLASH_SECONDS = 0.30, 0.16
 """Intensity of units 1 and 2 and standard deviation in time of a conversational brow flash."""
 
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 43)

@@ -78,7 +78,6 @@ CONFLICTS = {
 }
 LIGHT_WEIGHTS = {"studio": 0.28, "window": 0.20, "warm": 0.18, "overcast": 0.18, "screen": 0.10, "dim": 0.06}
 BACKGROUND_WEIGHTS = dict(zip(BACKGROUNDS, (0.40, 0.25, 0.15, 0.20), strict=True))
-SHARE_MISSING = 0.05
 SHARE_LOCALISED = 0.3
 """Of the clips whose voice carries the emotion: those in which it does so in a known window only."""
 
@@ -139,7 +138,8 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
     scenario = _scenario(label, cell, draw("scenario"), number=int(clip_id[1:]) // len(CELLS) // len(LABELS))
     emotions = _emotions(label, scenario, draw("other emotion"))
     carriers = CARRIERS.get(scenario, ())
-    missing = _missing(scenario, draw("missing")) if preset.has_missing else ""
+    is_clean = cell in preset.clean_cells
+    missing = "" if is_clean else _missing(preset, cell, carriers, draw("missing"))
     if label == "neutral":
         intensity = 0.0
     else:
@@ -191,7 +191,7 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         lead_seconds=round(timing.uniform(0.5, 0.9), 3),
         tail_seconds=round(timing.uniform(0.6, 1.0), 3),
         missing=missing,
-        distractors=draw_distractors(draw, absent=missing),
+        distractors=() if is_clean else draw_distractors(draw, absent=missing),
     )
 
 
@@ -234,11 +234,12 @@ def _action_units(
     return {unit: round(float(value), 3) for unit, value in sorted(units.items())}
 
 
-def _missing(scenario: str, draw: np.random.Generator) -> str:
-    """What the file lacks; only where enough is left to tell the label."""
-    if scenario not in ("all", "plain") or draw.random() >= SHARE_MISSING * 2:
+def _missing(preset: Preset, cell: str, carriers: tuple[str, ...], draw: np.random.Generator) -> str:
+    """What the file lacks; never the only modality that carries the label, nor a part of a conflict."""
+    if draw.random() >= preset.missing_share or cell == "conflict":
         return ""
-    return MODALITIES[draw.integers(len(MODALITIES))]
+    dispensable = [modality for modality in MODALITIES if carriers != (modality,)]
+    return dispensable[draw.integers(len(dispensable))]
 
 
 assert set(LIGHT_WEIGHTS) == set(LIGHTS)

@@ -21,6 +21,8 @@ class Preset:
         quality: x264's constant rate factor; higher is smaller and coarser.
         max_video_bit_rate: bits per second; reached where grain fills the picture.
         sample_rate / audio_bit_rate: of the sound, in Hz and bits per second.
+        missing_share: of the clips that lack a modality.
+        clean_cells: cells whose clips lack nothing and are not disturbed.
     """
 
     name: str
@@ -35,7 +37,8 @@ class Preset:
     max_video_bit_rate: int
     sample_rate: int
     audio_bit_rate: int
-    has_missing: bool = True
+    missing_share: float = 0.0
+    clean_cells: tuple[str, ...] = ()
 
 
 PRESETS = {
@@ -54,6 +57,8 @@ PRESETS = {
             max_video_bit_rate=900_000,
             sample_rate=24_000,
             audio_bit_rate=48_000,
+            missing_share=0.12,
+            clean_cells=("all",),
         ),
         Preset(
             name="train",
@@ -68,6 +73,7 @@ PRESETS = {
             max_video_bit_rate=160_000,
             sample_rate=16_000,
             audio_bit_rate=24_000,
+            missing_share=0.05,
         ),
         Preset(
             name="probe",
@@ -82,7 +88,6 @@ PRESETS = {
             max_video_bit_rate=160_000,
             sample_rate=16_000,
             audio_bit_rate=24_000,
-            has_missing=False,
         ),
     )
 }

@@ -18,7 +18,7 @@ from sample_data.corpus.schema import Timed
 _PAIRED = ("mouthPress", "mouthUpperUp", "mouthLowerDown", "mouthStretch", "mouthSmile")
 
 _SHAPES: dict[str, dict[str, float]] = {
-    "closed": {"mouthPress": 0.55, "mouthRollLower": 0.25, "mouthRollUpper": 0.2},
+    "closed": {"mouthPress": 0.3, "mouthRollLower": 0.35, "mouthRollUpper": 0.35},
     "lip on teeth": {"mouthRollLower": 0.65, "mouthUpperUp": 0.25, "jawOpen": 0.04},
     "tongue on teeth": {"jawOpen": 0.12, "tongueOut": 0.25, "mouthLowerDown": 0.15},
     "t": {"jawOpen": 0.12, "mouthLowerDown": 0.22},

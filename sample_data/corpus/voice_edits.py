@@ -26,6 +26,8 @@ LOWEST_F0_HZ, HIGHEST_F0_HZ = 55.0, 620.0
 _VOICED_ABOVE_HZ = 45.0
 _FINAL_SHARE = 0.32
 """Part of the voiced frames, at the end, over which pitch is bent."""
+_RISE_WITHOUT_FALL = 4.0
+"""Semitones: an end that rises by so much loses the fall that the model gave it."""
 _ARCH_DEPTH = 0.2
 _TILT_TAPS = 257
 _TILT_HZ = (0, 200, 500, 1000, 2000, 4000, 8000, SAMPLE_RATE / 2)
@@ -99,12 +101,16 @@ def edit_f0(
     log_f0 = np.log(np.where(f0 > _VOICED_ABOVE_HZ, f0, 1.0))
     median = np.median(log_f0[voiced])
     edited = median + np.log(mixed(share, neutral.f0_ratio, emotional.f0_ratio) / formant)
-    edited += (log_f0 - median) * mixed(share, neutral.range_ratio, emotional.range_ratio)
+    own = (log_f0 - median) * mixed(share, neutral.range_ratio, emotional.range_ratio)
     octave = np.log(2.0) / 12
     edited += octave * neutral.final_semitones * (1 - share) * _final_ramp(times_seconds, voiced)
     inside = voiced[share[voiced] > 0.5]
     if len(inside) > 4:
-        edited += octave * emotional.final_semitones * share * _final_ramp(times_seconds, inside)
+        ramp = _final_ramp(times_seconds, inside) * np.minimum(share / (1.0 - _ARCH_DEPTH), 1.0)
+        # a statement's own fall, widened, would swallow the rise
+        own *= 1.0 - ramp * np.clip(emotional.final_semitones / _RISE_WITHOUT_FALL, 0.0, 1.0)
+        edited += octave * emotional.final_semitones * ramp
+    edited += own
     wave = np.sin(2 * np.pi * emotional.tremor_hz * times_seconds + phase)
     edited += mixed(share, neutral.tremor, emotional.tremor) * wave
     edited += mixed(share, neutral.jitter, emotional.jitter) * irregular

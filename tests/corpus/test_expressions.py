@@ -24,8 +24,8 @@ DU_2014 = {
     "disgust": {9, 10},
     "anger": {4, 7},
 }
-"""Units that Du, Tao & Martinez (2014, table 1) saw in most faces of an emotion, apart from those that exclude one
-another here (17 in disgust, 24 in anger)."""
+"""Units that Du, Tao & Martinez (2014, table 1) saw in most faces of an emotion, apart from those that
+exclude another one here (17 in disgust, 24 in anger)."""
 
 
 def draws(emotion: str, intensity: float = 1.0) -> list[dict[int, float]]:

@@ -135,10 +135,19 @@ def test_a_known_share_of_voices_is_emotional_in_a_window_alone(train):
 def test_what_is_missing_leaves_enough_to_tell_the_label(train, probe):
     missing = [plan for plan in train if plan.missing]
     assert {plan.missing for plan in missing} == set(MODALITIES)
-    assert 0.01 < len(missing) / len(train) < 0.08
+    assert len(missing) / len(train) == pytest.approx(0.05, abs=0.011)
     assert all(plan.informative for plan in missing if plan.label != "neutral")
     assert not any(one.modality == plan.missing for plan in missing for one in plan.distractors)
-    assert not any(plan.missing for plan in probe)
+    assert not any(plan.missing for plan in probe) and not any(plan.conflict for plan in missing)
+
+
+def test_the_demo_shows_each_emotion_undisturbed_once_and_has_all_the_rest(demo):
+    clear = [plan for plan in demo if plan.cell == "all"]
+    assert {plan.label for plan in clear} == set(MELD_7.labels)
+    assert not any(plan.missing or plan.distractors for plan in clear)
+    assert {plan.missing for plan in demo} == {"", *MODALITIES}
+    assert len({one.kind for plan in demo for one in plan.distractors}) >= 6
+    assert {plan.scenario for plan in demo} >= {"sarcasm", "banter", "masking", "lexical_trap"}
 
 
 def test_no_word_tells_the_label_where_the_words_are_neutral(train):

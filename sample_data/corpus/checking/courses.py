@@ -1,4 +1,4 @@
-"""What a clip's frames and sound do over time: faces found, lips against sound, distractors in their windows."""
+"""What a clip does over time: faces found, lips against sound, distractors in their windows."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def face_rows(frames: Frames, sidecar: Sidecar) -> list[dict[str, Any]]:
             if one.modality == "video" and one.start_seconds <= at < one.end_seconds
         ]
         overlaps = [
-            picture.overlap(one / [width, height, width, height], box) for one in detections.boxes.astype(float)
+            picture.overlap(one / [width, height, width, height], box)
+            for one in detections.boxes.astype(float)
         ]
         rows.append(
             {

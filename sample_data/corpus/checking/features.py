@@ -1,4 +1,4 @@
-"""What simple classifiers learn from: one vector per clip and modality, from frozen encoders and gradients."""
+"""What simple classifiers learn from: one vector per clip and modality, nothing in it trained here."""
 
 from __future__ import annotations
 
@@ -42,13 +42,16 @@ def unpack(content: bytes | None) -> np.ndarray | None:
 
 
 def _face_features(frames: Frames, sidecar: Sidecar) -> np.ndarray:
-    """Of the face as the detector finds it, in the frame in which it shows most; else of the whole picture."""
+    """Of the face as the detector finds it, in the frame in which it shows most; else of all the picture."""
     at = apex_frame(sidecar) / sidecar.frames_per_second
     picture = frames.pixels[np.abs(frames.times_seconds - at).argmin()][None]
     boxes = face_detector().detect(picture)[0].boxes
     height, width = picture.shape[1:3]
     left, top, right, bottom = boxes[0] if len(boxes) else (0.0, 0.0, width, height)
-    center, half = ((left + right) / 2, (top + bottom) / 2), _CROP_MARGIN * max(right - left, bottom - top) / 2
+    center, half = (
+        ((left + right) / 2, (top + bottom) / 2),
+        _CROP_MARGIN * max(right - left, bottom - top) / 2,
+    )
     box = np.array([[center[0] - half, center[1] - half, center[0] + half, center[1] + half]])
     return gradient_histograms(luminance(crop(picture, box, _SIDE))[0])
 
@@ -57,9 +60,7 @@ def _face_features(frames: Frames, sidecar: Sidecar) -> np.ndarray:
 def _audio_encoder():
     from core.encoders.audio import AudioEncoder
 
-    return AudioEncoder(
-        AudioConfig(backbone="openai/whisper-tiny.en", width=384, pooling="layer-statistics")
-    )
+    return AudioEncoder(AudioConfig(backbone="openai/whisper-tiny.en", width=384, pooling="layer-statistics"))
 
 
 @cache

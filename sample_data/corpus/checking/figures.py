@@ -82,7 +82,9 @@ def curves(
             hoverinfo="skip",
             showlegend=False,
         )
-        figure.add_scatter(x=list(x), y=list(value), mode="lines", line={"color": color, "width": 2}, name=name)
+        figure.add_scatter(
+            x=list(x), y=list(value), mode="lines", line={"color": color, "width": 2}, name=name
+        )
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     return styled(figure, x_title, y_title)
 

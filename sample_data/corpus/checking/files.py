@@ -70,8 +70,8 @@ def check_files(measured: Sequence[Measured], folder: Path) -> Section:
             "Speech begins and ends when the sidecars say",
             [one for one in read if _has_clear_speech(one)],
             _speaks_in_time,
-            f"Measured from the sound, within {START_TOLERANCE_SECONDS} s and {END_TOLERANCE_SECONDS} s. Another "
-            "clip's sound would be found here.",
+            f"Measured from the sound, within {START_TOLERANCE_SECONDS} s and {END_TOLERANCE_SECONDS} s. "
+            "Another clip's sound would be found here.",
             share=SPEECH_SHARE,
         ),
         _clip_rule(
@@ -84,7 +84,9 @@ def check_files(measured: Sequence[Measured], folder: Path) -> Section:
         *_plan(measured, folder),
         *(_disjoint(measured, *one) for one in _DISJOINT),
     ]
-    return Section(title="Files", text=TEXT, checks=tuple(checks), exhibits=(_counts(measured), _durations(measured)))
+    return Section(
+        title="Files", text=TEXT, checks=tuple(checks), exhibits=(_counts(measured), _durations(measured))
+    )
 
 
 def normalised(text: str) -> str:
@@ -165,7 +167,11 @@ def _plan(measured: Sequence[Measured], folder: Path) -> list[Check]:
         counts = Counter((plan.cell, plan.label) for plan in plans)
         cells = [(cell, label) for cell in CELLS for label in MELD_7.labels]
         most = max(counts[cell] for cell in cells)
-        wrong = [f"{cell}, {label}: {counts[cell, label]}" for cell, label in cells if counts[cell, label] < most - 1]
+        wrong = [
+            f"{cell}, {label}: {counts[cell, label]}"
+            for cell, label in cells
+            if counts[cell, label] < most - 1
+        ]
         name = "Every label is in every cell equally often"
     else:
         wrong = []
@@ -210,7 +216,9 @@ def _counts(measured: Sequence[Measured]) -> Exhibit:
         reading="A cell is what carries the label; a neutral clip is set against one.",
         columns=("cell", *MELD_7.labels, "all"),
         rows=tuple(
-            (cell, *row, sum(row)) for cell in CELLS if sum(row := [counts[cell, label] for label in MELD_7.labels])
+            (cell, *row, sum(row))
+            for cell in CELLS
+            if sum(row := [counts[cell, label] for label in MELD_7.labels])
         ),
     )
 

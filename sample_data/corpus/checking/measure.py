@@ -1,8 +1,8 @@
 """One row of numbers per clip, from its file: every file is read once, by several processes.
 
 Rows are kept beside the report, each under the hash of the file it was measured from, so that a second check
-measures only what is new. The sidecar says *where* to look (windows, boxes, which frame is the apex) and never
-*what* is there.
+measures only what is new. The sidecar says *where* to look (windows, boxes, which frame is the apex) and
+never *what* is there.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def measure_corpus(
     done = len(corpus) - len(open_items)
     progress(done, len(corpus), "measuring")
     for rows in _measured_parts(parts, with_features, num_workers):
-        _write_rows(folder / PARTS_FOLDER / f"{hashlib.sha256(rows[0]['key'].encode()).hexdigest()}.parquet", rows)
+        _write_rows(
+            folder / PARTS_FOLDER / f"{hashlib.sha256(rows[0]['key'].encode()).hexdigest()}.parquet", rows
+        )
         known |= {row["key"]: row for row in rows}
         done += len(rows)
         progress(done, len(corpus), "measuring")
@@ -143,7 +145,7 @@ def _file_row(info: MediaInfo, media: DecodedMedia) -> dict[str, Any]:
 
 
 def _voice_row(track: VoiceTrack, sidecar: Sidecar) -> dict[str, float]:
-    """The whole voice, and inside and outside the window in which it is emotional or, for comparison, might be."""
+    """The whole voice, and inside and outside its emotional window (for a neutral voice, any window)."""
     start, end = _emotional_window(sidecar)
     inside = measure_voice(track, start, end)
     before, after = measure_voice(track, 0.0, start), measure_voice(track, end)
@@ -207,7 +209,8 @@ def _start_worker() -> None:
 
 def _measure_part(part: list[tuple[str, Path, Sidecar]], with_features: bool) -> list[dict[str, Any]]:
     return [
-        {"key": key, **measure_clip(path, sidecar, with_features=with_features)} for key, path, sidecar in part
+        {"key": key, **measure_clip(path, sidecar, with_features=with_features)}
+        for key, path, sidecar in part
     ]
 
 

@@ -47,7 +47,9 @@ def sample_boxes(grey: np.ndarray, boxes: Boxes, side: int) -> np.ndarray:
     for result, picture, (left, top, right, bottom) in zip(sampled, grey, boxes, strict=True):
         rows = (top + (bottom - top) * share) * height - 0.5
         columns = (left + (right - left) * share) * width - 0.5
-        result[:] = map_coordinates(picture, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest")
+        result[:] = map_coordinates(
+            picture, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest"
+        )
     return sampled
 
 

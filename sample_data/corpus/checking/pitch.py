@@ -87,7 +87,7 @@ def _cross_correlation(frames: np.ndarray, window: int, longest: int) -> np.ndar
 
 
 def _candidates(correlation: np.ndarray, shortest: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lags in samples, with fractions, and heights of the highest peaks `(frame, candidate)`; lag 0 is none."""
+    """Lags in samples and heights of the highest peaks, both `(frame, candidate)`; a lag of 0 is none."""
     middle = correlation[:, 1:-1]
     is_peak = (middle > correlation[:, :-2]) & (middle >= correlation[:, 2:]) & (middle > 0.2)
     is_peak[:, : shortest - 1] = False

@@ -88,9 +88,7 @@ class CheckResult:
         return not any(check.is_passed is False for check in self.checks)
 
 
-def rule(
-    name: str, culprits: Sequence[str], num_clips: int, reading: str, *, share: float = 1.0
-) -> Check:
+def rule(name: str, culprits: Sequence[str], num_clips: int, reading: str, *, share: float = 1.0) -> Check:
     """A rule that every clip has to keep, or at least a share of them."""
     kept = 1.0 - len(culprits) / num_clips if num_clips else None
     return Check(

@@ -85,7 +85,9 @@ def track_voice(waveform: np.ndarray, sample_rate: int) -> VoiceTrack:
     )
 
 
-def measure_voice(track: VoiceTrack, start_seconds: float = 0.0, end_seconds: float = np.inf) -> VoiceMeasures:
+def measure_voice(
+    track: VoiceTrack, start_seconds: float = 0.0, end_seconds: float = np.inf
+) -> VoiceMeasures:
     """What the voice does between two times; by default in the whole sound."""
     times = track.pitch.times_seconds
     inside = (times >= start_seconds) & (times < end_seconds)

@@ -1,4 +1,4 @@
-"""Estimates with intervals that know that clips of one speaker are alike: speakers are resampled, not clips."""
+"""Estimates with intervals that know that a speaker's clips are alike: speakers are resampled, not clips."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def emotion_effects(
 ) -> dict[str, Estimate]:
     """By how much each emotion moves a measure from the same speaker's neutral voice.
 
-    A linear mixed model, `value = emotion + sex + speaker`, the speakers random: a speaker who was heard often
-    is compared with himself, one who was heard once mostly with his sex. The ratio of the two variances is the
-    likeliest one; the rest is generalised least squares (Fuller & Battese 1973).
+    A linear mixed model, `value = emotion + sex + speaker`, the speakers random: a speaker who was heard
+    often is compared with himself, one who was heard once mostly with his sex. The ratio of the two variances
+    is the likeliest one; the rest is generalised least squares (Fuller & Battese 1973).
     """
     values = np.asarray(values, float)
     kept = np.isfinite(values)
@@ -88,7 +88,10 @@ def emotion_effects(
     drawn = np.where(weights @ counts > 0, drawn, np.nan)
     return {
         other: _estimate(
-            effects[number], drawn[:, number], int(counts[:, number].sum()), int((counts[:, number] > 0).sum())
+            effects[number],
+            drawn[:, number],
+            int(counts[:, number].sum()),
+            int((counts[:, number] > 0).sum()),
         )
         for number, other in enumerate(others)
     }

@@ -16,9 +16,9 @@ MIN_CLIPS = 50
 NUM_FOLDS = 5
 TEXT = (
     "Clips whose label is carried by face or voice alone, or by both, and the neutral clips that are set "
-    "against them. A logistic regression on bags of words and word pairs is tested on sentences that it has not "
-    "seen and, because a sentence returns with other labels, on sentences that it has. Neutral clips that hold "
-    "emotion words on purpose (lexical traps) are counted apart: they only ever are neutral."
+    "against them. A logistic regression on bags of words and word pairs is tested on sentences that it has "
+    "not seen and, because a sentence returns with other labels, on sentences that it has. Neutral clips "
+    "that hold emotion words on purpose (lexical traps) are counted apart: they only ever are neutral."
 )
 
 
@@ -45,7 +45,9 @@ def check_texts(measured: Sequence[Measured]) -> Section:
     checks.append(_returning(without_traps))
     exhibit = Exhibit(
         title="A bag of words where words say nothing",
-        reading="Accuracy against always saying the commonest label; the gain should not lie clearly above 0.",
+        reading=(
+            "Accuracy against always saying the commonest label; the gain should not lie clearly above 0."
+        ),
         columns=("clips", "tested on", "accuracy", "commonest label", "gain", "low", "high", "number"),
         rows=tuple(rows),
     )
@@ -99,9 +101,7 @@ def _returning(clips: Sequence[Measured]) -> Check:
         labels[normalised(one.sidecar.transcript)].append(one.sidecar.plan.label)
     returning = {sentence: found for sentence, found in labels.items() if len(found) > 1}
     pairs = sum(len(found) * (len(found) - 1) for found in returning.values())
-    different = sum(
-        sum(1 for a in found for b in found if a != b) for found in returning.values()
-    )
+    different = sum(sum(1 for a in found for b in found if a != b) for found in returning.values())
     shares = np.unique([one.sidecar.plan.label for one in clips], return_counts=True)[1] / max(1, len(clips))
     expected = float(1 - (shares**2).sum()) if len(clips) else 0.0
     value = different / pairs if pairs else None

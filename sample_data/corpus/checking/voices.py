@@ -26,10 +26,11 @@ MIN_CLIPS = 12
 """With fewer clips of an emotion, an interval that holds zero says nothing."""
 
 TEXT = (
-    "Clips whose sound is undisturbed and whose voice has one emotion throughout. A linear mixed model compares "
-    "each speaker's emotional voice with the same speaker's neutral one as far as both were heard, and with the "
-    "neutral voices of that sex otherwise; intervals are 95 % bootstrap intervals over speakers. The planned "
-    "gain of the microphone is taken off the level first, because it says nothing of the voice."
+    "Clips whose sound is undisturbed and whose voice has one emotion throughout. A linear mixed model "
+    "compares each speaker's emotional voice with the same speaker's neutral one as far as both were heard, "
+    "and with the neutral voices of that sex otherwise; intervals are 95 % bootstrap intervals over "
+    "speakers. The planned gain of the microphone is taken off the level first, because it says nothing of "
+    "the voice."
 )
 
 
@@ -64,7 +65,9 @@ def told_rate(one: Measured) -> float:
 
 def _is_heard(one: Measured) -> bool:
     # a voice that hums because words are missing says nothing of rate and little of pitch
-    is_whole = not one.row["error"] and one.row.get("voice_level") is not None and one.sidecar.sound is not None
+    is_whole = (
+        not one.row["error"] and one.row.get("voice_level") is not None and one.sidecar.sound is not None
+    )
     return is_whole and not one.disturbs("audio") and one.sidecar.plan.missing != "text"
 
 
@@ -80,7 +83,15 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
         for emotion in (label for label in MELD_7.labels if label in effects):
             effect, planned = effects[emotion], PLANNED_MOVES[emotion].get(name, 0)
             rows.append(
-                (emotion, "−0+"[planned + 1], effect.value, effect.low, effect.high, effect.num, effect.num_clusters)
+                (
+                    emotion,
+                    "−0+"[planned + 1],
+                    effect.value,
+                    effect.low,
+                    effect.high,
+                    effect.num,
+                    effect.num_clusters,
+                )
             )
             drawn.append((emotion, title, effect.value, effect.low, effect.high))
             if planned:
@@ -92,7 +103,11 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
                         low=effect.low,
                         high=effect.high,
                         bound=f"{'above' if planned > 0 else 'below'} 0, and so is the interval",
-                        is_passed=True if is_clear and effect.num > 1 else False if effect.num >= MIN_CLIPS else None,
+                        is_passed=True
+                        if is_clear and effect.num > 1
+                        else False
+                        if effect.num >= MIN_CLIPS
+                        else None,
                         num_clips=effect.num,
                         reading=f"Difference to the same speaker's neutral voice, in {unit}.",
                     )
@@ -101,7 +116,9 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
             exhibits.append(
                 Exhibit(
                     title=f"Voice: {title}, difference to neutral",
-                    reading=f"In {unit}. Where the plan says + or −, the interval should lie on that side of 0.",
+                    reading=(
+                        f"In {unit}. Where the plan says + or −, the interval should lie on that side of 0."
+                    ),
                     columns=("emotion", "planned", "difference", "low", "high", "clips", "speakers"),
                     rows=tuple(rows),
                     figure=figures.intervals(drawn, x_title=unit),
@@ -140,7 +157,15 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
             estimate = clustered_mean(more, [_speaker(one) for one in of_emotion])
             if estimate.num:
                 rows.append(
-                    (emotion, title, "−0+"[planned + 1], estimate.value, estimate.low, estimate.high, estimate.num)
+                    (
+                        emotion,
+                        title,
+                        "−0+"[planned + 1],
+                        estimate.value,
+                        estimate.low,
+                        estimate.high,
+                        estimate.num,
+                    )
                 )
                 drawn.append((emotion, f"{title} ({unit})", estimate.value, estimate.low, estimate.high))
             if planned:
@@ -158,14 +183,17 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
                 is_passed=True if is_clear and pooled.num > 1 else False if pooled.num >= MIN_CLIPS else None,
                 num_clips=pooled.num,
                 reading=(
-                    f"In {unit}: inside less outside of the window, less the same of neutral voices in windows "
-                    "that mean nothing, counted in the planned direction and taken over all emotions that have one."
+                    f"In {unit}: inside less outside of the window, less the same of neutral voices in "
+                    "windows that mean nothing, counted in the planned direction and taken over all "
+                    "emotions that have one."
                 ),
             )
         )
     exhibit = Exhibit(
         title="Voice: inside less outside of the emotional window, less the same of neutral voices",
-        reading="Voices that are emotional in a known window only. The planned direction is that of the emotion.",
+        reading=(
+            "Voices that are emotional in a known window only. The planned direction is that of the emotion."
+        ),
         columns=("emotion", "measure", "planned", "difference", "low", "high", "clips"),
         rows=tuple(rows),
         figure=figures.intervals(drawn, x_title="semitones or dB") if drawn else None,

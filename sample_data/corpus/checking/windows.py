@@ -27,9 +27,9 @@ MEASURES = {
     "dropout": "fall of the loudest tenth, in dB",
 }
 TEXT = (
-    "Each kind has one measure, taken inside and outside its window. The same in undisturbed clips, in windows "
-    "that mean nothing, shows how much it moves by itself. Clips with one distractor of a modality that leaves "
-    "a part of the clip undisturbed."
+    "Each kind has one measure, taken inside and outside its window. The same in undisturbed clips, in "
+    "windows that mean nothing, shows how much it moves by itself. Clips with one distractor of a modality "
+    "that leaves a part of the clip undisturbed."
 )
 
 
@@ -63,7 +63,9 @@ def check_windows(measured: Sequence[Measured]) -> Section:
             )
         )
         if values or usual:
-            rows.append((kind, MEASURES[kind], *_quartiles(values), len(values), *_quartiles(usual), len(usual)))
+            rows.append(
+                (kind, MEASURES[kind], *_quartiles(values), len(values), *_quartiles(usual), len(usual))
+            )
         if values:
             groups |= {kind: values, f"{kind}, idle": usual}
     exhibit = Exhibit(
@@ -74,7 +76,9 @@ def check_windows(measured: Sequence[Measured]) -> Section:
             *("idle: lower quartile", "median (idle)", "upper quartile (idle)", "clips (idle)"),
         ),
         rows=tuple(rows),
-        figure=figures.boxes(groups, y_title="effect, in the measure's own unit", zero=0.0) if groups else None,
+        figure=figures.boxes(groups, y_title="effect, in the measure's own unit", zero=0.0)
+        if groups
+        else None,
     )
     return Section(title="Distractors", text=TEXT, checks=tuple(checks), exhibits=(exhibit,))
 

@@ -1,8 +1,8 @@
 """From action units, speech, blinks and gaze to the mesh's blend shapes and the skin's wrinkles.
 
-Units are those of the Facial Action Coding System (Ekman, Friesen & Hager 2002); blend shapes have ARKit's names, and
-`mh/` marks MakeHuman's own. A unit is a sum of shapes; muscles that pull at the same skin compete, and some units look
-different together (`COMBINATIONS`).
+Units are those of the Facial Action Coding System (Ekman, Friesen & Hager 2002); blend shapes have ARKit's
+names, and `mh/` marks MakeHuman's own. A unit is a sum of shapes; muscles that pull at the same skin compete,
+and some units look different together (`COMBINATIONS`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MAX_JAW_OPEN = 0.85
 FIRM_PRESS = 0.45
 """Weight of `mouthPress` or, halved, `mouthRollLower` in speech from which the lips must meet."""
 RESPONSE = 0.75
-"""Exponent from a unit's intensity to what the skin does: half the intensity shows as six tenths of the movement, so
-that weak expressions can still be read."""
+"""Exponent from a unit's intensity to what the skin does: half the intensity shows as six tenths of the
+movement, so that weak expressions can still be read."""
 SIDES = ("Left", "Right")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What a unit, or several together, do at full intensity: blend shapes and wrinkles with their weights."""
+    """What a unit, or several together, do at full intensity: weights of blend shapes and wrinkles."""
 
     shapes: Mapping[str, float]
     wrinkles: Mapping[int, float]
@@ -83,12 +83,12 @@ UNITS = {
     ),
     # this mesh's pressed lips curl up into a smile, hence the frown
     23: Unit(
-        shapes={"mouthRollUpper": 0.5, "mouthRollLower": 0.45} | _both(mouthPress=0.15, mouthFrown=0.25),
-        wrinkles={CHIN: 0.35},
+        shapes={"mouthRollUpper": 0.65, "mouthRollLower": 0.6} | _both(mouthPress=0.15, mouthFrown=0.3),
+        wrinkles={CHIN: 0.5},
     ),
     24: Unit(
-        shapes={"mouthRollUpper": 0.35, "mouthRollLower": 0.35} | _both(mouthPress=0.45, mouthFrown=0.35),
-        wrinkles={CHIN: 0.3},
+        shapes={"mouthRollUpper": 0.45, "mouthRollLower": 0.45} | _both(mouthPress=0.4, mouthFrown=0.4),
+        wrinkles={CHIN: 0.4},
     ),
     25: Unit(shapes={"jawOpen": 0.07} | _both(mouthLowerDown=0.50, mouthUpperUp=0.20), wrinkles={}),
     26: Unit(shapes={"jawOpen": 0.48}, wrinkles={}),
@@ -106,9 +106,22 @@ COMBINATIONS = {
     # the stretched mouth of fear bares the lower teeth
     (20, 25): Unit(shapes={"mh/mouth-depression-retraction": 0.5}, wrinkles={}),
     # the square mouth of anger
-    (10, 16, 25): Unit(shapes={"mh/mouth-part-later": 0.6} | _both(mouthLowerDown=-0.6), wrinkles={}),
+    (16, 25): Unit(shapes={"mh/mouth-part-later": 0.5} | _both(mouthLowerDown=-0.6), wrinkles={}),
+    (10, 16, 25): Unit(shapes={"mh/mouth-part-later": 0.2}, wrinkles={}),
+    # a scowl: only the inner ends of the brows go down, and the nostrils widen
+    (4, 7): Unit(
+        shapes=_mh_both("eyebrows", "extern-up", 0.3) | _mh_both("nose", "dilatation", 0.5), wrinkles={}
+    ),
 }
 """What units do together, beyond what each does alone, at the intensity of the weakest."""
+
+OPENING_SHAPES = (
+    "mh/mouth-upward-retraction",
+    "mh/mouth-depression-retraction",
+    "mh/mouth-part-later",
+    "mh/mouth-elevation",
+)
+"""MakeHuman's shapes that part the lips."""
 
 
 def controls(state: FaceState, age: float) -> Controls:
@@ -175,12 +188,6 @@ def _speech_joins(shapes: dict[str, float], state: FaceState) -> None:
         shapes[name] = shapes.get(name, 0.0) + weight * damping
     spoken = shapes.get("jawOpen", 0.0)
     shapes["jawOpen"] = min(MAX_JAW_OPEN, max(jaw, spoken) + 0.3 * min(jaw, spoken))
-
-
-OPENING_SHAPES = (
-    "mh/mouth-upward-retraction", "mh/mouth-depression-retraction", "mh/mouth-part-later", "mh/mouth-elevation",
-)  # fmt: skip
-"""MakeHuman's shapes that part the lips."""
 
 
 def _lids_compete(shapes: dict[str, float], state: FaceState) -> None:

@@ -94,7 +94,7 @@ def _iris(angle, across, up, iris, light):
     coarse = math.sin(around * 13 + 2 * math.sin(around * 5)) + 0.5 * math.sin(around * 29 + 1.0)
     fibres = 0.86 + 0.13 * fine * (0.35 + share) + 0.12 * coarse
     warm = math.exp(-(((share - 0.50) / 0.13) ** 2))
-    edge = 1 - 0.80 * _step(0.76, 1.02, share)
+    edge = 1 - 0.80 * _step(0.70, 0.96, share)
     length = math.sqrt(across * across + up * up) + 1e-6
     caustic = 1 - 0.45 * share * (across * light[0] + up * light[1]) / length
     shade = 0.80 * fibres * edge * caustic * (0.16 + 0.84 * _step(PUPIL - 0.03, PUPIL + 0.14, share))

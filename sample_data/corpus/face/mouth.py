@@ -13,8 +13,8 @@ TEETH_ENDS = {
     UPPER_TEETH: (0.0, 0.276, 0.494, 0.741, 0.968, 1.19, 1.52, 1.85, 2.2),
     LOWER_TEETH: (0.0, 0.175, 0.365, 0.59, 0.82, 1.05, 1.41, 1.80, 2.2),
 }
-"""Where teeth end along the arch from the middle, canonical units: mean widths of human teeth (incisors 8.5 and 6.7 mm
-above, 5.4 and 5.9 mm below; Wheeler's tables)."""
+"""Where teeth end along the arch from the middle, canonical units: usual widths of human teeth (incisors
+about 8.5 and 6.7 mm above, 5.4 and 5.9 mm below)."""
 ARCH_BEND = 1.45
 """The arches run as z = z0 − bend · x²."""
 
@@ -27,9 +27,9 @@ def tooth_coordinates(group: int, vertices: np.ndarray) -> np.ndarray:
         vertices: `(…,)` indices of the template's vertices.
 
     Returns:
-        `(…, 2)` float32. For teeth: which tooth (0 … 1 is the first from the middle; the left ones count up, the right
-        ones down from 0) and how high, 0 at the biting edge … 1 at the far end of the gums. For the tongue: across
-        (−1 … 1) and backwards (0 … 1).
+        `(…, 2)` float32. For teeth: which tooth (0 … 1 is the first from the middle; the left ones count up,
+        the right ones down from 0) and how high, 0 at the biting edge … 1 at the far end of the gums. For the
+        tongue: across (−1 … 1) and backwards (0 … 1).
     """
     head = template()
     every = head.canonical[head.vertices_of(group)]
@@ -84,7 +84,7 @@ def teeth_color(number, height, upper, light):
 
 @numba.njit(cache=True, fastmath=True)
 def tongue_color(across, back, light):
-    """Colour of the tongue with its furrow; `across` and `back` of `tooth_coordinates`, `light` of `mouth_light`."""
+    """Colour of the tongue with its furrow, for `tooth_coordinates` and the light of `mouth_light`."""
     furrow = 1.0 - 0.22 * math.exp(-((across / 0.14) ** 2))
     shade = furrow * (1.0 - 0.55 * min(1.0, 1.4 * back)) * light
     return 0.50 * shade, 0.165 * shade, 0.155 * shade

@@ -1,7 +1,7 @@
 """Where the edges of lids and lips run: what lies behind them is shaded by its distance from them.
 
-Baked occlusion knows neither closed eyes nor open mouths, and shadow maps are too coarse for a lid's shadow on the eye.
-So the openings' edges are followed through every expression as curves over the head's width.
+Baked occlusion knows neither closed eyes nor open mouths, and shadow maps are too coarse for a lid's shadow
+on the eye. So the openings' edges are followed through every expression as curves over the head's width.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def edge_curves(vertices: np.ndarray) -> np.ndarray:
         vertices: `(vertex, 3)` with the expression, dm.
 
     Returns:
-        `(opening, start X/end X/upper Y …/lower Y …)` float32: heights at `NUM_STEPS` places from start to end.
+        `(opening, start X/end X/upper Y …/lower Y …)` float32: heights at `NUM_STEPS` places from start to
+        end.
     """
     curves = np.empty((3, 2 + 2 * NUM_STEPS), np.float32)
     for row, opening in zip(curves, openings(), strict=True):

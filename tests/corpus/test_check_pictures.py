@@ -1,0 +1,137 @@
+"""Pictures in numbers: mouths, sharpness, grain, boxes."""
+
+import numpy as np
+import pytest
+from checked_clips import measured
+
+from sample_data.corpus.checking import picture
+from sample_data.corpus.checking.courses import LAGS_SECONDS, NUM_FACE_FRAMES
+from sample_data.corpus.checking.faces import check_faces
+from sample_data.corpus.checking.lips import check_lips
+from sample_data.corpus.checking.windows import check_windows
+
+SIZE = 64
+
+
+def face(opening):
+    """Skin with a dark mouth of that height, as `(row, column, rgb)`."""
+    pixels = np.full((SIZE, SIZE, 3), 180, np.uint8)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    pixels[(np.abs(rows - 44) < 5 * opening) & (np.abs(columns - 32) < 8)] = 20
+    return pixels
+
+
+def test_an_opening_mouth_varies_more():
+    openings = np.linspace(0.0, 1.0, 20)
+    grey = picture.luminance(np.stack([face(opening) for opening in openings]))
+    box = np.tile([0.36, 0.6, 0.64, 0.78], (20, 1))
+    contrast = picture.mouth_contrast(grey, box, 10.0)
+    assert np.corrcoef(contrast, openings)[0, 1] > 0.9
+
+
+def test_the_box_itself_says_nothing_of_the_opening():
+    """A mouth that stays as it is, under a box that grows and shrinks fast, looks the same."""
+    grey = picture.luminance(np.stack([face(0.5)] * 20))
+    box = np.tile([0.36, 0.6, 0.64, 0.78], (20, 1))
+    box[:, 3] += 0.1 * (np.arange(20) % 2)
+    assert picture.mouth_contrast(grey, box, 10.0).std() < 0.02
+
+
+def test_sharpness_grain_and_brightness_see_what_they_are_named_for():
+    draw = np.random.default_rng(0)
+    edges = np.where(np.arange(SIZE) // 16 % 2, 180.0, 60.0)[None, None].repeat(SIZE, 1)
+    soft = (np.arange(SIZE) / SIZE * 240)[None, None].repeat(SIZE, 1)
+    noisy = edges + draw.normal(0, 12, edges.shape)
+    assert picture.sharpness(edges)[0] > 1.5 * picture.sharpness(soft)[0]
+    # edges are no grain
+    assert picture.graininess(edges)[0] == 0 and picture.graininess(noisy)[0] > 10
+    assert picture.brightness(edges / 4)[0] == pytest.approx(30)
+
+
+def test_sampling_a_box_takes_its_pixels_and_repeats_the_edge():
+    grey = np.arange(16.0).reshape(1, 4, 4)
+    np.testing.assert_allclose(picture.sample_boxes(grey, np.array([[0.0, 0.0, 1.0, 1.0]]), 4)[0], grey[0])
+    outside = picture.sample_boxes(grey, np.array([[1.0, 0.0, 2.0, 1.0]]), 4)[0]
+    np.testing.assert_allclose(outside, np.tile(grey[0, :, 3:], 4))
+
+
+def test_overlap_of_boxes():
+    first = np.array([0.0, 0.0, 2.0, 2.0])
+    assert picture.overlap(first, np.array([1.0, 0.0, 3.0, 2.0])) == pytest.approx(1 / 3)
+    assert picture.overlap(first, first) == 1.0 and picture.overlap(first, first + 5) == 0.0
+
+
+def test_gradient_histograms_tell_directions_and_not_brightness():
+    slope = np.tile(np.arange(64.0), (64, 1))
+    across = picture.gradient_histograms(slope).reshape(-1, 9)
+    down = picture.gradient_histograms(slope.T).reshape(-1, 9)
+    assert across.shape == (196, 9)
+    # a gradient along the rows points in direction 0, between the last bin and the first
+    assert across[:, [0, 8]].sum() == pytest.approx(across.sum())
+    assert down[:, 4].sum() == pytest.approx(down.sum())
+    np.testing.assert_allclose(picture.gradient_histograms(slope * 3 + 20).reshape(-1, 9), across, atol=0.02)
+
+
+def lips(lag_seconds, num=20, height=0.4):
+    curve = height * np.exp(-0.5 * ((np.array(LAGS_SECONDS) - lag_seconds) / 0.06) ** 2)
+    noise = np.random.default_rng(0)
+    return [
+        measured(
+            {name: list(curve + noise.normal(0, 0.05, len(curve))) for name in ("lips_seen", "lips_told")}
+        )
+        for _ in range(num)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clips", "failed"),
+    [
+        (lips(0.0), []),
+        (
+            lips(0.2),
+            [
+                "The lips are neither early nor late, over all clips",
+                "The lips are neither early nor late, in the middle clip",
+            ],
+        ),
+        (lips(0.0, height=0.05), ["The lips move with the sound"]),
+    ],
+    ids=["right", "late", "still"],
+)
+def test_lips_that_are_late_or_still_fail(clips, failed):
+    checks = check_lips(clips).checks
+    assert len(checks) == 3
+    assert [check.name for check in checks if check.is_passed is False] == failed
+
+
+def test_faces_that_are_missed_are_named():
+    def clip(name, overlap):
+        frames = [{"kinds": [], "num_found": 1, "overlap": overlap}] * NUM_FACE_FRAMES
+        hidden = {"kinds": ["occlude_eyes"], "num_found": 0, "overlap": 0.0}
+        return measured({"faces": [*frames, hidden]}, name=name)
+
+    good = [clip(f"d{number:05d}", 0.8) for number in range(9)]
+    assert [check.is_passed for check in check_faces(good).checks] == [True, True]
+    found, where = check_faces([*good, clip("d00099", 0.1)]).checks
+    assert found.is_passed is False and found.value == pytest.approx(0.9) and where.is_passed
+    assert found.culprits == ("000/d00099.mp4",)
+
+
+def test_distractors_that_do_not_show_are_named():
+    noise = np.random.default_rng(0)
+
+    def clip(name, kind, effect, *, is_disturbed):
+        return measured(
+            {"windows": [{"kind": kind, "is_disturbed": is_disturbed, "effect": effect}]}, name=name
+        )
+
+    idle = [
+        clip("d1", kind, noise.normal(), is_disturbed=False) for kind in ("dark", "hiss") for _ in range(20)
+    ]
+    shows = [clip("d2", "dark", 6.0, is_disturbed=True) for _ in range(6)]
+    hidden = [clip("d3", "hiss", noise.normal(), is_disturbed=True) for _ in range(6)]
+    found = {check.name: check for check in check_windows([*idle, *shows, *hidden]).checks}
+    assert found["dark shows in its window"].is_passed is True
+    assert found["hiss shows in its window"].is_passed is False
+    assert set(found["hiss shows in its window"].culprits) == {"000/d3.mp4"}
+    assert found["blur shows in its window"].is_passed is None
