@@ -59,7 +59,7 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
 
 
 def _voices_by_split(seed: int) -> dict[str, dict[str, list[str]]]:
-    """Voice tables per split and sex; each split has at least two of each sex."""
+    """Voice tables per split and sex; each split has at least three of each sex."""
     pools: dict[str, dict[str, list[str]]] = {split: {} for split in SPLITS}
     sexes = voice_sexes()
     for sex in ("female", "male"):
@@ -67,7 +67,7 @@ def _voices_by_split(seed: int) -> dict[str, dict[str, list[str]]]:
         stream(seed, f"voices {sex}").shuffle(names)
         counts = counts_by_share(len(names), SPLIT_SHARES)
         for split in ("dev", "test"):
-            size = max(2, counts[split])
+            size = max(3, counts[split])
             pools[split][sex], names = names[:size], names[size:]
         pools["train"][sex] = names
     return pools

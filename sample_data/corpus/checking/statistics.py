@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +40,16 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate
     return _estimate(values.mean(), (weights @ sums) / (weights @ counts), len(values), len(names))
 
 
-def clustered_statistic(statistic, totals: np.ndarray) -> Estimate:
+def clustered_statistic(statistic: Callable[[np.ndarray], np.ndarray], totals: np.ndarray) -> Estimate:
     """Of something that follows from totals over clusters, such as a score from a confusion matrix.
 
     Args:
-        statistic: total `(…)` to a number.
+        statistic: totals `(draw, …)` to `(draw,)`.
         totals: `(cluster, …)`.
     """
-    draws = [statistic(np.tensordot(weight, totals, 1)) for weight in draw_weights(len(totals))]
     whole = totals.sum(axis=0)
-    return _estimate(statistic(whole), np.array(draws), int(whole.sum()), len(totals))
+    draws = statistic(np.tensordot(draw_weights(len(totals)), totals, 1))
+    return _estimate(statistic(whole[None])[0], draws, int(whole.sum()), len(totals))
 
 
 def emotion_effects(
