@@ -3,21 +3,21 @@
 Unusual here: every setting is relative to the same speaker's neutral voice, so an emotion never depends on
 who speaks. Level alone would tell little, because the microphone's gain varies from clip to clip.
 
-Directions are from the literature, sizes within what it reports:
+Directions are from the literature (`docs/corpus.md` says what of it could be checked); sizes are ours:
 
 * Murray & Arnott (1993), J. Acoust. Soc. Am. 93(2), 1097-1108, table of vocal effects. Anger, joy: higher,
   wider, louder. Fear: much faster, much higher, irregular voicing. Sadness: slower, slightly lower,
   narrower, softer, bending down. Disgust: much slower and lower, grumbled, wide downward bends at the end.
-* Banse & Scherer (1996), J. Pers. Soc. Psychol. 70(3), 614-636. F0, energy and the share of high frequencies
-  rise in hot anger, panic and elation, and fall in sadness; disgust is hard to hear from the voice, so it
-  moves little.
+* Banse & Scherer (1996), J. Pers. Soc. Psychol. 70(3), 614-636. Predicted, and mostly found: F0, energy and
+  high frequencies rise in hot anger, panic and elation, and fall in sadness; disgust is hard to hear from the
+  voice, so it moves little.
 * Juslin & Laukka (2003), Psychol. Bull. 129(5), 770-814, patterns over 104 studies: joy and anger fast,
   loud, high and variable; fear fast, high, little variable, irregular; sadness slow, soft, low, little
   variable, without high frequencies. Murray & Arnott call fear wide; here the later review is followed.
 * Scherer (1986), Psychol. Bull. 99(2), 143-165: wavering and irregular pitch in fear; a lax, breathy voice in
   sadness, a tense one in anger.
 
-Surprise is in none of these tables; it is given what distinguishes an astonished question: high, wide, and
+Surprise has no row in these tables; it is given what distinguishes an astonished question: high, wide, and
 rising steeply at the end. Its rate is left alone.
 """
 

@@ -5,6 +5,8 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
+import pyarrow.parquet
 import pytest
 from checked_clips import a_speaker, darkness, write_clip, write_corpus, write_media
 from made_truth import a_plan
@@ -14,6 +16,7 @@ from app.cli import cli
 from core.labels import MELD_7
 from core.media import decode, open_clip
 from sample_data.corpus.check import check_corpus
+from sample_data.corpus.checking.courses import LAGS_SECONDS
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.face import FaceState
 from sample_data.corpus.schema import read_sidecar
@@ -95,15 +98,26 @@ def test_the_report_stands_alone_and_holds_every_number(corpus):
     assert told == [check.name for check in result.checks]
 
 
+def rows_of(folder):
+    return pyarrow.parquet.read_table(folder / "check" / "measures.parquet").to_pylist()
+
+
+def test_the_planted_pitches_are_measured_from_the_files(corpus):
+    found = [row["voice_f0_semitones"] for row in rows_of(corpus)]
+    np.testing.assert_allclose(np.diff(found), 1.0, atol=0.35)
+
+
+def test_a_quarter_of_the_light_is_two_powers_of_two(corpus):
+    windows = [row["windows"] for row in rows_of(corpus)]
+    (dark,) = [one for one in windows[3] if one["kind"] == "dark"]
+    assert dark["is_disturbed"] and dark["effect"] == pytest.approx(2.0, abs=0.2)
+    idle = [one["effect"] for of_clip in windows[:3] for one in of_clip if one["kind"] == "dark"]
+    assert len(idle) == 3 and np.abs(idle).max() < 0.1
+
+
 def test_the_painted_mouths_follow_the_sound(corpus):
-    """Of every clip: the mouth was painted from the sound, so pixels and sound agree best at lag zero."""
-    import numpy as np
-    import pyarrow.parquet
-
-    from sample_data.corpus.checking.courses import LAGS_SECONDS
-
-    rows = pyarrow.parquet.read_table(corpus / "check" / "measures.parquet").to_pylist()
-    curve = np.mean([row["lips_seen"] for row in rows], axis=0)
+    """The mouth was painted from the sound, so pixels and sound agree best at lag zero."""
+    curve = np.mean([row["lips_seen"] for row in rows_of(corpus)], axis=0)
     assert abs(LAGS_SECONDS[curve.argmax()]) <= 0.06 and curve.max() > 0.6
 
 
@@ -159,8 +173,6 @@ def test_a_stream_that_was_removed_is_found(copy):
 
 
 def test_a_wrong_duration_is_found(copy):
-    import numpy as np
-
     path = copy / "000" / "p00004.mp4"
     media = media_of(path)
     longer = np.concatenate([media.waveform, np.zeros(16_000, np.float32)])

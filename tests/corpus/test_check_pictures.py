@@ -1,14 +1,20 @@
 """Pictures in numbers: mouths, sharpness, grain, boxes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from checked_clips import measured
+from checked_clips import RATE, measured, voice
+from made_truth import a_sidecar
 
 from sample_data.corpus.checking import picture
-from sample_data.corpus.checking.courses import LAGS_SECONDS, NUM_FACE_FRAMES
+from sample_data.corpus.checking.courses import LAGS_SECONDS, NUM_FACE_FRAMES, window_rows
 from sample_data.corpus.checking.faces import check_faces
 from sample_data.corpus.checking.lips import check_lips
+from sample_data.corpus.checking.sound import track_voice
 from sample_data.corpus.checking.windows import check_windows
+from sample_data.corpus.distractors import disturb_sound
+from sample_data.corpus.schema import TimedDistractor
 
 SIZE = 64
 
@@ -135,3 +141,40 @@ def test_distractors_that_do_not_show_are_named():
     assert found["hiss shows in its window"].is_passed is False
     assert set(found["hiss shows in its window"].culprits) == {"000/d3.mp4"}
     assert found["blur shows in its window"].is_passed is None
+
+
+def effects_of(waveform, kinds, window):
+    """What is measured of each kind in a clip with that sound and that distractor."""
+    placed = [
+        TimedDistractor(
+            modality="audio", kind=kind, start_seconds=window[0], end_seconds=window[1], strength=1.0
+        )
+        for kind in kinds
+    ]
+    sidecar = replace(a_sidecar([0.0] * 75), distractors=tuple(placed))
+    rows = window_rows(None, track_voice(waveform, RATE), waveform, sidecar)
+    return {row["kind"]: row["effect"] for row in rows}
+
+
+@pytest.mark.parametrize("kind", ["hiss", "babble", "hum", "dropout"])
+def test_a_sound_distractor_shows_in_its_own_measure(kind):
+    window = (0.5, 2.1)
+    pause = np.zeros(RATE // 2)
+    speech = np.concatenate([pause, voice(2.0), pause])
+    clean = speech + 1e-4 * np.random.default_rng(0).standard_normal(len(speech))
+    (idle,) = effects_of(clean, [kind], window).values()
+    disturbed = clean.astype(np.float32)
+    one = TimedDistractor(
+        modality="audio", kind=kind, start_seconds=window[0], end_seconds=window[1], strength=0.5
+    )
+    disturb_sound(disturbed, speech, one, 0, RATE)
+    (found,) = effects_of(disturbed, [kind], window).values()
+    assert found > idle + 6
+
+
+def test_several_distractors_of_a_modality_are_not_told_apart_and_left_out():
+    sound = voice(3.0)
+    assert effects_of(sound, ["hiss", "hum"], (1.0, 2.0)) == {}
+    # an undisturbed clip is measured in every way, for comparison
+    assert set(effects_of(sound, [], (1.0, 2.0))) <= {"hiss", "babble", "hum", "dropout"}
+    assert effects_of(sound, [], (1.0, 2.0))

@@ -136,7 +136,7 @@ def window_rows(
 
 
 class _PictureEffects:
-    """How much a kind of video distractor shows in a window: larger is more, near 0 not at all."""
+    """How much a kind of video distractor shows in a window, in powers of two: near 0 not at all."""
 
     def __init__(self, frames: Frames, sidecar: Sidecar):
         self._frames = frames
@@ -154,8 +154,8 @@ class _PictureEffects:
                 self._frames.pixels, truth_of(self._frames, self._sidecar, "mouth_box")
             )
             usual = np.median(colors[outside], axis=0)
-            distance = np.abs(colors - usual).mean(axis=(1, 2))
-            return float(np.median(distance[inside]) - np.median(distance[outside]))
+            # a level is added: a mouth that never moves has no colour to differ from
+            return _log_ratio(np.abs(colors - usual).mean(axis=(1, 2)) + 1.0, inside, outside)
         if kind == "occlude_eyes":
             eyes = picture.sample_boxes(self._grey, truth_of(self._frames, self._sidecar, "eyes_box"), 12)
             return -_log_ratio(eyes.mean(axis=(1, 2)), inside, outside)

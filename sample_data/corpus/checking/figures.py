@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from core.labels import EMOTION_COLORS
 
-BLUE, GREY, RED = "#2f6fb5", "#8a919c", "#d1462f"
+BLUE, GREY = "#2f6fb5", "#8a919c"
+SERIES_COLORS = (BLUE, "#c77a00", "#3f8f4f", "#7b4fb5", "#b5476f", "#4a4f57")
 
 
 def intervals(
@@ -24,7 +25,6 @@ def intervals(
     """
     figure = go.Figure()
     series = list(dict.fromkeys(row[1] for row in rows))
-    palette = [BLUE, "#c77a00", "#3f8f4f", "#7b4fb5", GREY]
     for number, one in enumerate(series):
         chosen = [row for row in rows if row[1] == one]
         value, low, high = (np.array([row[at] for row in chosen], float) for at in (2, 3, 4))
@@ -33,7 +33,9 @@ def intervals(
             x=value,
             error_x={"type": "data", "array": high - value, "arrayminus": value - low, "thickness": 1.5},
             mode="markers",
-            marker={"size": 9, "color": palette[number % len(palette)]},
+            orientation="h",
+            offsetgroup=one,
+            marker={"size": 9, "color": SERIES_COLORS[number % len(SERIES_COLORS)]},
             name=one,
         )
     if zero is not None:
@@ -41,7 +43,7 @@ def intervals(
     names = len(dict.fromkeys(row[0] for row in rows))
     figure.update_yaxes(autorange="reversed")
     if len(series) > 1:
-        figure.update_layout(scattermode="group", scattergap=0.4)
+        figure.update_layout(scattermode="group", scattergap=0.3)
     return styled(figure, x_title, "", height=140 + names * (22 + 12 * len(series)), legend=len(series) > 1)
 
 
@@ -69,9 +71,8 @@ def curves(
 ) -> go.Figure:
     """Courses `name → (value, low, high)` with bands."""
     figure = go.Figure()
-    palette = [BLUE, "#c77a00"]
     for number, (name, (value, low, high)) in enumerate(courses.items()):
-        color = palette[number % len(palette)]
+        color = SERIES_COLORS[number % len(SERIES_COLORS)]
         figure.add_scatter(
             x=[*x, *reversed(x)],
             y=[*high, *reversed(low)],

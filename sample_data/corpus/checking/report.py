@@ -161,7 +161,8 @@ def _cell(value: Any) -> str:
 def _number(value: float | None) -> str:
     if value is None or not np.isfinite(value):
         return ""
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3g}"
+    value = round(float(value), 6)
+    return f"{value:.0f}" if value.is_integer() and abs(value) >= 2 else f"{value:.3g}"
 
 
 def _told_value(check: Check) -> str:

@@ -17,7 +17,7 @@ MEASURES = {
     "f0": ("f0_semitones", "median pitch", "semitones"),
     "range": ("range", "range of pitch", "semitones between the 10th and 90th percentile"),
     "level": ("level", "level while voiced, less the microphone's gain", "dB"),
-    "rate": ("rate", "syllable nuclei per second", "per second"),
+    "rate": ("rate", "rate of syllables", "syllable nuclei per second"),
     "tilt": ("tilt", "level of 1 to 4 kHz over that of 0.1 to 1 kHz", "dB"),
 }
 """What the plan calls a measure → column of the row, name, unit."""
@@ -209,3 +209,6 @@ def _inside(one: Measured, name: str) -> float:
 
 def _speaker(one: Measured) -> str:
     return one.sidecar.plan.speaker.speaker_id
+
+
+assert all(set(moves) == set(MEASURES) for moves in PLANNED_MOVES.values())
