@@ -101,7 +101,10 @@ def transcript_of(choice: ClipChoice) -> Transcript | None:
     sidecar = choice.path.with_suffix(".json")
     words = ()
     if choice.transcript and not choice.is_own and sidecar.is_file():
-        sound = read_sidecar(sidecar).sound
+        try:
+            sound = read_sidecar(sidecar).sound
+        except ValueError:  # times of words are worth less than the clip
+            sound = None
         words = tuple(
             Word(text=word.text, start_seconds=word.start_seconds, end_seconds=word.end_seconds)
             for word in (sound.words if sound else ())

@@ -33,7 +33,9 @@ def _told() -> Iterator[None]:
         fail(f"Making clips needs the package {error.name}; {INSTALL_HINT}.")
 
 
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same clips on the same machine.")]
+SeedOption = Annotated[
+    int, typer.Option(help="The same seed gives the same clips on the same machine.", min=0)
+]
 
 
 @commands.command(

@@ -22,16 +22,19 @@ def fail(sentence: str) -> None:
 @contextmanager
 def told() -> Iterator[None]:
     """Errors that are one sentence already are printed as such."""
-    from core.checkpoint import CheckpointError
-    from core.encoders.backbones import BackboneError
-    from core.media.clip import MediaError
-    from sample_data.corpus.errors import CorpusError
-    from training.datasets.manifest import DataError
-
     try:
         yield
-    except (MediaError, CheckpointError, BackboneError, DataError, CorpusError) as error:
-        fail(str(error))
+    except Exception as error:
+        # these take seconds to import, which a command that is refused early should not
+        from core.checkpoint import CheckpointError
+        from core.encoders.backbones import BackboneError
+        from core.media.clip import MediaError
+        from sample_data.corpus.errors import CorpusError
+        from training.datasets.manifest import DataError
+
+        if isinstance(error, (MediaError, CheckpointError, BackboneError, DataError, CorpusError)):
+            fail(str(error))
+        raise
 
 
 @contextmanager

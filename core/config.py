@@ -237,8 +237,15 @@ def _convert(hint, value, where: str):
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{where} should be an object")
-        # JSON knows no other keys than text
-        return {args[0](key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+        try:
+            # JSON knows no other keys than text
+            keys = [args[0](key) for key in value]
+        except ValueError as error:
+            raise ValueError(f"{where} should have keys of type {args[0].__name__} ({error})") from error
+        return {
+            key: _convert(args[1], item, f"{where}.{key}")
+            for key, item in zip(keys, value.values(), strict=True)
+        }
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

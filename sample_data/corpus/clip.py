@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,18 +14,19 @@ from scipy.signal import resample_poly
 from sample_data.corpus.backdrop import paint_backdrop
 from sample_data.corpus.distractors import (
     REFERENCE_LEVEL,
-    Box,
     cover_of,
     disturb_picture,
     disturb_sound,
     timed,
 )
 from sample_data.corpus.face import Camera, Head, Picture
+from sample_data.corpus.face.state import Box
 from sample_data.corpus.motion import Motion, Speaking, make_motion
 from sample_data.corpus.presets import Preset
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import ClipPlan, Face, Sidecar, Sound, Timed, TimedDistractor
 from sample_data.corpus.voice import SAMPLE_RATE, Speech, Synthesiser
+from sample_data.corpus.writing import replacing
 
 ROOM_NOISE_DB = -38.0
 """Level of the quiet room against a voice of normal loudness."""
@@ -41,9 +42,9 @@ def make_clip(plan: ClipPlan, preset: Preset, head: Head, voice: Synthesiser, fo
     num_frames = round(
         (plan.lead_seconds + speech.duration_seconds + plan.tail_seconds) * preset.frames_per_second
     )
-    duration = num_frames / preset.frames_per_second
-    start, end = plan.lead_seconds, plan.lead_seconds + speech.duration_seconds
-    phones, words = (_shifted(items, start) for items in (speech.phones, speech.words))
+    duration = round(num_frames / preset.frames_per_second, 4)
+    phones, words = (_shifted(items, plan.lead_seconds) for items in (speech.phones, speech.words))
+    start, end = phones[0].start_seconds, phones[-1].end_seconds
     speaking = Speaking(start_seconds=start, end_seconds=end, phones=phones)
 
     has_video, has_audio = plan.missing != "video", plan.missing != "audio"
@@ -60,8 +61,8 @@ def make_clip(plan: ClipPlan, preset: Preset, head: Head, voice: Synthesiser, fo
             for number, (picture, boxes) in enumerate(zip(pictures, covers, strict=True))
         ]
         distractors = [
-            timed(one, duration, _around([boxes[number] for boxes in covers]))
-            for number, one in enumerate(plan.distractors)
+            replace(placed, box=_around([boxes[number] for boxes in _during(placed, covers, motion)]))
+            for number, placed in enumerate(distractors)
         ]
         face = _face_truth(motion, pictures)
     waveform = _mix(plan, preset, speech, distractors, duration) if has_audio else None
@@ -80,7 +81,7 @@ def make_clip(plan: ClipPlan, preset: Preset, head: Head, voice: Synthesiser, fo
         speech_end_seconds=end,
         transcript="" if plan.missing == "text" else plan.transcript,
         face=face,
-        sound=_sound_truth(speech, start, phones, words) if has_audio else None,
+        sound=_sound_truth(speech, plan.lead_seconds, phones, words) if has_audio else None,
         distractors=tuple(distractors),
     )
     sidecar.write(path.with_suffix(".json"))
@@ -137,14 +138,23 @@ def _disturbed(
     pixels = picture.pixels
     at = number / frames_per_second
     for planned, placed, cover in zip(plan.distractors, distractors, covers, strict=True):
-        if planned.modality == "video" and placed.start_seconds <= at < placed.end_seconds:
+        if planned.modality == "video" and _lasts(placed, at):
             pixels = disturb_picture(pixels, planned, cover, number)
     return pixels
 
 
+def _lasts(placed: TimedDistractor, at_seconds: float) -> bool:
+    return placed.start_seconds <= at_seconds < placed.end_seconds
+
+
+def _during(placed: TimedDistractor, frames: list, motion: Motion) -> list:
+    """What belongs to the frames in which a distractor lasts."""
+    return [frame for frame, at in zip(frames, motion.times_seconds, strict=True) if _lasts(placed, at)]
+
+
 def _around(boxes: list[Box | None]) -> Box | None:
-    """The box that holds all boxes."""
-    if boxes[0] is None:
+    """The box that holds all boxes; None where there is none."""
+    if not boxes or boxes[0] is None:
         return None
     edges = np.array(boxes)
     return (*map(float, edges[:, :2].min(axis=0)), *map(float, edges[:, 2:].max(axis=0)))
@@ -201,7 +211,7 @@ def _sound_truth(
 ) -> Sound:
     emotional = (None, None) if speech.emotional is None else [at + start_seconds for at in speech.emotional]
     return Sound(
-        prosody={name: float(value) for name, value in asdict(speech.prosody).items() if value is not None},
+        prosody=asdict(speech.prosody),
         emotional_start_seconds=emotional[0],
         emotional_end_seconds=emotional[1],
         phones=phones,
@@ -215,8 +225,8 @@ def _floats(values: np.ndarray | tuple[float, ...]) -> tuple[float, ...]:
 
 def _write_media(path: Path, pixels: list[np.ndarray], waveform: np.ndarray | None, preset: Preset) -> None:
     """H.264 and AAC in an MP4 that plays while it loads; one thread: the bytes are always the same."""
-    part = path.with_name(path.name + ".part")
-    with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    options = {"movflags": "+faststart"}
+    with replacing(path) as part, av.open(str(part), "w", format="mp4", options=options) as container:
         video = audio = None
         if pixels:
             rate = Fraction(preset.frames_per_second).limit_denominator(1000)
@@ -244,4 +254,3 @@ def _write_media(path: Path, pixels: list[np.ndarray], waveform: np.ndarray | No
             frame.time_base = Fraction(1, preset.sample_rate)
             container.mux(audio.encode(frame))
             container.mux(audio.encode())
-    part.replace(path)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from sample_data.corpus.face.state import Box
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import Distractor, TimedDistractor
+from sample_data.corpus.voice_edits import NEUTRAL_LEVEL_DB
 
 VIDEO_SHARES = {
     "occlude_mouth": 0.050,
@@ -25,10 +27,11 @@ VIDEO_SHARES = {
 AUDIO_SHARES = {"hiss": 0.060, "babble": 0.050, "hum": 0.030, "dropout": 0.035}
 KINDS = (*VIDEO_SHARES, *AUDIO_SHARES)
 
-REFERENCE_LEVEL = 10 ** (-24 / 20)
+REFERENCE_LEVEL = 10 ** (NEUTRAL_LEVEL_DB / 20)
 """Root mean square of a voice of normal loudness; the level of noise is told against it."""
 
-Box = tuple[float, float, float, float]
+MUG_RIM, MUG_HANDLE = 0.035, 0.09
+"""What stands out above and beside a mug, as shares of the picture's side."""
 
 
 def draw_distractors(draw: Callable[[str], np.random.Generator], *, absent: str) -> tuple[Distractor, ...]:
@@ -73,7 +76,7 @@ def timed(distractor: Distractor, duration_seconds: float, box: Box | None = Non
 
 
 def cover_of(distractor: Distractor, mouth_box: Box, eyes_box: Box) -> Box | None:
-    """What a mug or a bar covers when mouth and eyes lie there; None for what covers nothing."""
+    """Where a mug (rim and handle too) or a bar lies for such a mouth and eyes; None for other kinds."""
     if distractor.kind == "occlude_mouth":
         left, top, right, bottom = mouth_box
         x, y = (left + right) / 2, (top + bottom) / 2 + 0.02
@@ -86,7 +89,8 @@ def cover_of(distractor: Distractor, mouth_box: Box, eyes_box: Box) -> Box | Non
         return None
     wobble = stream(distractor.seed, "place").uniform(-0.012, 0.012, 2)
     x, y = x + wobble[0], y + wobble[1]
-    return (x - half_width, y - half_height, x + half_width, y + half_height)
+    handle, rim = (MUG_HANDLE, MUG_RIM) if distractor.kind == "occlude_mouth" else (0.0, 0.0)
+    return (x - half_width, y - half_height - rim, x + half_width + handle, y + half_height)
 
 
 def disturb_picture(
@@ -141,7 +145,8 @@ def disturb_sound(
     elif distractor.kind == "hum":
         noise = np.sin(2 * np.pi * 100.0 * np.arange(len(window)) / sample_rate) * np.sqrt(2)
     else:
-        backwards = np.tile(speech[::-1], 1 + 2 * len(window) // max(1, len(speech)))
+        # every slice is whole, wherever in the speech it begins
+        backwards = np.tile(speech[::-1], 2 + len(window) // max(1, len(speech)))
         noise = sum(
             backwards[offset : offset + len(window)] for offset in draw.integers(0, max(1, len(speech)), 3)
         )
@@ -153,12 +158,13 @@ def _draw_mug(picture: Image.Image, cover: Box, seed: int) -> np.ndarray:
     size = picture.width
     color = np.array(stream(seed, "color").uniform(60, 220, 3))
     left, top, right, bottom = (share * size for share in cover)
+    rim = MUG_RIM * size
+    top, right = top + rim, right - MUG_HANDLE * size
     brush = ImageDraw.Draw(picture)
 
     def shade(share: float) -> tuple[int, ...]:
         return tuple(int(channel * share) for channel in color)
 
-    rim = 0.035 * size
     handle = [right - 0.02 * size, top + 0.06 * size, right + 0.09 * size, bottom - 0.06 * size]
     brush.arc(handle, -100, 100, fill=shade(0.9), width=max(1, int(0.03 * size)))
     brush.rounded_rectangle([left, top, right, bottom], 0.03 * size, fill=shade(1.0))

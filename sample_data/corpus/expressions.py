@@ -2,8 +2,9 @@
 
 Units are those of the Facial Action Coding System. The prototypes follow the emotion tables of the FACS
 Investigator's Guide (Ekman, Friesen & Hager 2002) and how often units were seen by Du, Tao & Martinez (2014,
-table 1); `docs/corpus.md` compares them unit by unit and says what could be checked. Fear and surprise share units
-1, 2, 5, 25 and 26, disgust and anger 4, 7, 10, 17 and 25: at low intensity they are confusable on purpose.
+table 1); `docs/corpus.md` compares them unit by unit and says what could be checked. Fear and surprise share
+units 1, 2, 5, 25 and 26, disgust and anger 4, 7, 10, 17 and 25: at low intensity they are confusable on
+purpose.
 """
 
 from __future__ import annotations

@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
-import threadpoolctl
+from filelock import FileLock, Timeout
 
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.plan import make_plan, plan_hash
 from sample_data.corpus.presets import PRESETS, Preset
 from sample_data.corpus.schema import SCHEMA_VERSION, ClipPlan, Sidecar, read_sidecar, sidecar_from_dict
+from sample_data.corpus.workers import run_tasks
+from sample_data.corpus.writing import replacing
 
-CLIPS_PER_SHARD = 25
 CORPUS_FILE, TABLE_FILE, MANIFEST_FILE = "corpus.json", "corpus.parquet", "manifest.csv"
-SHARD_TABLE = "shard.parquet"
+SHARD_TABLE, LOCK_FILE = "shard.parquet", "corpus.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +36,9 @@ class MakeConfig:
     Attributes:
         num_workers: processes; the clips do not depend on it.
         size / frames_per_second: in place of the preset's.
-        num_clips: fewer than the preset's.
+        num_clips: fewer than the preset's, from its beginning.
         split: make the clips of one split alone; they are the same as in the whole corpus.
+        clips_per_shard: in one folder, made by one process; which clips come out does not depend on it.
     """
 
     out: Path
@@ -51,6 +49,7 @@ class MakeConfig:
     frames_per_second: float | None = None
     num_clips: int | None = None
     split: str | None = None
+    clips_per_shard: int = 25
 
     def resolved_preset(self) -> Preset:
         """The preset with what was chosen in its place.
@@ -60,10 +59,13 @@ class MakeConfig:
         """
         if self.preset not in PRESETS:
             raise CorpusError(f"There is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
-        size = self.size or PRESETS[self.preset].size
+        if self.seed < 0:
+            raise CorpusError(f"The seed {self.seed} is negative; choose 0 or more.")
+        size = PRESETS[self.preset].size if self.size is None else self.size
         if size % 2 or not 32 <= size <= 1024:
             raise CorpusError(f"A picture of {size} px cannot be made; choose an even size from 32 to 1024.")
-        rate = self.frames_per_second or PRESETS[self.preset].frames_per_second
+        rate = self.frames_per_second
+        rate = PRESETS[self.preset].frames_per_second if rate is None else rate
         if not 5 <= rate <= 60:
             raise CorpusError(f"{rate:g} frames per second cannot be made; choose 5 to 60.")
         return replace(PRESETS[self.preset], size=size, frames_per_second=float(rate))
@@ -91,7 +93,8 @@ def make_corpus(config: MakeConfig, progress: Progress = lambda done, total, tex
         The manifest, which `deepmsi train` reads.
 
     Raises:
-        CorpusError: if the folder holds another corpus, a package is missing, or a clip cannot be made.
+        CorpusError: if the folder holds another corpus or is being written to by another run, a package is
+            missing, or something cannot be written.
     """
     preset = config.resolved_preset()
     plans = make_plan(preset, config.seed, num_clips=config.num_clips)
@@ -101,13 +104,28 @@ def make_corpus(config: MakeConfig, progress: Progress = lambda done, total, tex
         raise CorpusError(
             f"The preset {preset.name} has no clip of the split {config.split!r}; choose another."
         )
-    _claim(config, preset, plans)
-    if (config.out / TABLE_FILE).is_file():
-        progress(len(plans), len(plans), "")
-        return config.out / MANIFEST_FILE
-    shards = _shards(config.out, plans)
-    _run(shards, preset, config.num_workers, progress)
-    return _finish(config.out, shards)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        with FileLock(config.out / LOCK_FILE, timeout=0):
+            try:
+                _claim(config, preset, plans)
+                if not (config.out / TABLE_FILE).is_file():
+                    shards = _shards(config, plans)
+                    _run(shards, preset, config.num_workers, progress)
+                    _finish(config.out, shards)
+                progress(len(plans), len(plans), "")
+            finally:
+                (config.out / LOCK_FILE).unlink(missing_ok=True)
+    except Timeout as error:
+        raise CorpusError(
+            f"Another run is making clips in {config.out}; wait for it, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise CorpusError(
+            f"{error.filename or config.out} cannot be written ({error.strerror or error}); make room or "
+            "choose another folder, then run the same command again: it goes on from there."
+        ) from error
+    return config.out / MANIFEST_FILE
 
 
 def read_corpus(folder: Path) -> list[tuple[Path, Sidecar]]:
@@ -135,6 +153,7 @@ def read_corpus(folder: Path) -> list[tuple[Path, Sidecar]]:
 def manifest_row(sidecar: Sidecar, path: str) -> dict[str, object]:
     """The row of a clip in the generic manifest, with the factors that results are cut by."""
     plan = sidecar.plan
+    shown = {"video": plan.video_emotion, "audio": plan.audio_emotion, "text": plan.text_emotion}
     return {
         "path": path,
         "label": plan.label,
@@ -146,9 +165,8 @@ def manifest_row(sidecar: Sidecar, path: str) -> dict[str, object]:
         "informative": " ".join(plan.informative),
         "conflict": plan.conflict,
         "missing": plan.missing,
-        "video_emotion": plan.video_emotion,
-        "audio_emotion": plan.audio_emotion,
-        "text_emotion": plan.text_emotion,
+        # what is not in the file shows nothing
+        **{f"{modality}_emotion": "" if modality == plan.missing else shown[modality] for modality in shown},
         "intensity": plan.intensity,
         "distractors": " ".join(distractor.kind for distractor in plan.distractors),
         "duration_seconds": round(sidecar.duration_seconds, 3),
@@ -171,10 +189,10 @@ def _claim(config: MakeConfig, preset: Preset, plans: tuple[ClipPlan, ...]) -> N
     if path.is_file():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CorpusError(
-                f"{path} is not JSON ({error}); remove the folder and make it again."
-            ) from error
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise CorpusError(f"{path} is damaged; remove the folder and make the corpus again.")
         for name, value in description.items():
             if found.get(name) != value:
                 raise CorpusError(
@@ -182,28 +200,21 @@ def _claim(config: MakeConfig, preset: Preset, plans: tuple[ClipPlan, ...]) -> N
                     "choose another folder, or remove this one."
                 )
         return
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        if any(config.out.iterdir()):
-            raise CorpusError(
-                f"{config.out} is not empty and holds no corpus; choose an empty or new folder."
-            )
-        _write_atomically(path, json.dumps(description, indent=1) + "\n")
-    except OSError as error:
-        raise CorpusError(
-            f"{config.out} cannot be written ({error.strerror}); choose another folder."
-        ) from error
+    # what a kill may leave before the description is there
+    ours = {LOCK_FILE, f"{CORPUS_FILE}.part"}
+    if any(found.name not in ours for found in config.out.iterdir()):
+        raise CorpusError(f"{config.out} is not empty and holds no corpus; choose an empty or new folder.")
+    with replacing(path) as part:
+        part.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def _shards(out: Path, plans: tuple[ClipPlan, ...]) -> list[Shard]:
+def _shards(config: MakeConfig, plans: tuple[ClipPlan, ...]) -> list[Shard]:
     """Clips sorted by speaker, so that a process builds few heads, and cut into shards."""
     ordered = sorted(plans, key=lambda plan: (plan.split, plan.speaker.speaker_id, plan.clip_id))
+    size = config.clips_per_shard
     return [
-        Shard(
-            folder=out / f"{start // CLIPS_PER_SHARD:03d}",
-            plans=tuple(ordered[start : start + CLIPS_PER_SHARD]),
-        )
-        for start in range(0, len(ordered), CLIPS_PER_SHARD)
+        Shard(folder=config.out / f"{number:03d}", plans=tuple(ordered[start : start + size]))
+        for number, start in enumerate(range(0, len(ordered), size))
     ]
 
 
@@ -217,34 +228,9 @@ def _run(shards: list[Shard], preset: Preset, num_workers: int, progress: Progre
         progress(num_sealed + done, total, "")
 
     tell()
-    if not open_shards:
-        return
-    # fork would copy a numba and an ONNX runtime that have threads
-    context = multiprocessing.get_context("spawn")
-    num_workers = min(num_workers, len(open_shards))
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=start_worker) as pool:
-        waiting = {pool.submit(_make_shard, shard, preset) for shard in open_shards}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                tell()
-        except BaseException:
-            # shards in work are finished, none is begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def start_worker() -> None:
-    """One thread per process, and none that outlives the process that started it, however that one ended."""
-    threadpoolctl.threadpool_limits(1)
-
-    def end_with_parent() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    if open_shards:
+        tasks = ((shard, preset) for shard in open_shards)
+        run_tasks(_make_shard, tasks, min(num_workers, len(open_shards)), tell)
 
 
 def _make_shard(shard: Shard, preset: Preset) -> None:
@@ -261,22 +247,15 @@ def _make_shard(shard: Shard, preset: Preset) -> None:
             voice = voice or Synthesiser()
             if head is None or head.identity.seed != plan.speaker.identity_seed:
                 head = Head(sample_identity(plan.speaker.identity_seed))
-            try:
-                sidecar = make_clip(plan, preset, head, voice, shard.folder)
-            except OSError as error:
-                raise CorpusError(
-                    f"{shard.folder / plan.clip_id} cannot be written ({error.strerror or error}); make "
-                    "room, then run the same command again: it goes on from there."
-                ) from error
+            sidecar = make_clip(plan, preset, head, voice, shard.folder)
         sidecars.append(sidecar)
     rows = [
         manifest_row(sidecar, f"{shard.folder.name}/{sidecar.file}")
         | {"truth": json.dumps(sidecar.to_dict())}
         for sidecar in sidecars
     ]
-    part = shard.folder / f"{SHARD_TABLE}.part"
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
-    part.replace(shard.folder / SHARD_TABLE)
+    with replacing(shard.folder / SHARD_TABLE) as part:
+        pyarrow.parquet.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
 
 
 def _finished(folder: Path, plan: ClipPlan) -> Sidecar | None:
@@ -292,28 +271,18 @@ def _finished(folder: Path, plan: ClipPlan) -> Sidecar | None:
     return sidecar if is_whole else None
 
 
-def _finish(out: Path, shards: list[Shard]) -> Path:
+def _finish(out: Path, shards: list[Shard]) -> None:
     """One manifest and one table of all shards, in order of the clips' names; the table last, as the seal."""
     tables = [shard.folder / SHARD_TABLE for shard in shards]
     table = pa.concat_tables([pyarrow.parquet.read_table(path) for path in tables], promote_options="default")
     names = [Path(path).stem for path in table["path"].to_pylist()]
     table = table.take(sorted(range(len(names)), key=names.__getitem__))
     rows = table.drop_columns(["truth"]).to_pylist()
-    part = out / f"{MANIFEST_FILE}.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(out / MANIFEST_FILE) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(out / MANIFEST_FILE)
-    part = out / f"{TABLE_FILE}.part"
-    pyarrow.parquet.write_table(table, part, compression="zstd")
-    part.replace(out / TABLE_FILE)
+    with replacing(out / TABLE_FILE) as part:
+        pyarrow.parquet.write_table(table, part, compression="zstd")
     for path in tables:
         path.unlink()
-    return out / MANIFEST_FILE
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -78,6 +78,9 @@ CONFLICTS = {
 }
 LIGHT_WEIGHTS = {"studio": 0.28, "window": 0.20, "warm": 0.18, "overcast": 0.18, "screen": 0.10, "dim": 0.06}
 BACKGROUND_WEIGHTS = dict(zip(BACKGROUNDS, (0.40, 0.25, 0.15, 0.20), strict=True))
+SHORTEST_SPEECH, LONGEST_SPEECH = 0.8, 5.0
+"""Seconds; leads and tails are long enough that an expression unfolds and goes within its clip."""
+
 SHARE_LOCALISED = 0.3
 """Of the clips whose voice carries the emotion: those in which it does so in a known window only."""
 
@@ -88,7 +91,7 @@ def make_plan(preset: Preset, seed: int, *, num_clips: int | None = None) -> tup
     Args:
         preset: which corpus.
         seed: of everything.
-        num_clips: fewer than the preset's, evenly over its splits or cells.
+        num_clips: fewer than the preset's; of a balanced set the first ones, of others with the same shares.
     """
     by_split = defaultdict(list)
     for speaker in make_speakers(seed):
@@ -147,13 +150,17 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         intensity = round(preset.min_intensity + spread * float(draw("intensity").beta(2.2, 1.6)), 3)
 
     face = draw("window")
-    apex_start = face.uniform(0.05, 0.40)
-    onset = BODY[emotions["video"]].onset_seconds
+    apex_start = round(face.uniform(0.05, 0.40), 3)
+    apex = (apex_start, round(min(1.05, apex_start + face.uniform(0.35, 0.70)), 3))
+    onset_seconds = round(face.uniform(*BODY[emotions["video"]].onset_seconds), 3)
+    offset_seconds = round(face.uniform(0.35, 0.70), 3)
     voice = draw("voice window")
     is_localised = emotions["audio"] != "neutral" and voice.random() < SHARE_LOCALISED
     voice_start = voice.uniform(0.05, 0.50)
     view, timing = draw("view"), draw("timing")
     bank = "trap" if scenario == "lexical_trap" else emotions["text"]
+    past_speech = (apex[1] - 1) * (LONGEST_SPEECH if apex[1] > 1 else SHORTEST_SPEECH)
+    lead, tail = timing.uniform(0.5, 0.9), timing.uniform(0.6, 1.0)
     num_flashes = timing.integers(0, 5 if scenario == "lively" else 3)
     return ClipPlan(
         clip_id=clip_id,
@@ -171,9 +178,9 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         intensity=intensity,
         transcript=draw_sentence(bank, speaker.split, draw("text")),
         action_units=_action_units(scenario, emotions["video"], intensity, speaker, draw("action units")),
-        apex=(round(apex_start, 3), round(min(1.05, apex_start + face.uniform(0.35, 0.70)), 3)),
-        onset_seconds=round(face.uniform(*onset), 3),
-        offset_seconds=round(face.uniform(0.35, 0.70), 3),
+        apex=apex,
+        onset_seconds=onset_seconds,
+        offset_seconds=offset_seconds,
         voice_strength=round(0.5 + 0.5 * intensity, 3) if emotions["audio"] != "neutral" else 1.0,
         voice_window=(round(voice_start, 3), round(voice_start + voice.uniform(0.35, 0.50), 3))
         if is_localised
@@ -188,8 +195,8 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         shift=(round(view.uniform(-0.10, 0.10), 3), round(view.uniform(-0.06, 0.06), 3)),
         field_of_view_degrees=round(view.uniform(17.5, 20.5), 2),
         microphone_gain_db=round(float(np.clip(draw("gain").normal(0.0, 2.5), -6.0, 6.0)), 2),
-        lead_seconds=round(timing.uniform(0.5, 0.9), 3),
-        tail_seconds=round(timing.uniform(0.6, 1.0), 3),
+        lead_seconds=round(max(lead, onset_seconds - apex[0] * SHORTEST_SPEECH), 3),
+        tail_seconds=round(max(tail, offset_seconds + past_speech), 3),
         missing=missing,
         distractors=() if is_clean else draw_distractors(draw, absent=missing),
     )

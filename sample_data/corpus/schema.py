@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import dataclass_from_dict
+from sample_data.corpus.writing import replacing
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
@@ -82,7 +83,7 @@ class ClipPlan:
         voice_strength: how far the prosody goes from neutral to the emotion's.
         voice_window: share of the spoken time in which alone the prosody is emotional; None for all of it.
         brow_flashes: times of raised brows that mean nothing (units 1 and 2), as shares of the spoken time.
-        lead_seconds / tail_seconds: before the first and after the last word.
+        lead_seconds / tail_seconds: of silence before and after the voice, but for a few hundredths.
         missing: the modality that the clip lacks, or "".
     """
 
@@ -199,7 +200,7 @@ class Sidecar:
     """The whole truth of a finished clip, in the file of its name that ends in `.json`.
 
     Attributes:
-        speech_start_seconds / speech_end_seconds: first and last sound of the voice.
+        speech_start_seconds / speech_end_seconds: begin of the first and end of the last phone.
         face: None where the clip has no picture.
         sound: None where the clip has no sound.
         transcript: the words that the clip's manifest gives; "" where words are missing.
@@ -225,11 +226,9 @@ class Sidecar:
 
     def write(self, path: Path) -> None:
         """Write atomically as JSON."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(
-            json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":")), encoding="utf-8"
-        )
-        part.replace(path)
+        text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def read_sidecar(path: str | Path) -> Sidecar:

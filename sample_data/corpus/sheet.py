@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ TILE, MARGIN = 160, 92
 def draw_sheet(folder: Path, out: Path, *, num_columns: int = 8) -> None:
     """Draw the apex of `num_columns` clips of each emotion into one picture.
 
-    Clips whose face carries the label come first; within a row, every speaker once before any comes again.
+    Clips whose face carries the label come first, undisturbed ones before others; every speaker once before
+    any comes again.
 
     Raises:
         CorpusError: if the folder holds no corpus, or the picture cannot be written.
@@ -58,14 +60,20 @@ def apex_frame(sidecar: Sidecar) -> int:
 
 
 def _chosen(corpus: list[tuple[Path, Sidecar]], label: str) -> list[tuple[Path, Sidecar]]:
-    of_label = [item for item in corpus if item[1].plan.label == label]
-    num_of_speaker: dict[str, int] = {}
-    ranked = []
-    for item in sorted(of_label, key=lambda item: item[1].plan.video_emotion != label):
+    def rank(item: tuple[Path, Sidecar]) -> tuple[bool, bool]:
         plan = item[1].plan
-        turn = num_of_speaker[plan.speaker.speaker_id] = num_of_speaker.get(plan.speaker.speaker_id, -1) + 1
-        ranked.append((plan.video_emotion != label, turn, item))
-    return [item for _, _, item in sorted(ranked, key=lambda one: one[:2])]
+        is_disturbed = any(distractor.modality == "video" for distractor in plan.distractors)
+        return plan.video_emotion != label, is_disturbed
+
+    of_label = sorted((item for item in corpus if item[1].plan.label == label), key=rank)
+    num_of_speaker: Counter[str] = Counter()
+    turns = []
+    for item in of_label:
+        speaker = item[1].plan.speaker.speaker_id
+        turns.append(num_of_speaker[speaker])
+        num_of_speaker[speaker] += 1
+    order = sorted(range(len(of_label)), key=lambda number: (*rank(of_label[number]), turns[number]))
+    return [of_label[number] for number in order]
 
 
 def _apex(path: Path, sidecar: Sidecar) -> np.ndarray:

@@ -15,8 +15,16 @@ from sample_data.corpus.voice_assets import voice_sexes
 
 NUM_SPEAKERS = 200
 SPLIT_SHARES = dict(zip(SPLITS, (0.8, 0.1, 0.1), strict=True))
-IDENTITY_BLOCK = 10_000
-"""Seeds of faces of one split lie in one block, so that splits never share a face."""
+FACE_BLOCKS = ("train", "dev", "test", "stills")
+"""Faces of one kind have seeds of a block of their own, so that no two kinds share a face."""
+_BLOCK = 100_000
+
+
+def identity_seed(seed: int, block: str, number: int) -> int:
+    """The seed of a face: `number` of one of `FACE_BLOCKS` in the corpus of `seed`."""
+    if not 0 <= number < _BLOCK:
+        raise ValueError(f"there is no face {number}: a block holds {_BLOCK}")
+    return (seed * len(FACE_BLOCKS) + FACE_BLOCKS.index(block)) * _BLOCK + number
 
 
 @cache
@@ -25,14 +33,15 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
 
     Each sex takes the voices of its split in turn; once all have been taken, two are blended.
     """
-    voices = _voices_by_split(seed)
+    voices = _voices_by_split()
     speakers = []
-    for block, (split, count) in enumerate(counts_by_share(num_speakers, SPLIT_SHARES).items(), start=1):
+    for split, count in counts_by_share(num_speakers, SPLIT_SHARES).items():
         num_of_sex = {"female": 0, "male": 0}
         for number in range(count):
-            speaker_id = f"{split[:2]}{number:03d}"
+            # people of two corpora are different people
+            speaker_id = f"{split[:2]}{number:03d}-{seed}"
             draw = stream(seed, f"speaker {speaker_id}")
-            identity = sample_identity(block * IDENTITY_BLOCK + number + seed * 7 * IDENTITY_BLOCK)
+            identity = sample_identity(identity_seed(seed, split, number))
             own = voices[split][identity.sex]
             turn = num_of_sex[identity.sex]
             num_of_sex[identity.sex] += 1
@@ -58,13 +67,13 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
     return tuple(speakers)
 
 
-def _voices_by_split(seed: int) -> dict[str, dict[str, list[str]]]:
-    """Voice tables per split and sex; each split has at least three of each sex."""
+def _voices_by_split() -> dict[str, dict[str, list[str]]]:
+    """Voice tables per split and sex, the same for every seed; each split has at least three of each sex."""
     pools: dict[str, dict[str, list[str]]] = {split: {} for split in SPLITS}
     sexes = voice_sexes()
     for sex in ("female", "male"):
         names = sorted(name for name, of_sex in sexes.items() if of_sex == sex)
-        stream(seed, f"voices {sex}").shuffle(names)
+        stream(0, f"voices {sex}").shuffle(names)
         counts = counts_by_share(len(names), SPLIT_SHARES)
         for split in ("dev", "test"):
             size = max(3, counts[split])

@@ -7,9 +7,8 @@ conversation, so that neither tells the emotion.
 from __future__ import annotations
 
 import io
-import multiprocessing
+import shutil
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from sample_data.corpus.backdrop import BACKGROUNDS, paint_backdrop
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.expressions import BODY, draw_action_units
 from sample_data.corpus.face import LIGHTS, Camera, FaceState, Head, sample_identity
-from sample_data.corpus.make import start_worker
 from sample_data.corpus.motion import ACTION_UNITS
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import Timed
-from sample_data.corpus.speakers import IDENTITY_BLOCK
+from sample_data.corpus.speakers import identity_seed
 from sample_data.corpus.visemes import mouth_track
+from sample_data.corpus.workers import run_tasks
+from sample_data.corpus.writing import replacing
 
 STILLS_PER_FACE = 20
 DEV_SHARE = 0.1
@@ -41,7 +41,7 @@ FACE_FILLS_DEGREES = 13.0
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    split: str
+    path: Path
     face: int
     seed: int
     num_stills: int
@@ -59,14 +59,17 @@ def make_stills(
 ) -> tuple[Path, ...]:
     """Make `train.parquet` and `dev.parquet`, with the columns that `deepmsi pretrain --stills` reads.
 
+    Faces that an earlier run finished are not rendered again.
+
     Raises:
         CorpusError: if they cannot be written.
     """
     num_faces = max(2, -(-num_stills // STILLS_PER_FACE))
     num_dev = max(1, round(DEV_SHARE * num_faces))
+    parts, run = out / "parts", f"{seed}-{size}-{num_stills}"
     tasks = [
         _Task(
-            split="dev" if face < num_dev else "train",
+            path=parts / f"{run}-{'dev' if face < num_dev else 'train'}-{face:06d}.parquet",
             face=face,
             seed=seed,
             num_stills=min(STILLS_PER_FACE, max(1, num_stills - face * STILLS_PER_FACE)),
@@ -74,32 +77,39 @@ def make_stills(
         )
         for face in range(num_faces)
     ]
-    rows: dict[int, list[dict]] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=start_worker) as pool:
-        futures = {pool.submit(_render, task): task for task in tasks}
-        for future in as_completed(futures):
-            rows[futures[future].face] = future.result()
-            progress(len(rows) * STILLS_PER_FACE, num_faces * STILLS_PER_FACE, "")
-    paths = []
-    for split in ("train", "dev"):
-        path = out / f"{split}.parquet"
-        of_split = [row for task in tasks if task.split == split for row in rows[task.face]]
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            pyarrow.parquet.write_table(pa.Table.from_pylist(of_split), part)
-            part.replace(path)
-        except OSError as error:
-            raise CorpusError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
-        paths.append(path)
+
+    def tell() -> None:
+        progress(sum(task.num_stills for task in tasks if task.path.is_file()), total, "")
+
+    total = sum(task.num_stills for task in tasks)
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        missing = [(task,) for task in tasks if not task.path.is_file()]
+        tell()
+        run_tasks(_render, missing, num_workers, tell)
+        tell()
+        paths = []
+        for split in ("train", "dev"):
+            faces = [task.path for task in tasks if f"-{split}-" in task.path.name]
+            with replacing(out / f"{split}.parquet") as part:
+                tables = [pyarrow.parquet.read_table(path) for path in faces]
+                pyarrow.parquet.write_table(pa.concat_tables(tables), part)
+            paths.append(out / f"{split}.parquet")
+        shutil.rmtree(parts)
+    except OSError as error:
+        raise CorpusError(
+            f"{error.filename or out} cannot be written ({error.strerror or error}); make room or choose "
+            "another folder, then run the same command again: it goes on from there."
+        ) from error
     return tuple(paths)
 
 
-def _render(task: _Task) -> list[dict]:
-    draw = stream(task.seed, f"stills {task.split} {task.face}")
-    head = Head(sample_identity(4 * IDENTITY_BLOCK + task.seed * 7 * IDENTITY_BLOCK + task.face))
-    return [_still(head, task.size, draw) for _ in range(task.num_stills)]
+def _render(task: _Task) -> None:
+    draw = stream(task.seed, f"stills {task.face}")
+    head = Head(sample_identity(identity_seed(task.seed, "stills", task.face)))
+    rows = [_still(head, task.size, draw) for _ in range(task.num_stills)]
+    with replacing(task.path) as part:
+        pyarrow.parquet.write_table(pa.Table.from_pylist(rows), part)
 
 
 def _still(head: Head, size: int, draw: np.random.Generator) -> dict:

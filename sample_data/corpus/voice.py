@@ -14,10 +14,10 @@ from functools import cache
 
 import numpy as np
 
-from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.errors import INSTALL_HINT, CorpusError
 from sample_data.corpus.prosody import Prosody, between, draw_prosody
 from sample_data.corpus.schema import Timed
-from sample_data.corpus.voice_assets import GRAPHS, INSTALL_HINT, Progress, voice_model, voice_tables
+from sample_data.corpus.voice_assets import GRAPHS, Progress, voice_model, voice_tables
 from sample_data.corpus.voice_edits import (
     SAMPLE_RATE,
     change_formants,

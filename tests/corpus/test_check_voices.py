@@ -156,6 +156,8 @@ def voices(flipped=None, *, clips_of_emotion=14, window=None):
                 row[f"voice_{column}"] = 10 + base + (move if is_whole else 0) + noise.normal(0, 0.5)
                 row[f"inside_{column}"] = 10 + (0 if is_whole else move) + noise.normal(0, 0.5)
                 row[f"outside_{column}"] = 10 + noise.normal(0, 0.5)
+            # ten phones
+            row |= {"voice_start": 0.5, "voice_end": 0.5 + 10 / row.pop("voice_phones")}
             # the planned gain of the microphone hides how loud the voice is
             gain = float(noise.uniform(-6, 6))
             row["voice_level"] += gain

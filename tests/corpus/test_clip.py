@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_truth import a_plan
+from scipy.signal import resample_poly
 
 from core.media import decode, open_clip
 from sample_data.corpus.clip import make_clip
@@ -18,7 +19,7 @@ class SaidOnce:
     """A voice that says the same every time, so that clips differ in what a test changes alone."""
 
     def __init__(self, voice, plan):
-        self._speech = voice.say(
+        self.speech = voice.say(
             plan.transcript,
             voices=plan.speaker.voices,
             voice_mix=0.0,
@@ -30,10 +31,10 @@ class SaidOnce:
         )
 
     def say(self, text, **how):
-        return self._speech
+        return self.speech
 
     def hum(self, **how):
-        return replace(self._speech, words=())
+        return replace(self.speech, words=())
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +94,19 @@ def test_the_sidecar_comes_back_as_it_was_written(plain):
     assert not list(path.parent.glob("*.part"))
 
 
-def test_the_voice_is_heard_when_the_sidecar_says(plain):
+def test_the_voice_is_heard_when_the_sidecar_says(plain, said):
     sidecar, _, media = plain
     level = np.abs(media.waveform)
     start, end = (round(at * 16_000) for at in (sidecar.speech_start_seconds, sidecar.speech_end_seconds))
     assert level[start:end].mean() > 8 * level[: start - 1600].mean()
     assert level[start:end].mean() > 8 * level[end + 3200 :].mean()
+    # the waveform as mixed and as decoded lie on one another: no encoder delay is left in the file
+    mixed = np.zeros(len(media.waveform), np.float32)
+    speech = resample_poly(said.speech.waveform, 2, 3)
+    lead = round(sidecar.plan.lead_seconds * 16_000)
+    mixed[lead : lead + len(speech)] = speech[: len(mixed) - lead]
+    correlation = np.correlate(media.waveform, mixed[800:-800], "valid")
+    assert abs(int(correlation.argmax()) - 800) < 0.005 * 16_000
     words = sidecar.sound.words
     assert [word.text for word in words] == ["Who", "is", "there"]
     assert sidecar.speech_start_seconds <= words[0].start_seconds < words[-1].end_seconds
@@ -154,6 +162,10 @@ def test_a_video_distractor_is_in_its_window_and_nowhere_else(kind, make, plain)
         left, top, right, bottom = placed.box
         center = getattr(sidecar.face, part)[int(np.flatnonzero(inside)[0])]
         assert left < (center[0] + center[2]) / 2 < right and top < (center[1] + center[3]) / 2 < bottom
+        # nothing is drawn beside the box that is told, but for what the codec smears
+        outside = np.ones((64, 64), bool)
+        outside[int(top * 64) - 1 : int(bottom * 64) + 2, int(left * 64) - 1 : int(right * 64) + 2] = False
+        assert np.abs(pixels - clean)[inside].max(axis=-1)[:, outside].mean() < 6
     else:
         assert placed.box is None
 
@@ -214,7 +226,8 @@ def test_a_voice_that_is_emotional_in_a_window_says_which(voice, head, tiny, tmp
     spoken = sidecar.speech_end_seconds - sidecar.speech_start_seconds
     start = sidecar.sound.emotional_start_seconds - sidecar.speech_start_seconds
     end = sidecar.sound.emotional_end_seconds - sidecar.speech_start_seconds
-    assert start / spoken == pytest.approx(0.5, abs=0.08) and end / spoken == pytest.approx(0.9, abs=0.08)
+    # planned are shares of the whole utterance, with the silence around its phones
+    assert start / spoken == pytest.approx(0.5, abs=0.12) and end / spoken == pytest.approx(0.9, abs=0.12)
 
 
 def test_the_same_plan_gives_the_same_bytes(said, head, tiny, tmp_path):

@@ -98,6 +98,18 @@ def test_sound_is_disturbed_in_its_window_alone(kind):
         assert spectrum_peak_hz(added) == pytest.approx(440, abs=2)
 
 
+@pytest.mark.parametrize("window_seconds", [0.4, 1.0, 3.5])
+def test_babble_fills_a_window_of_any_length(window_seconds):
+    """However long the speech that it is made of."""
+    speech = np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE).astype(np.float32)
+    for seed in range(20):
+        waveform = np.zeros(4 * RATE, np.float32)
+        window = (0.1, 0.1 + window_seconds / 4.0)
+        disturb_sound(waveform, speech, timed(a_distractor("babble", window=window), 4.0), seed, RATE)
+        part = waveform[round(0.4 * RATE) : round((0.4 + window_seconds) * RATE)]
+        assert part[: len(part) // 4].std() > 0.001 and part[-len(part) // 4 :].std() > 0.001
+
+
 def test_no_kind_is_unknown_to_pictures_or_sound(picture):
     assert set(KINDS) == set(VIDEO_SHARES) | set(AUDIO_SHARES)
     with pytest.raises(ValueError, match="'hiss' disturbs no picture"):

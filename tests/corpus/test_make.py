@@ -10,15 +10,25 @@ import time
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import MakeConfig, make_corpus, read_corpus
 from sample_data.corpus.plan import make_plan
 from sample_data.corpus.presets import PRESETS
 from sample_data.corpus.sheet import draw_sheet
+from sample_data.corpus.workers import run_tasks
 from training.datasets import read_manifest
 
 SMALL = {"preset": "probe", "seed": 3, "size": 64, "frames_per_second": 6.0, "num_clips": 4}
+
+
+def failing_task(path, number):
+    """Notes that it was begun; the first one fails."""
+    (path / str(number)).touch()
+    if number == 0:
+        raise OSError(28, "No space left on device")
+    time.sleep(0.2)
 
 
 def contents(folder):
@@ -91,6 +101,59 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(made, tmp_path):
     assert contents(out) == contents(made[0])
 
 
+def test_shards_and_workers_change_no_clip(made, tmp_path):
+    out = tmp_path / "two"
+    make_corpus(MakeConfig(out=out, num_workers=2, clips_per_shard=2, **SMALL))
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {"000", "001"}
+    clips, expected = (
+        {name.split("/")[1]: content for name, content in contents(folder).items() if "/" in name}
+        for folder in (out, made[0])
+    )
+    assert clips == expected
+    rows, before = (list(csv.DictReader((folder / "manifest.csv").open())) for folder in (out, made[0]))
+    for row in (*rows, *before):
+        row["path"] = row["path"].split("/")[1]
+    assert rows == before
+
+
+def test_after_a_failure_nothing_is_begun_any_more(tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        run_tasks(failing_task, [(tmp_path, number) for number in range(12)], 1, lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+def test_a_process_that_is_killed_is_told_in_a_sentence():
+    with pytest.raises(CorpusError, match="ended from outside.*use fewer workers"):
+        run_tasks(os._exit, [(9,)], 1, lambda: None)
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    out = tmp_path / "busy"
+    out.mkdir()
+    with FileLock(out / "corpus.lock"), pytest.raises(CorpusError, match="Another run is making clips"):
+        make_corpus(MakeConfig(out=out, **SMALL))
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CorpusError, match="cannot be written.*run the same command again"):
+        make_corpus(MakeConfig(out=tmp_path / "file" / "out", **SMALL))
+
+
+def test_a_kill_before_the_first_clip_leaves_a_folder_that_can_be_used(tmp_path):
+    (tmp_path / "corpus.json.part").write_text("{")
+    (tmp_path / "000").mkdir()
+    with pytest.raises(CorpusError, match="is not empty and holds no corpus"):
+        make_corpus(MakeConfig(out=tmp_path, **SMALL))
+    (tmp_path / "000").rmdir()
+    (tmp_path / "corpus.json").write_text("[]")
+    with pytest.raises(CorpusError, match="corpus.json is damaged"):
+        make_corpus(MakeConfig(out=tmp_path, **SMALL))
+    (tmp_path / "corpus.json").unlink()
+    make_corpus(MakeConfig(out=tmp_path, **(SMALL | {"num_clips": 1})))
+    assert len(read_corpus(tmp_path)) == 1
+
+
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     out = tmp_path / "orphans"
     code = (
@@ -161,6 +224,8 @@ def test_another_corpus_is_not_mixed_in(made, changes, message):
     ("changes", "message"),
     [
         ({"preset": "huge"}, "no preset 'huge'; choose one of demo, train, probe"),
+        ({"seed": -1}, "seed -1 is negative; choose 0 or more"),
+        ({"size": 0}, "0 px cannot be made"),
         ({"size": 65}, "65 px cannot be made; choose an even size from 32 to 1024"),
         ({"frames_per_second": 1.0}, "1 frames per second cannot be made; choose 5 to 60"),
     ],

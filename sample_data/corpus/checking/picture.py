@@ -10,7 +10,7 @@ Boxes = np.ndarray
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _MOUTH_SIDE = 24
-_MOUTH_WIDTH, _MOUTH_HEIGHT = 1.0, 1.6
+_MOUTH_WIDTH, _MOUTH_HEIGHT = 0.7, 1.3
 _STEADY_SECONDS = 0.3
 _PATCHES = 3
 _BLOCK = 8
@@ -22,21 +22,28 @@ def luminance(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) @ _LUMINANCE
 
 
-def mouth_contrast(grey: np.ndarray, mouth_boxes: Boxes, frames_per_second: float) -> np.ndarray:
-    """`(frame,)` how much the mouth's brightness varies over its area, in shares of the skin's brightness.
+def mouth_change(
+    grey: np.ndarray, mouth_boxes: Boxes, is_silent: np.ndarray, frames_per_second: float
+) -> np.ndarray:
+    """`(frame,)` how far the mouth looks from how it looks in silence, in shares of the skin's brightness.
 
     An open mouth is a dark hole, or teeth in one. The area has the same size in all frames and follows the
     mouth slowly, so that it says nothing of the opening itself.
+
+    Args:
+        grey: `(frame, height, width)` brightness.
+        mouth_boxes: where the mouth is.
+        is_silent: `(frame,)` when nothing is said.
+        frames_per_second: of the frames.
     """
     center = gaussian_filter1d(
         (mouth_boxes[:, :2] + mouth_boxes[:, 2:]) / 2, _STEADY_SECONDS * frames_per_second, axis=0
     )
     width, height = np.median(mouth_boxes[:, 2:] - mouth_boxes[:, :2], axis=0)
     half = np.array([width * _MOUTH_WIDTH, height * _MOUTH_HEIGHT]) / 2
-    boxes = np.concatenate([center - half, center + half], axis=1)
-    area = sample_boxes(grey, boxes, _MOUTH_SIDE)
-    skin = np.percentile(area, 80, axis=(1, 2), keepdims=True)
-    return (area / np.maximum(skin, 1.0)).std(axis=(1, 2))
+    area = sample_boxes(grey, np.concatenate([center - half, center + half], axis=1), _MOUTH_SIDE)
+    area = area / np.maximum(np.percentile(area, 80, axis=(1, 2), keepdims=True), 1.0)
+    return np.abs(area - np.median(area[is_silent], axis=0)).mean(axis=(1, 2))
 
 
 def sample_boxes(grey: np.ndarray, boxes: Boxes, side: int) -> np.ndarray:

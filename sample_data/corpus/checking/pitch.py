@@ -1,9 +1,10 @@
 """Fundamental frequency of a voice, from the sound alone.
 
-Candidates of every frame are peaks of the normalised cross-correlation (Talkin 1995, "A robust algorithm for
-pitch tracking (RAPT)"); the path through them, voiced or not, is the cheapest one, with the costs of Boersma
-(1993, "Accurate short-term analysis of the fundamental frequency …", Proc. Inst. Phon. Sci. 17): octave jumps
-are dear, so a frame whose best peak lies an octave off follows its neighbours.
+Candidates of every frame are peaks of the normalised cross-correlation, as in RAPT ("A robust algorithm for
+pitch tracking", in Kleijn & Paliwal, Speech Coding and Synthesis, 1995, chapter 14). The path through them,
+voiced or not, is the cheapest one, with the costs of Boersma (1993, "Accurate short-term analysis of the
+fundamental frequency", Proc. Inst. Phon. Sci. 17): octave jumps are dear, so a frame whose best peak lies an
+octave off follows its neighbours.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 
 from sample_data.corpus.checking.results import Check, Exhibit, Section, plain
 from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.writing import replacing
 
 HTML_FILE, JSON_FILE = "report.html", "report.json"
 _VERDICTS = {True: ("passed", "✓"), False: ("failed", "✗"), None: ("undecided", "–")}
@@ -76,9 +77,8 @@ def write_report(sections: Sequence[Section], numbers: dict[str, Any], folder: P
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
+            with replacing(path) as part:
+                part.write_text(text, encoding="utf-8")
         except OSError as error:
             raise CorpusError(
                 f"{path} cannot be written ({error.strerror or error}); choose another folder with --report."

@@ -17,7 +17,7 @@ MEASURES = {
     "f0": ("f0_semitones", "median pitch", "semitones"),
     "range": ("range", "range of pitch", "semitones between the 10th and 90th percentile"),
     "level": ("level", "level while voiced, less the microphone's gain", "dB"),
-    "rate": ("rate", "rate of syllables", "syllable nuclei per second"),
+    "rate": ("phones", "rate of speech", "phones per second that is heard"),
     "tilt": ("tilt", "level of 1 to 4 kHz over that of 0.1 to 1 kHz", "dB"),
 }
 """What the plan calls a measure → column of the row, name, unit."""
@@ -50,17 +50,31 @@ def check_voices(measured: Sequence[Measured]) -> Section:
 
 def voice_value(one: Measured, name: str) -> float:
     """A measure of `MEASURES` of a clip; of the level, what the microphone adds is taken off."""
-    value = one.row.get(f"voice_{MEASURES[name][0]}")
-    value = np.nan if value is None else value
-    if name == "level":
+    if name == "rate":
+        return _heard_rate(one)
+    value = one.row[f"voice_{MEASURES[name][0]}"]
+    if name == "level" and value is not None:
         value -= one.sidecar.plan.microphone_gain_db
-    return float(value)
+    return float("nan") if value is None else float(value)
 
 
-def told_rate(one: Measured) -> float:
-    """Phones per second as the sidecar tells them."""
+def _heard_rate(one: Measured) -> float:
+    """Phones of the words over the time from the first to the last sound that is heard.
+
+    Syllables that are counted in the sound alone depend more on the sentence than on the voice.
+    """
+    start, end = one.row["voice_start"], one.row["voice_end"]
+    return float("nan") if start is None or end is None else len(one.sidecar.sound.phones) / (end - start)
+
+
+def _told_rate(one: Measured) -> float:
     sidecar = one.sidecar
     return len(sidecar.sound.phones) / (sidecar.speech_end_seconds - sidecar.speech_start_seconds)
+
+
+def _syllable_rate(one: Measured) -> float:
+    value = one.row.get("voice_rate")
+    return float("nan") if value is None else value
 
 
 def _is_heard(one: Measured) -> bool:
@@ -124,20 +138,24 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
                     figure=figures.intervals(drawn, x_title=unit),
                 )
             )
-    told = emotion_effects([told_rate(one) for one in heard], emotions, sexes, speakers)
-    if told:
-        exhibits.append(
-            Exhibit(
-                title="Voice: phones per second as the sidecars tell them, difference to neutral",
-                reading="For comparison with the rate that was measured from the sound alone.",
-                columns=("emotion", "difference", "low", "high", "clips"),
-                rows=tuple(
-                    (emotion, told[emotion].value, told[emotion].low, told[emotion].high, told[emotion].num)
-                    for emotion in MELD_7.labels
-                    if emotion in told
-                ),
+    for title, rate_of in (
+        ("syllable nuclei per second, counted in the sound", _syllable_rate),
+        ("phones per second as the sidecars tell them", _told_rate),
+    ):
+        effects = emotion_effects([rate_of(one) for one in heard], emotions, sexes, speakers)
+        if effects:
+            exhibits.append(
+                Exhibit(
+                    title=f"Voice: {title}, difference to neutral",
+                    reading="For comparison with the rate above.",
+                    columns=("emotion", "difference", "low", "high", "clips"),
+                    rows=tuple(
+                        (emotion, effect.value, effect.low, effect.high, effect.num)
+                        for emotion in MELD_7.labels
+                        if (effect := effects.get(emotion)) is not None
+                    ),
+                )
             )
-        )
     return checks, exhibits
 
 

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from core.labels import MELD_7
+from sample_data.corpus.errors import CorpusError
+from sample_data.corpus.speakers import identity_seed, make_speakers
 from sample_data.corpus.stills import STILLS_PER_FACE, make_stills
 from training.datasets.stills import TARGETS, read_stills
 
@@ -39,7 +41,33 @@ def test_units_are_those_of_the_label(paths):
     assert (neutral[quiet] == 0).all(axis=None) and neutral.au1.max() <= 0.3
 
 
-def test_faces_of_dev_and_train_differ_and_pictures_decode(paths):
+def test_no_face_of_the_stills_is_in_a_clip_or_in_two_parts():
+    in_clips = {speaker.identity_seed for speaker in make_speakers(2)}
+    in_stills = [identity_seed(2, "stills", number) for number in range(5000)]
+    assert len(set(in_stills)) == 5000 and not in_clips & set(in_stills)
+
+
+def test_what_was_finished_is_not_made_again(paths, tmp_path):
+    first = make_stills(tmp_path, num_stills=40, size=32, seed=5)
+    contents = [pyarrow.parquet.read_table(path) for path in first]
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    # as if a run had ended after one face, whose rows can be told from those that would be made
+    name = "5-32-40-train-000001.parquet"
+    pyarrow.parquet.write_table(contents[0].slice(0, 3), parts / name)
+    again = make_stills(tmp_path, num_stills=40, size=32, seed=5)
+    assert pyarrow.parquet.read_table(again[0]).num_rows == 3
+    assert pyarrow.parquet.read_table(again[1]).equals(contents[1])
+    assert not parts.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CorpusError, match="cannot be written"):
+        make_stills(tmp_path / "file" / "out", num_stills=10**6, size=512, seed=1)
+
+
+def test_pictures_decode(paths):
     rows = [row for path in paths for row in pyarrow.parquet.read_table(path).to_pylist()]
     pictures = [np.asarray(Image.open(io.BytesIO(row["jpeg"]))) for row in rows]
     assert {picture.shape for picture in pictures} == {(48, 48, 3)}

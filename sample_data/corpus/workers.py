@@ -1,0 +1,65 @@
+"""Long work by several processes, that ends at once when it is told to and leaves no process behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+
+import threadpoolctl
+
+from sample_data.corpus.errors import CorpusError
+
+
+def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell: Callable[[], None]) -> None:
+    """Call `function(*task)` for every task, in `num_workers` processes.
+
+    A task is begun only when a process is free, so that nothing is begun any more after a failure.
+
+    Args:
+        function: of a module's top level.
+        tasks: tuples of arguments.
+        num_workers: processes, each with one thread for numerical work.
+        tell: called about once a second.
+
+    Raises:
+        CorpusError: if a process was killed from outside. Whatever `function` raises is raised again.
+    """
+    waiting: set[Future] = set()
+    left = iter(tasks)
+    # fork would copy a numba and an ONNX runtime that have threads
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start) as pool:
+            while True:
+                for task in islice(left, num_workers - len(waiting)):
+                    waiting.add(pool.submit(function, *task))
+                if not waiting:
+                    return
+                finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                tell()
+    except BrokenProcessPool as error:
+        raise CorpusError(
+            "A process that made clips was ended from outside, perhaps for want of memory; use fewer workers "
+            "and run the same command again: it goes on from there."
+        ) from error
+
+
+def _start() -> None:
+    """One thread per process, and none that outlives the process that started it, however that one ended."""
+    threadpoolctl.threadpool_limits(1)
+    # what is half made is made again; a traceback per process would hide the one sentence
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+    def end_with_parent() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
