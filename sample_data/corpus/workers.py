@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
+from types import ModuleType
 
 import threadpoolctl
 
@@ -37,8 +40,9 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
     try:
         with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start) as pool:
             while True:
-                for task in islice(left, num_workers - len(waiting)):
-                    waiting.add(pool.submit(function, *task))
+                with _without_main():
+                    for task in islice(left, num_workers - len(waiting)):
+                        waiting.add(pool.submit(function, *task))
                 if not waiting:
                     return
                 finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -50,6 +54,20 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
             "A process that made clips was ended from outside, perhaps for want of memory; use fewer workers "
             "and run the same command again: it goes on from there."
         ) from error
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes begin without running the main script again: they import what they call.
+
+    Under Streamlit, and in tests of it, what stands as the main script cannot be run twice.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start() -> None:

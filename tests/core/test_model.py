@@ -160,7 +160,8 @@ def test_what_is_absent_has_no_influence(tiny, subset):
         assert_same(expected, tiny(replace(batch, **{content[m]: None for m in absent})), atol=0)
     # what is present does matter, and only that
     differences = (expected.logits - expected.logits[:1]).abs().sum(1)[1:]
-    assert (differences > 1e-5).all() if any(subset) else differences.eq(0).all()
+    # equal but for rounding: rows of a batch may be summed in another order
+    assert (differences > 1e-5).all() if any(subset) else (differences < 1e-6).all()
 
 
 def test_raw_content_of_absent_modalities_has_no_influence(tiny):

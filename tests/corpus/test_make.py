@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import psutil
 import pytest
@@ -120,6 +121,18 @@ def test_after_a_failure_nothing_is_begun_any_more(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         run_tasks(failing_task, [(tmp_path, number) for number in range(12)], 1, lambda: None)
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+def test_the_main_script_is_not_run_again(tmp_path, monkeypatch):
+    """As under Streamlit, whose pages stand as the main script for a while."""
+    script = tmp_path / "page.py"
+    script.write_text("raise NameError('run twice')")
+    page = ModuleType("__main__")
+    page.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    out = tmp_path / "out"
+    run_tasks(os.mkdir, [(out,)], 1, lambda: None)
+    assert out.is_dir() and sys.modules["__main__"] is page
 
 
 def test_a_process_that_is_killed_is_told_in_a_sentence():
