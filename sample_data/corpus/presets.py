@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,55 +39,40 @@ class Preset:
     clean_cells: tuple[str, ...] = ()
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            name="demo",
-            design="balanced",
-            prefix="d",
-            num_clips=56,
-            min_intensity=0.75,
-            size=320,
-            frames_per_second=25.0,
-            supersample=3,
-            quality=23,
-            max_video_bit_rate=900_000,
-            sample_rate=24_000,
-            audio_bit_rate=48_000,
-            missing_share=0.12,
-            clean_cells=("all",),
-        ),
-        Preset(
-            name="train",
-            design="natural",
-            prefix="c",
-            num_clips=4000,
-            min_intensity=0.35,
-            size=160,
-            frames_per_second=12.5,
-            supersample=2,
-            quality=26,
-            max_video_bit_rate=160_000,
-            sample_rate=16_000,
-            audio_bit_rate=24_000,
-            missing_share=0.05,
-        ),
-        Preset(
-            name="probe",
-            design="balanced",
-            prefix="p",
-            num_clips=560,
-            min_intensity=0.35,
-            size=160,
-            frames_per_second=12.5,
-            supersample=2,
-            quality=26,
-            max_video_bit_rate=160_000,
-            sample_rate=16_000,
-            audio_bit_rate=24_000,
-        ),
-    )
-}
+_DEMO = Preset(
+    name="demo",
+    design="balanced",
+    prefix="d",
+    num_clips=56,
+    min_intensity=0.75,
+    size=320,
+    frames_per_second=25.0,
+    supersample=3,
+    quality=23,
+    max_video_bit_rate=900_000,
+    sample_rate=24_000,
+    audio_bit_rate=48_000,
+    missing_share=0.12,
+    clean_cells=("all",),
+)
+_TRAIN = Preset(
+    name="train",
+    design="natural",
+    prefix="c",
+    num_clips=4000,
+    min_intensity=0.35,
+    size=160,
+    frames_per_second=12.5,
+    supersample=2,
+    quality=26,
+    max_video_bit_rate=160_000,
+    sample_rate=16_000,
+    audio_bit_rate=24_000,
+    missing_share=0.05,
+)
+# what is measured on it must look and sound like what was learned from
+_PROBE = replace(_TRAIN, name="probe", design="balanced", prefix="p", num_clips=560, missing_share=0.0)
+
+PRESETS = {preset.name: preset for preset in (_DEMO, _TRAIN, _PROBE)}
 """By name. `demo` is looked at, so it is large and clear; `train` and `probe` are made for learning and
 measuring."""
