@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.expressions import BODY
 from sample_data.corpus.face import FaceState
 from sample_data.corpus.randomness import stream
@@ -90,9 +91,9 @@ def make_motion(plan: ClipPlan, times_seconds: np.ndarray, speaking: Speaking) -
     onset, offset = apex_start - plan.onset_seconds, apex_end + plan.offset_seconds
     envelope = np.zeros_like(times)
     if shows or plan.action_units:
-        envelope = _smooth_step(times, onset, apex_start) * (1 - _smooth_step(times, apex_end, offset))
-    talking = _smooth_step(times, speaking.start_seconds - 0.2, speaking.start_seconds + 0.2)
-    talking = talking * (1 - _smooth_step(times, speaking.end_seconds - 0.2, speaking.end_seconds + 0.2))
+        envelope = smooth_step(times, onset, apex_start) * (1 - smooth_step(times, apex_end, offset))
+    talking = smooth_step(times, speaking.start_seconds - 0.2, speaking.start_seconds + 0.2)
+    talking = talking * (1 - smooth_step(times, speaking.end_seconds - 0.2, speaking.end_seconds + 0.2))
 
     expressive = envelope if shows else np.zeros_like(times)
     liveliness = (0.5 + 0.7 * talking) * (1 + (body.motion - 1) * expressive)
@@ -141,11 +142,6 @@ def _action_units(
             course = course + BROW_FLASH_HEIGHT * flashes
         courses[unit] = np.clip(course, 0.0, 1.1)
     return courses
-
-
-def _smooth_step(times: np.ndarray, start: float, end: float) -> np.ndarray:
-    share = np.clip((times - start) / max(end - start, 1e-3), 0.0, 1.0)
-    return share**2 * (3 - 2 * share)
 
 
 def _noise(plan: ClipPlan, name: str, times: np.ndarray, per_second: float) -> np.ndarray:

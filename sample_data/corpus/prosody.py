@@ -141,7 +141,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "anger": {
         "f0_ratio": (1.1, 1.28),
         "range_ratio": (1.35, 1.75),
-        "rate_ratio": (1.08, 1.22),
+        "rate_ratio": (1.12, 1.26),
         "level_db": (5.0, 8.0),
         "tilt_db_per_octave": (1.8, 3.2),
         "final_semitones": (-4.0, -2.0),

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.signal import fftconvolve, firwin2, lfilter
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.prosody import Prosody
 
 SAMPLE_RATE = 24_000
@@ -26,8 +27,11 @@ LOWEST_F0_HZ, HIGHEST_F0_HZ = 55.0, 620.0
 _VOICED_ABOVE_HZ = 45.0
 _FINAL_SHARE = 0.32
 """Part of the voiced frames, at the end, over which pitch is bent."""
-_RISE_WITHOUT_FALL = 4.0
+_RISE_WITHOUT_FALL = 2.5
 """Semitones: an end that rises by so much loses the fall that the model gave it."""
+_FALL_IS_GONE_BY = 0.4
+"""Part of the bent end after which that fall is gone, so that what follows is heard to rise."""
+_BEND_POWER = 1.5
 _ARCH_DEPTH = 0.2
 _TILT_TAPS = 257
 _TILT_HZ = (0, 200, 500, 1000, 2000, 4000, 8000, SAMPLE_RATE / 2)
@@ -51,9 +55,8 @@ def emotional_share(
         along = (times_seconds - spoken[0]) / max(spoken[1] - spoken[0], 1e-6)
         return 1.0 - _ARCH_DEPTH * np.clip(2.0 * along - 1.0, -1.0, 1.0) ** 2
     half = RAMP_SECONDS / 2
-    rise = _smooth_step((times_seconds - window[0] + half) / RAMP_SECONDS)
-    fall = _smooth_step((window[1] + half - times_seconds) / RAMP_SECONDS)
-    return rise * fall
+    rise = smooth_step(times_seconds, window[0] - half, window[0] + half)
+    return rise * (1.0 - smooth_step(times_seconds, window[1] - half, window[1] + half))
 
 
 def mixed(share: np.ndarray, neutral: float, emotional: float) -> np.ndarray:
@@ -103,13 +106,16 @@ def edit_f0(
     edited = median + np.log(mixed(share, neutral.f0_ratio, emotional.f0_ratio) / formant)
     own = (log_f0 - median) * mixed(share, neutral.range_ratio, emotional.range_ratio)
     octave = np.log(2.0) / 12
-    edited += octave * neutral.final_semitones * (1 - share) * _final_ramp(times_seconds, voiced)
+    bend = _along_end(times_seconds, voiced) ** _BEND_POWER
+    edited += octave * neutral.final_semitones * (1 - share) * bend
     inside = voiced[share[voiced] > 0.5]
     if len(inside) > 4:
-        ramp = _final_ramp(times_seconds, inside) * np.minimum(share / (1.0 - _ARCH_DEPTH), 1.0)
+        along = _along_end(times_seconds, inside)
+        held = np.minimum(share / (1.0 - _ARCH_DEPTH), 1.0)
         # a statement's own fall, widened, would swallow the rise
-        own *= 1.0 - ramp * np.clip(emotional.final_semitones / _RISE_WITHOUT_FALL, 0.0, 1.0)
-        edited += octave * emotional.final_semitones * ramp
+        release = held * smooth_step(along, 0.0, _FALL_IS_GONE_BY)
+        own *= 1.0 - release * np.clip(emotional.final_semitones / _RISE_WITHOUT_FALL, 0.0, 1.0)
+        edited += octave * emotional.final_semitones * held * along**_BEND_POWER
     edited += own
     wave = np.sin(2 * np.pi * emotional.tremor_hz * times_seconds + phase)
     edited += mixed(share, neutral.tremor, emotional.tremor) * wave
@@ -178,12 +184,8 @@ def _root_mean_square(waveform: np.ndarray) -> float:
     return float(np.sqrt(np.mean(sounding.astype(np.float64) ** 2))) + 1e-9
 
 
-def _final_ramp(times_seconds: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def _along_end(times_seconds: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """0 until the bent end of these frames begins … 1 at their last."""
     start = times_seconds[frames[int((1 - _FINAL_SHARE) * (len(frames) - 1))]]
     end = times_seconds[frames[-1]]
-    return np.clip((times_seconds - start) / max(0.15, end - start), 0.0, 1.0) ** 1.5
-
-
-def _smooth_step(position: np.ndarray) -> np.ndarray:
-    position = np.clip(position, 0.0, 1.0)
-    return position * position * (3.0 - 2.0 * position)
+    return np.clip((times_seconds - start) / max(0.15, end - start), 0.0, 1.0)

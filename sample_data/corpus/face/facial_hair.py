@@ -8,9 +8,10 @@ from functools import cache
 
 import numpy as np
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.face.hair_styles import BEARD_LENGTHS, beard_region, brow_coverage, brow_height
 from sample_data.corpus.face.identity import Identity
-from sample_data.corpus.face.mesh import LASHES, SKIN, UNIT, smooth_step, template, vertex_values
+from sample_data.corpus.face.mesh import LASHES, SKIN, UNIT, template, vertex_values
 from sample_data.corpus.face.shape import Shape
 from sample_data.corpus.face.strands import Strands
 from sample_data.corpus.randomness import stream

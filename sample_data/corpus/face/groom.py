@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.face.hair_styles import STYLES, Style, hair_density, hairline_height
 from sample_data.corpus.face.identity import Identity
 from sample_data.corpus.face.mesh import (
     SHIRT,
     SKIN,
     from_canonical,
-    smooth_step,
     template,
     to_canonical,
     vertex_values,

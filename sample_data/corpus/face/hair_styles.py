@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.face.identity import Identity
-from sample_data.corpus.face.mesh import smooth_step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.face.action_units import Controls, controls
 from sample_data.corpus.face.camera import Camera
 from sample_data.corpus.face.facial_hair import grow_beard, grow_brows, grow_lashes
@@ -27,7 +28,6 @@ from sample_data.corpus.face.mesh import (
     UPPER_TEETH,
     add_morphs,
     halve,
-    smooth_step,
     template,
     wrinkle_maps,
 )

@@ -160,12 +160,6 @@ def split_quads_of_corners(corners: np.ndarray) -> np.ndarray:
     return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
 
 
-def smooth_step(values: np.ndarray, start: float, end: float) -> np.ndarray:
-    """0 below `start`, 1 above `end`, eased in between."""
-    share = np.clip((values - start) / (end - start), 0, 1)
-    return share * share * (3 - 2 * share)
-
-
 @numba.njit(cache=True, fastmath=True)
 def add_morphs(vertices, weights, starts, indices, moves):
     """Add weighted displacements, stored without their zeros, to `(vertex, 3)` in place."""

@@ -10,9 +10,10 @@ from functools import cache
 
 import numpy as np
 
+from sample_data.corpus.easing import smooth_step
 from sample_data.corpus.face.hair_styles import beard_coverage, brow_coverage, scalp_coverage
 from sample_data.corpus.face.identity import Identity, linear
-from sample_data.corpus.face.mesh import TEXTURE_HEIGHT, TEXTURE_WIDTH, smooth_step, template
+from sample_data.corpus.face.mesh import TEXTURE_HEIGHT, TEXTURE_WIDTH, template
 from sample_data.corpus.face.noise import value_noise
 
 SKIN_TONES = np.array(
