@@ -75,7 +75,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     },
     "joy": {
         "f0_ratio": (1.22, 1.38),
-        "range_ratio": (1.5, 1.95),
+        "range_ratio": (1.6, 2.0),
         "rate_ratio": (1.08, 1.2),
         "level_db": (2.0, 4.5),
         "tilt_db_per_octave": (0.5, 1.5),

@@ -27,7 +27,7 @@ LOWEST_F0_HZ, HIGHEST_F0_HZ = 55.0, 620.0
 _VOICED_ABOVE_HZ = 45.0
 _FINAL_SHARE = 0.32
 """Part of the voiced frames, at the end, over which pitch is bent."""
-_RISE_WITHOUT_FALL = 2.5
+_RISE_WITHOUT_FALL = 4.0
 """Semitones: an end that rises by so much loses the fall that the model gave it."""
 _FALL_IS_GONE_BY = 0.4
 """Part of the bent end after which that fall is gone, so that what follows is heard to rise."""
