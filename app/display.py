@@ -68,7 +68,12 @@ def picture_uri(pixels: np.ndarray, *, side: int | None = None) -> str:
         )
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return jpeg_uri(buffer.getvalue())
+
+
+def jpeg_uri(content: bytes) -> str:
+    """The bytes of a JPEG file as a data URI."""
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")
 
 
 def loudness(waveform: np.ndarray, duration_seconds: float, num_columns: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 import streamlit as st
 
 from app.clips import ClipChoice, shipped_clips, transcript_of
-from app.display import ClipDisplay, display_clip, picture_uri
+from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
 from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
@@ -121,9 +121,15 @@ def clips() -> tuple[ClipChoice, ...]:
 
 @st.cache_data(show_spinner="Taking a picture from each sample clip …")
 def posters() -> dict[str, str]:
-    """A picture of each shipped clip that has one and can be read, as a data URI by clip key."""
+    """A picture of each shipped clip that has one and can be read, as a data URI by clip key.
+
+    The poster beside a clip is taken where there is one, since reading a frame takes far longer.
+    """
     pictures = {}
     for choice in clips():
+        if (poster := choice.path.with_suffix(".jpg")).is_file():
+            pictures[choice.key] = jpeg_uri(poster.read_bytes())
+            continue
         try:
             frames = decode(open_clip(choice.path), num_frames=1).frames
         except MediaError:  # told when the clip is chosen

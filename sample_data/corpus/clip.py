@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 from scipy.signal import resample_poly
 
 from sample_data.corpus.backdrop import paint_backdrop
@@ -24,7 +25,7 @@ from sample_data.corpus.face.state import Box
 from sample_data.corpus.motion import Motion, Speaking, make_motion
 from sample_data.corpus.presets import Preset
 from sample_data.corpus.randomness import stream
-from sample_data.corpus.schema import ClipPlan, Face, Sidecar, Sound, Timed, TimedDistractor
+from sample_data.corpus.schema import ClipPlan, Face, Sidecar, Sound, Timed, TimedDistractor, apex_frame
 from sample_data.corpus.voice import SAMPLE_RATE, Speech, Synthesiser
 from sample_data.corpus.writing import replacing
 
@@ -33,7 +34,9 @@ ROOM_NOISE_DB = -38.0
 
 
 def make_clip(plan: ClipPlan, preset: Preset, head: Head, voice: Synthesiser, folder: Path) -> Sidecar:
-    """Make a clip and its sidecar in `folder`; both appear whole, the sidecar last.
+    """Make a clip, its poster where the preset has one, and its sidecar in `folder`; the sidecar last.
+
+    Each appears whole.
 
     The media file lacks the stream of a missing modality. Without words the voice hums, so that the file
     holds none.
@@ -84,8 +87,15 @@ def make_clip(plan: ClipPlan, preset: Preset, head: Head, voice: Synthesiser, fo
         sound=_sound_truth(speech, plan.lead_seconds, phones, words) if has_audio else None,
         distractors=tuple(distractors),
     )
+    if has_video and preset.poster_size:
+        _write_poster(path.with_suffix(".jpg"), pixels[apex_frame(sidecar)], preset.poster_size)
     sidecar.write(path.with_suffix(".json"))
     return sidecar
+
+
+def _write_poster(path: Path, pixels: np.ndarray, size: int) -> None:
+    with replacing(path) as part:
+        Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS).save(part, "JPEG", quality=88)
 
 
 def _speak(plan: ClipPlan, voice: Synthesiser) -> Speech:

@@ -20,6 +20,7 @@ class Preset:
         max_video_bit_rate: bits per second; reached where grain fills the picture.
         sample_rate / audio_bit_rate: of the sound, in Hz and bits per second.
         missing_share: of the clips that lack a modality.
+        poster_size: side in pixels of the picture at its apex that is laid beside each clip; zero for none.
         clean_cells: cells whose clips lack nothing and are not disturbed.
     """
 
@@ -36,6 +37,7 @@ class Preset:
     sample_rate: int
     audio_bit_rate: int
     missing_share: float = 0.0
+    poster_size: int = 0
     clean_cells: tuple[str, ...] = ()
 
 
@@ -53,6 +55,7 @@ _DEMO = Preset(
     sample_rate=24_000,
     audio_bit_rate=48_000,
     missing_share=0.12,
+    poster_size=112,
     clean_cells=("all",),
 )
 _TRAIN = Preset(

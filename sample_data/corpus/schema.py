@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.config import dataclass_from_dict
 from sample_data.corpus.writing import replacing
 
@@ -256,6 +258,23 @@ def sidecar_from_dict(content: dict[str, Any]) -> Sidecar:
         return dataclass_from_dict(Sidecar, content, "sidecar")
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def apex_frame(sidecar: Sidecar) -> int:
+    """The frame in which the face shows most, with open eyes, nearest to the middle of the apex or of speech.
+
+    Raises:
+        ValueError: if the clip has no picture.
+    """
+    face = sidecar.face
+    if face is None:
+        raise ValueError(f"{sidecar.file} has no picture")
+    times = np.arange(sidecar.num_frames) / sidecar.frames_per_second
+    start, end = sidecar.speech_start_seconds, sidecar.speech_end_seconds
+    if face.apex_start_seconds is not None:
+        start, end = face.apex_start_seconds, face.apex_end_seconds
+    score = np.array(face.envelope) - 2 * np.array(face.blink) - 0.05 * np.abs(times - (start + end) / 2)
+    return int(score.argmax())
 
 
 def _rounded(value: Any) -> Any:

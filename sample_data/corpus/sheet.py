@@ -12,7 +12,7 @@ from core.labels import MELD_7
 from core.media import decode, open_clip
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import read_corpus
-from sample_data.corpus.schema import Sidecar
+from sample_data.corpus.schema import Sidecar, apex_frame
 
 TILE, MARGIN = 160, 92
 
@@ -40,23 +40,6 @@ def draw_sheet(folder: Path, out: Path, *, num_columns: int = 8) -> None:
         sheet.save(out, quality=88)
     except (OSError, ValueError) as error:
         raise CorpusError(f"{out} cannot be written ({error}); name another .png or .jpg.") from error
-
-
-def apex_frame(sidecar: Sidecar) -> int:
-    """The frame in which the face shows most, with open eyes, nearest to the middle of the apex or of speech.
-
-    Raises:
-        ValueError: if the clip has no picture.
-    """
-    face = sidecar.face
-    if face is None:
-        raise ValueError(f"{sidecar.file} has no picture")
-    times = np.arange(sidecar.num_frames) / sidecar.frames_per_second
-    start, end = sidecar.speech_start_seconds, sidecar.speech_end_seconds
-    if face.apex_start_seconds is not None:
-        start, end = face.apex_start_seconds, face.apex_end_seconds
-    score = np.array(face.envelope) - 2 * np.array(face.blink) - 0.05 * np.abs(times - (start + end) / 2)
-    return int(score.argmax())
 
 
 def _chosen(corpus: list[tuple[Path, Sidecar]], label: str) -> list[tuple[Path, Sidecar]]:

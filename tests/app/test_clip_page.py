@@ -162,6 +162,17 @@ def test_an_unreadable_sample_clip_leaves_the_others(page, clip_folder, tmp_path
     assert not page.error and "labelled fear" in html_of(page)
 
 
+def test_the_poster_beside_a_clip_is_taken_before_a_frame_of_it(page, clip_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "clips"
+    shutil.copytree(clip_folder, folder)
+    (folder / "one.jpg").write_bytes(b"poster")
+    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(folder))
+    page.run()
+    posters = resources.posters()
+    assert posters["one"] == "data:image/jpeg;base64,cG9zdGVy"
+    assert len(posters["two"]) > 100
+
+
 def test_editing_the_words_predicts_again_and_back(page, predictions):
     page.run()
     original = re.search("<strong>(.*?)</strong>", html_of(page))[1]

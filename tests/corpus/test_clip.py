@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_truth import a_plan
+from PIL import Image
 from scipy.signal import resample_poly
 
 from core.media import decode, open_clip
@@ -228,6 +229,20 @@ def test_a_voice_that_is_emotional_in_a_window_says_which(voice, head, tiny, tmp
     end = sidecar.sound.emotional_end_seconds - sidecar.speech_start_seconds
     # planned are shares of the whole utterance, with the silence around its phones
     assert start / spoken == pytest.approx(0.5, abs=0.12) and end / spoken == pytest.approx(0.9, abs=0.12)
+
+
+def test_a_poster_shows_the_expression_at_its_height(said, head, tiny, tmp_path):
+    sidecar = make_clip(a_plan(), replace(tiny, poster_size=24), head, said, tmp_path)
+    path = tmp_path / sidecar.file
+    poster = np.asarray(Image.open(path.with_suffix(".jpg")), float)
+    assert poster.shape == (24, 24, 3)
+    pixels = decode(open_clip(path), num_frames=sidecar.num_frames).frames.pixels
+    shrunk = [
+        np.asarray(Image.fromarray(p).resize((24, 24), Image.Resampling.LANCZOS), float) for p in pixels
+    ]
+    nearest = int(np.argmin([np.abs(poster - one).mean() for one in shrunk]))
+    at = nearest / sidecar.frames_per_second
+    assert sidecar.face.apex_start_seconds <= at <= sidecar.face.apex_end_seconds
 
 
 def test_the_same_plan_gives_the_same_bytes(said, head, tiny, tmp_path):

@@ -12,8 +12,7 @@ from core.media.clip import DecodedMedia, Frames
 from core.media.faces import crop
 from sample_data.corpus.checking.courses import face_detector
 from sample_data.corpus.checking.picture import gradient_histograms, luminance
-from sample_data.corpus.schema import Sidecar
-from sample_data.corpus.sheet import apex_frame
+from sample_data.corpus.schema import Sidecar, apex_frame
 
 MODEL_NAMES = {
     "video": "gradient histograms of the face at its apex",
