@@ -254,22 +254,29 @@ def default_checkpoint() -> Path:
     raise CheckpointError("No checkpoint ships with this copy; give the folder of one.")
 
 
-def _frozen(model: DeepMSI) -> dict[str, torch.nn.Module]:
+def _encoders(model: DeepMSI) -> dict[str, torch.nn.Module]:
     return {"text": model.text, "audio": model.audio}
 
 
 def _named_backbones(model: DeepMSI) -> dict[str, dict[str, str]]:
     return {
         modality: {"name": encoder.config.backbone, "sha256": encoder.sha256}
-        for modality, encoder in _frozen(model).items()
+        for modality, encoder in _encoders(model).items()
         if encoder.sha256 is not None
     }
 
 
 def _stored(model: DeepMSI) -> dict[str, Tensor]:
-    """The part of the state that a checkpoint holds: all but the backbones that can be named."""
-    skipped = tuple(f"{modality}.backbone." for modality in _named_backbones(model))
-    return {key: value for key, value in model.state_dict().items() if not key.startswith(skipped)}
+    """The part of the state that a checkpoint holds: all but what is frozen of backbones that have a name."""
+    named = {f"{modality}.backbone.": _encoders(model)[modality] for modality in _named_backbones(model)}
+
+    def is_stored(key: str) -> bool:
+        for prefix, encoder in named.items():
+            if key.startswith(prefix):
+                return key.removeprefix(prefix) in encoder.trained.names
+        return True
+
+    return {key: value for key, value in model.state_dict().items() if is_stored(key)}
 
 
 def _read_config(folder: Path) -> tuple[ModelConfig, CheckpointInfo]:

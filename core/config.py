@@ -19,6 +19,11 @@ def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} should be one of {', '.join(choices)}, not {value!r}")
 
 
+def _require_num_layers(number: int) -> None:
+    if number < -1:
+        raise ValueError(f"num_trained_layers should be a number of layers, or -1 for all, not {number}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
     """Text encoder: one vector per utterance.
@@ -29,6 +34,8 @@ class TextConfig:
         pooling: "mean" over tokens, or "first" (the class token).
         max_tokens: longer transcripts are cut.
         layout: sizes of a randomly initialised backbone; empty means the backbone's own.
+        num_trained_layers: of the backbone, from the top, that training changes and a checkpoint stores;
+            −1 for all of it, its embeddings included.
     """
 
     backbone: str = "bert-large-uncased"
@@ -36,9 +43,11 @@ class TextConfig:
     pooling: str = "first"
     max_tokens: int = 128
     layout: dict[str, int] = field(default_factory=dict)
+    num_trained_layers: int = 0
 
     def __post_init__(self):
         _require_one_of("pooling", self.pooling, ("mean", "first"))
+        _require_num_layers(self.num_trained_layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,7 @@ class AudioConfig:
             time of every layer, mixed by learned layer weights (vector of `2 * width`).
         max_seconds: longer sounds are encoded window by window of this length.
         layout: as in `TextConfig`.
+        num_trained_layers: as in `TextConfig`.
     """
 
     backbone: str = "facebook/wav2vec2-base"
@@ -59,9 +69,11 @@ class AudioConfig:
     pooling: str = "mean"
     max_seconds: int = 30
     layout: dict[str, int] = field(default_factory=dict)
+    num_trained_layers: int = 0
 
     def __post_init__(self):
         _require_one_of("pooling", self.pooling, ("mean", "layer-statistics"))
+        _require_num_layers(self.num_trained_layers)
 
     @property
     def feature_width(self) -> int:

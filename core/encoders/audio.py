@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.config import AudioConfig
 from core.encoders.backbones import random_layout, resolve
+from core.encoders.trained import TrainedPart
 from core.media.clip import SAMPLE_RATE
 
 WINDOW_SAMPLES = 400  # 25 ms
@@ -96,7 +97,9 @@ class Wav2Vec2Backbone(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Frozen audio backbone and, for "layer-statistics", a trained mix of its layers.
+    """Audio backbone, frozen but for the layers that the configuration has trained, and its pooling.
+
+    For "layer-statistics" a trained mix of the layers.
 
     Args:
         config: backbone, width and pooling.
@@ -108,7 +111,8 @@ class AudioEncoder(nn.Module):
         self.config = config
         self.sha256 = None
         self.backbone = self._build(config, weights)
-        self.backbone.requires_grad_(False).eval()
+        self.trained = TrainedPart(self.backbone, config.num_trained_layers)
+        self.backbone.eval()
         if config.pooling == "layer-statistics":
             self.layer_weights = nn.Parameter(torch.zeros(self.backbone.num_layers + 1))
             shape = self.backbone.num_layers + 1, config.feature_width
@@ -204,7 +208,8 @@ class AudioEncoder(nn.Module):
         return self(batch.to(device), lengths.to(device))
 
     def train(self, mode: bool = True) -> AudioEncoder:
-        """The backbone stays in evaluation mode: it is frozen."""
+        """What is frozen stays in evaluation mode."""
         super().train(mode)
         self.backbone.eval()
+        self.trained.train(mode)
         return self

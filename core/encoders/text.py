@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from core.config import TextConfig
 from core.encoders.backbones import random_layout, resolve
+from core.encoders.trained import TrainedPart
 
 
 class TextEncoder(nn.Module):
-    """Frozen text backbone with its tokenizer.
+    """Text backbone with its tokenizer; frozen but for the layers that the configuration has trained.
 
     Args:
         config: backbone, width and pooling.
@@ -44,7 +45,8 @@ class TextEncoder(nn.Module):
         width = self.backbone.config.hidden_size
         if width != config.width:
             raise ValueError(f"{config.backbone} is {width} wide, the configuration says {config.width}")
-        self.requires_grad_(False).eval()
+        self.trained = TrainedPart(self.backbone, config.num_trained_layers)
+        self.eval()
 
     def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, both `(batch, token)`, cut at `max_tokens`."""
@@ -85,5 +87,7 @@ class TextEncoder(nn.Module):
         return self(ids.to(device), mask.to(device))
 
     def train(self, mode: bool = True) -> TextEncoder:
-        """Stay in evaluation mode: the backbone is frozen."""
-        return super().train(False)
+        """What is frozen stays in evaluation mode."""
+        super().train(False)
+        self.trained.train(mode)
+        return self
