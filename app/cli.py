@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import corpus_commands
+from app import corpus_commands, data_commands, evaluation_commands, training_commands
 from app.launch import environment, free_port, streamlit_arguments
 from app.terminal import errors, fail, progress_bar, told
 
@@ -36,7 +36,10 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.add_typer(training_commands.commands)
 cli.add_typer(corpus_commands.commands)
+cli.add_typer(data_commands.commands)
+cli.add_typer(evaluation_commands.commands)
 
 
 def main() -> None:
@@ -146,131 +149,6 @@ def predict(
     else:
         _print_tables([result for result in results if not isinstance(result, dict)])
     raise typer.Exit(1 if failures else 0)
-
-
-@cli.command(
-    epilog="Example: [bold]deepmsi train --preset mini --data clips/manifest.csv --out runs/first[/bold]"
-)
-def train(
-    data: Annotated[list[Path], typer.Option(help="A manifest (CSV); may be given several times.")],
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoint to be made.")],
-    preset: Annotated[str, typer.Option(help="Size of the model: paper, base, mini or tiny.")] = "mini",
-    cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
-        ".cache/features"
-    ),
-    pretrained_video: Annotated[
-        Path | None, typer.Option(help="Folder that `deepmsi pretrain` made; a random start by default.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Clips per step.", min=2)] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of all but the video encoder.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Of the processor, for one process.", min=1)] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of any other field of training.config.TrainConfig."),
-    ] = None,
-) -> None:
-    """Train a model on clips and save the epoch that does best on held-out ones."""
-    chosen = {
-        "num_epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "num_threads": threads,
-        "pretrained_video": pretrained_video,
-    }
-    with told():
-        from training.config import TrainConfig
-        from training.loop import train as run
-
-        try:
-            config = TrainConfig.from_dict(
-                {"data": data, "out": out, "cache_dir": cache_dir, "preset": preset, "seed": seed}
-                | {name: value for name, value in chosen.items() if value is not None}
-                | dict(map(_setting, settings or ()))
-            )
-        except (ValueError, TypeError) as error:
-            raise typer.BadParameter(f"{error}.") from error
-        typer.echo(run(config))
-
-
-@cli.command(
-    epilog="Example: [bold]deepmsi pretrain --data clips/manifest.csv --out runs/video --phase 64:3000[/bold]"
-)
-def pretrain(
-    out: Annotated[Path, typer.Option(help="Folder for the encoder; `deepmsi train` takes it.")],
-    data: Annotated[
-        list[Path] | None, typer.Option(help="A manifest whose clips have sidecars with action units.")
-    ] = None,
-    stills: Annotated[list[Path] | None, typer.Option(help="A Parquet table of labelled pictures.")] = None,
-    dev_stills: Annotated[list[Path] | None, typer.Option(help="The same, to choose the best.")] = None,
-    stills_zoom: Annotated[float, typer.Option(help="Enlarge the pictures so that faces fill them.")] = 1.0,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Go on from the encoder in this folder; without --phase, with the clips' part alone."
-        ),
-    ] = None,
-    preset: Annotated[str, typer.Option(help="Whose video encoder is trained.")] = "mini",
-    cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
-        ".cache/features"
-    ),
-    phase: Annotated[
-        list[str] | None,
-        typer.Option(help="SIDE:STEPS or SIDE:STEPS:BATCH, in order; a low resolution first saves time."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
-    threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of any other field of training.config.PretrainConfig."),
-    ] = None,
-) -> None:
-    """Train the video encoder on single pictures of faces, before `deepmsi train`."""
-    with told():
-        from core.config import dataclass_from_dict
-        from training.config import PretrainConfig
-        from training.pretrain import pretrain as run
-
-        chosen = {
-            "out": out,
-            "cache_dir": cache_dir,
-            "preset": preset,
-            "data": data or (),
-            "stills": stills or (),
-            "dev_stills": dev_stills or (),
-            "stills_zoom": stills_zoom,
-            "start": start,
-            "seed": seed,
-            "num_threads": threads,
-        }
-        try:
-            if phase or start:
-                chosen["phases"] = [_phase(text) for text in phase or ()]
-            chosen |= dict(map(_setting, settings or ()))
-            config = dataclass_from_dict(PretrainConfig, chosen, "pretraining")
-        except (ValueError, TypeError) as error:
-            raise typer.BadParameter(f"{error}.") from error
-        typer.echo(run(config))
-
-
-def _setting(text: str) -> tuple[str, object]:
-    """`name=value` with a JSON value, or a plain word."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _phase(text: str) -> dict[str, int]:
-    """`side:steps` or `side:steps:batch` as fields of `training.config.Phase`."""
-    numbers = text.split(":")
-    if len(numbers) not in (2, 3) or not all(map(str.isdecimal, numbers)):
-        raise ValueError(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}")
-    return dict(zip(("image_size", "num_steps", "batch_size"), map(int, numbers), strict=False))
 
 
 def _media_files(paths: list[Path]) -> list[Path]:

@@ -28,11 +28,22 @@ def told() -> Iterator[None]:
         # these take seconds to import, which a command that is refused early should not
         from core.checkpoint import CheckpointError
         from core.encoders.backbones import BackboneError
+        from core.evaluation.artifact import EvaluationError
         from core.media.clip import MediaError
         from sample_data.corpus.errors import CorpusError
         from training.datasets.manifest import DataError
+        from training.state import RunStopped
 
-        if isinstance(error, (MediaError, CheckpointError, BackboneError, DataError, CorpusError)):
+        known = (
+            MediaError,
+            CheckpointError,
+            BackboneError,
+            EvaluationError,
+            DataError,
+            CorpusError,
+            RunStopped,
+        )
+        if isinstance(error, known):
             fail(str(error))
         raise
 

@@ -4,6 +4,7 @@
     model.safetensors  trained parameters; frozen backbones are named with their SHA-256, not copied
     metrics.json       results on held-out data
     history.parquet    one row per epoch
+    space.safetensors  embeddings of the same held-out clips after each epoch (core.space)
     card.md            what it was trained on, what it is for and what it must not be used for
 
 Loading is strict, and nothing is ever unpickled.
@@ -30,16 +31,18 @@ from torch import Tensor
 from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
 from core.model import DeepMSI
+from core.space import Space, read_space
 from sample_data import CHECKPOINTS
 
 FORMAT = 1
 """Raised when a checkpoint's files change their meaning."""
 
-CONFIG, WEIGHTS, METRICS, HISTORY, CARD = (
+CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
     "config.json",
     "model.safetensors",
     "metrics.json",
     "history.parquet",
+    "space.safetensors",
     "card.md",
 )
 
@@ -112,6 +115,16 @@ class Checkpoint:
         return self.folder.name
 
     @property
+    def space(self) -> Space | None:
+        """How the embedding space took shape; None where it was not kept.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        path = self.folder / SPACE
+        return read_space(path) if path.is_file() else None
+
+    @property
     def history(self) -> pd.DataFrame:
         """One row per epoch; empty where none was kept."""
         path = self.folder / HISTORY
@@ -124,6 +137,7 @@ def save_checkpoint(
     *,
     info: CheckpointInfo,
     history: pd.DataFrame | list[dict] | None = None,
+    space: Space | None = None,
     metrics: dict | None = None,
     card: str = "",
     dtype: torch.dtype = torch.float32,
@@ -136,6 +150,7 @@ def save_checkpoint(
             published weights to be named by.
         info: its `backbones` are filled in from the model.
         history: one row per epoch.
+        space: how the embedding space took shape.
         metrics: plain JSON types.
         card: Markdown.
         dtype: of the stored floating-point weights. float16 halves the file; they are computed with as
@@ -151,7 +166,7 @@ def save_checkpoint(
     require_replaceable(folder)
     state = {
         key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
-        for key, value in _stored(model).items()
+        for key, value in stored_state(model).items()
     }
     _require_finite(state, folder)
     values = {
@@ -170,6 +185,8 @@ def save_checkpoint(
         (new / CARD).write_text(card, encoding="utf-8")
         if history is not None:
             pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
+        if space is not None:
+            (new / SPACE).write_bytes(space.to_bytes())
         if folder.exists():
             os.replace(folder, old)
         os.replace(new, folder)
@@ -188,7 +205,7 @@ def require_replaceable(folder: str | Path) -> None:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not folder.is_dir() or (names and CONFIG not in names):
         raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
-    others = sorted(names - {CONFIG, WEIGHTS, METRICS, HISTORY, CARD})
+    others = sorted(names - {CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD})
     if others:
         raise CheckpointError(
             f"{folder} holds more than a checkpoint ({_list(others)}), so it is not replaced; choose another."
@@ -220,7 +237,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{_backbone_names(info.backbones)}, but this machine has {_backbone_names(named)}; "
             "install the versions that constraints.txt pins."
         )
-    model.load_state_dict(_read_weights(folder / WEIGHTS, _stored(model)), strict=False)
+    model.load_state_dict(_read_weights(folder / WEIGHTS, stored_state(model)), strict=False)
     return Checkpoint(
         model=model.eval(),
         config=config,
@@ -266,8 +283,8 @@ def _named_backbones(model: DeepMSI) -> dict[str, dict[str, str]]:
     }
 
 
-def _stored(model: DeepMSI) -> dict[str, Tensor]:
-    """The part of the state that a checkpoint holds: all but what is frozen of backbones that have a name."""
+def stored_state(model: DeepMSI) -> dict[str, Tensor]:
+    """What a checkpoint holds of the model's state: all but what is frozen of backbones that have a name."""
     named = {f"{modality}.backbone.": _encoders(model)[modality] for modality in _named_backbones(model)}
 
     def is_stored(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Augmentation of pictures and features, a whole batch at a time.
+"""Augmentation of pictures, words and features, a whole batch at a time.
 
 A picture is resampled once: flip, shift, scale, rotation and the change of resolution are one bilinear
 transform. All randomness comes from the generator handed in.
@@ -119,3 +119,21 @@ def noisy_features(features: Tensor, generator: torch.Generator, amount: float =
     """
     noise = torch.randn(features.shape, generator=generator).to(features)
     return features + amount * features.std(0, correction=0) * noise
+
+
+def drop_tokens(token_ids: Tensor, generator: torch.Generator, probability: float) -> Tensor:
+    """Token ids `(token,)` of a text without some of its words, so that no single one can be leaned on.
+
+    For a text encoder that is trained (random deletion: Wei & Zou 2019); the vectors of a frozen one are made
+    once, of whole texts.
+
+    Args:
+        token_ids: the special tokens at start and end stay.
+        generator: on the CPU.
+        probability: of each token between them; one always stays.
+    """
+    draws = torch.rand(max(len(token_ids) - 2, 0), generator=generator)
+    stays = torch.ones(len(token_ids), dtype=torch.bool)
+    if len(draws):
+        stays[1:-1] = (draws >= probability) | (draws == draws.max())
+    return token_ids[stays]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.config import ModelConfig
+from core.config import AudioConfig, ModelConfig, TextConfig
 from training.config import TrainConfig
 from training.evaluate import figure
 
@@ -47,7 +47,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         "finished model.",
         f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
         f"({config.contrastive_form} form); seed {config.seed}.",
-        f"- Text `{model.text.backbone}` and audio `{model.audio.backbone}` are frozen; the video encoder "
+        f"- Text `{model.text.backbone}` {_trained(model.text)}, audio `{model.audio.backbone}` "
+        f"{_trained(model.audio)}; the video encoder "
         + ("started from random weights." if config.pretrained_video is None else "was pretrained on faces."),
         *([f"- {config.sources}"] if config.sources else []),
         "",
@@ -56,6 +57,16 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         if split in metrics:
             lines += _table(split, metrics[split])
     return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"])
+
+
+def _trained(encoder: TextConfig | AudioConfig) -> str:
+    if encoder.num_trained_layers < 0:
+        return "was trained too"
+    return (
+        f"had its top {encoder.num_trained_layers} layers trained"
+        if encoder.num_trained_layers
+        else "is frozen"
+    )
 
 
 def _prior(config: TrainConfig) -> str:
@@ -75,7 +86,18 @@ def _table(split: str, metrics: dict) -> list[str]:
             f"{figure(scores['weighted_f1'])} | {figure(scores['macro_f1'])} |"
         )
     per_class = ", ".join(
-        f"{label} {value:.2f} ({metrics['num_clips_per_class'][label]} clips)"
+        _class_score(value, metrics["f1_interval_per_class"][label], label, metrics)
         for label, value in metrics["f1_per_class"].items()
     )
-    return [*lines, "", f"F1 per class, all modalities: {per_class}.", ""]
+    return [
+        *lines,
+        "",
+        f"F1 per class, all modalities, with 95 % intervals over {metrics['resampled']}s: {per_class}.",
+        "",
+    ]
+
+
+def _class_score(value: float | None, ends: list[float | None], label: str, metrics: dict) -> str:
+    num = metrics["num_clips_per_class"][label]
+    interval = "" if ends[0] is None else f" [{ends[0]:.2f}–{ends[1]:.2f}]"
+    return f"{label} {'–' if value is None else f'{value:.2f}'}{interval} ({num} clips)"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import PRESETS, CompressionConfig, dataclass_from_dict
+from core.labels import SCHEMES
 from training.losses import CONTRASTIVE_FORMS
+from training.protocol import GROUPS, PROTOCOLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,17 +18,28 @@ class TrainConfig:
     """One training run.
 
     Attributes:
-        data: manifests; their `train` split is learned from, their `dev` split chooses epoch, temperature and
-            threshold, their `test` split is only reported on.
+        data: data sets (`training.datasets.read_dataset`); their `train` split is learned from, their `dev`
+            split chooses epoch, temperature and threshold, their `test` split is only reported on.
+        allow_outside: admit clips outside the folder of the manifest that names them.
+        protocol: decides the splits (`training.protocol`); None for the data's own, a test split or none.
+        fold: of the protocol, by name; "" for its only one.
+        num_folds / fold_group: of the protocol `grouped-kfold`.
         out: folder of the checkpoint to be made.
         cache_dir: of the features (`training.features`).
         preset: of the model.
+        labels: name of the label scheme (`core.labels.SCHEMES`); the preset's own if None.
         compression: variants of the compression step; the preset's own if None.
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
-        batch_size: clips per step, over all processes.
+        num_text_layers / num_audio_layers: of these backbones, from the top, that are trained too; −1 for
+            all, zero leaves them frozen and their features cached.
+        batch_size: clips per batch, over all processes.
+        accumulation: batches per step. The class loss is that of one large batch; the contrastive one
+            compares within each batch.
         learning_rate: of all trained parameters but those below.
         video_learning_rate: of what can be pretrained, the video encoder and the temporal network; but the
             guides learn with the early fusion that feeds them.
+        encoder_learning_rate: of the topmost trained layer of the text and audio backbones.
+        layer_decay: factor of that rate from each layer to the one below.
         num_blind_epochs: at first, sound and words are learned alone, which costs little: the picture of
             clips that have anything else is hidden. Else a pretrained video encoder is leaned on at once.
         optimizer: "adamw" or "adam" (the paper's).
@@ -36,12 +49,29 @@ class TrainConfig:
             the temporal network learns every length. Evaluation uses all candidates.
         modality_dropout: probability that a clip is shown with a random proper subset of its modalities.
         augment: pictures (flip, shift, light, …) and audio features (noise).
+        word_dropout: probability of each token of a text to be left out in training; where the text encoder
+            is trained.
         contrastive_weight: beside the class loss's one; likewise `contrastive_form`, `temperature` and
             `text_audio_weight` (see `training.losses`).
-        prior_tau: strength of the logit adjustment for rare classes; zero for plain cross-entropy.
-        class_balance: how far sampling evens out the classes: zero not at all, one wholly.
+        queue_size: earlier clips per class and modality that the contrastive loss also meets; zero for none.
+        prototype_weight: of the contrast with each class's running mean projection, beside the class loss's
+            one; at the same `temperature`. Zero for none.
+        prior_tau: strength of the logit adjustment for rare classes; one is the balanced softmax, zero plain
+            cross-entropy.
+        class_weight_beta: weighs classes in the class loss by their effective number of clips; zero weighs
+            all alike, 0.999 to 0.9999 are usual.
+        class_weight_from_epoch: the first epoch, counted from zero, in which these weights count; above zero,
+            deferred re-weighting.
+        focal_gamma: how much less the class loss counts clips that are already right; zero for not at all, 2
+            is usual; with class weights, the class-balanced focal loss.
+        class_balance: how far sampling evens out the classes: zero not at all, 0.5 as the square root of
+            their sizes, one wholly.
+        progressive_balance: sampling starts as the clips are and ends, in the last epoch, as `class_balance`
+            says.
         weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
         precision: "no", "bf16" or "fp16".
+        save_every: steps after which the run's state is kept, so that it can be resumed; zero for the ends of
+            epochs and where the process is asked to stop, which keep it in any case.
         half_weights: store the weights as float16.
         sources: what the card says of the data and their licences, in a sentence or two.
     """
@@ -49,13 +79,24 @@ class TrainConfig:
     data: tuple[Path, ...]
     out: Path
     cache_dir: Path
+    allow_outside: bool = False
+    protocol: str | None = None
+    fold: str = ""
+    num_folds: int = 5
+    fold_group: str = "speaker"
     preset: str = "mini"
+    labels: str | None = None
     compression: CompressionConfig | None = None
     pretrained_video: Path | None = None
+    num_text_layers: int = 0
+    num_audio_layers: int = 0
     num_epochs: int = 20
     batch_size: int = 16
+    accumulation: int = 1
     learning_rate: float = 5e-4
     video_learning_rate: float = 1e-4
+    encoder_learning_rate: float = 3e-5
+    layer_decay: float = 0.9
     num_blind_epochs: int = 0
     optimizer: str = "adamw"
     weight_decay: float = 0.05
@@ -65,15 +106,23 @@ class TrainConfig:
     num_train_frames: tuple[int, ...] = (8, 12, 16, 32)
     modality_dropout: float = 0.5
     augment: bool = True
+    word_dropout: float = 0.0
     contrastive_weight: float = 0.5
     contrastive_form: str = "corrected"
     temperature: float = 0.5
     text_audio_weight: float = 1.0
+    queue_size: int = 0
+    prototype_weight: float = 0.0
     prior_tau: float = 1.0
+    class_weight_beta: float = 0.0
+    class_weight_from_epoch: int = 0
+    focal_gamma: float = 0.0
     class_balance: float = 0.0
+    progressive_balance: bool = False
     label_smoothing: float = 0.05
     weight_average: float = 0.99
     precision: str = "no"
+    save_every: int = 200
     num_workers: int = 2
     num_threads: int = 2
     half_weights: bool = False
@@ -86,12 +135,17 @@ class TrainConfig:
             "optimizer": ("adamw", "adam"),
             "contrastive_form": CONTRASTIVE_FORMS,
             "precision": ("no", "bf16", "fp16"),
+            "labels": (None, *SCHEMES),
+            "protocol": (None, *PROTOCOLS),
+            "fold_group": GROUPS,
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise ValueError(f"{name} should be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.num_epochs < 1 or self.batch_size < 2:
-            raise ValueError("training needs at least one epoch and two clips per batch")
+                raise ValueError(
+                    f"{name} should be one of {', '.join(filter(None, known))}, not {getattr(self, name)!r}"
+                )
+        if self.num_epochs < 1 or self.batch_size < 2 or self.accumulation < 1:
+            raise ValueError("training needs at least one epoch, two clips per batch and one batch per step")
         if not 0 <= self.num_blind_epochs <= self.num_epochs:
             raise ValueError(
                 f"num_blind_epochs should lie in [0, {self.num_epochs}], not be {self.num_blind_epochs}"
@@ -100,6 +154,7 @@ class TrainConfig:
             raise ValueError("num_train_frames should name at least one positive number of frames")
         for name in (
             "modality_dropout",
+            "word_dropout",
             "warmup_share",
             "class_balance",
             "label_smoothing",
@@ -107,11 +162,56 @@ class TrainConfig:
         ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} should lie in [0, 1], not {getattr(self, name)}")
+        for name in (
+            "contrastive_weight",
+            "text_audio_weight",
+            "queue_size",
+            "prototype_weight",
+            "prior_tau",
+            "focal_gamma",
+        ):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} should not be below zero, as {getattr(self, name)} is")
+        self._check_combinations()
         if self.weight_average == 1.0:
             raise ValueError("weight_average should be below 1, or the average never moves")
-        for name in ("learning_rate", "video_learning_rate", "temperature", "clip_norm"):
+        if self.save_every < 0:
+            raise ValueError(f"save_every should not be below zero, as {self.save_every} is")
+        for name in (
+            "learning_rate",
+            "video_learning_rate",
+            "encoder_learning_rate",
+            "layer_decay",
+            "temperature",
+            "clip_norm",
+        ):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} should be above zero, not {getattr(self, name)}")
+
+    def _check_combinations(self) -> None:
+        """Refuse what would silently do nothing."""
+        if not 0.0 <= self.class_weight_beta < 1.0:
+            raise ValueError(f"class_weight_beta should lie in [0, 1), not be {self.class_weight_beta}")
+        if not 0 <= self.class_weight_from_epoch < self.num_epochs:
+            raise ValueError(
+                f"class_weight_from_epoch should lie in [0, {self.num_epochs - 1}], "
+                f"not be {self.class_weight_from_epoch}"
+            )
+        if self.class_weight_from_epoch and not self.class_weight_beta:
+            raise ValueError("class_weight_from_epoch needs class weights: set class_weight_beta too")
+        if self.word_dropout and not self.num_text_layers:
+            raise ValueError("word_dropout needs a text encoder that is trained: set num_text_layers too")
+        if self.progressive_balance and not self.class_balance:
+            raise ValueError("progressive_balance needs a balance to end with: set class_balance too")
+        if self.queue_size and (self.contrastive_form == "published" or not self.contrastive_weight):
+            raise ValueError(
+                "queue_size needs the corrected contrastive form, with a contrastive_weight above zero"
+            )
+
+    @property
+    def run_folder(self) -> Path:
+        """Beside `out`: the state of an unfinished run, and its curves for TensorBoard."""
+        return self.out.with_name(f"{self.out.name}.run")
 
     def to_dict(self) -> dict:
         """As plain JSON types."""

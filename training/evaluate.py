@@ -1,30 +1,35 @@
-"""What a model makes of a data set, with each subset of the modalities: predictions and scores."""
+"""What a model is worth on a data set: brief scores while training, and the evaluation that is kept.
+
+`training.answers` asks the model. `evaluate` scores its answers as a training run needs them;
+`evaluate_checkpoint` makes of them what `core.evaluation` describes.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import torch
-from rich.progress import track
-from sklearn.metrics import accuracy_score, f1_score
 
-from core.labels import MODALITIES
-from core.model import DeepMSI, ModelOutput
+from core.checkpoint import Checkpoint, current_versions
+from core.evaluation.artifact import ALL, NON_EMPTY, Evaluation, EvaluationInfo, Skipped, subset_name
+from core.evaluation.build import EvaluatedClip, build_evaluation
+from core.evaluation.calibration import calibrated
+from core.evaluation.metrics import NUM_BOOTSTRAP, choose_groups, figures, score
+from core.labels import MODALITIES, LabelScheme
+from core.model import DeepMSI
 from core.prediction import SUBSETS
+from training.answers import Answer, Progress, Watch, ask, gather_answers
+from training.data import read_utterances, require_labels
+from training.datasets import DataError, Utterance
 from training.features import FeatureSet
-from training.sampler import label_indices, plain_batches
-
-ALL = MODALITIES
-"""The subset of all modalities."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class BriefScores:
     """Of the clips that a subset of the modalities could be asked about; None where there is none.
 
     Attributes:
@@ -43,161 +48,252 @@ def figure(score: float | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation:
-    """Predictions for a list of utterances.
-
-    A subset uses, of each clip, those of its modalities that the clip has; where it has none of them, the
-    probabilities are NaN and the clip does not count.
+class Answers:
+    """The answers about a list of utterances, as a training run scores them.
 
     Attributes:
         labels: class names in the order of the columns.
-        keys: `(clip,)` of the utterances.
-        truth: `(clip,)` class indices.
-        logits: per subset `(clip, class)`, as the network gives them.
+        utterances: one per row.
+        logits: per subset `(clip, class)`, NaN as in `Answer`.
         temperature: they are divided by.
-        scenarios: `(clip,)` of the utterances, "" where unknown.
     """
 
     labels: tuple[str, ...]
-    keys: tuple[str, ...]
-    truth: np.ndarray
+    utterances: tuple[Utterance, ...]
     logits: dict[tuple[str, ...], np.ndarray]
     temperature: float
-    scenarios: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        answers: Sequence[Answer],
+        utterances: Sequence[Utterance],
+        scheme: LabelScheme,
+        *,
+        temperature: float = 1.0,
+    ) -> Answers:
+        """A table of single answers, of the same utterances in the same order."""
+        logits = np.stack([answer.logits for answer in answers])
+        by_subset = {subset: logits[:, SUBSETS.index(subset)] for subset in NON_EMPTY}
+        return cls(
+            labels=scheme.labels, utterances=tuple(utterances), logits=by_subset, temperature=temperature
+        )
+
+    @property
+    def truth(self) -> np.ndarray:
+        """`(clip,)` class indices."""
+        return np.array([self.labels.index(u.label) for u in self.utterances], dtype=np.int64)
 
     def probabilities(self, subset: tuple[str, ...] = ALL) -> np.ndarray:
         """`(clip, class)`, calibrated."""
-        scaled = self.logits[subset] / self.temperature
-        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return calibrated(self.logits[subset], self.temperature)
 
-    def scores(self, subset: tuple[str, ...] = ALL, rows: np.ndarray | None = None) -> Scores:
+    def scores(self, subset: tuple[str, ...] = ALL, rows: np.ndarray | None = None) -> BriefScores:
         """Of one subset of the modalities; over some of the clips where `rows` (a mask) is given."""
-        logits = self.logits[subset]
-        usable = ~np.isnan(logits).any(axis=1) & (True if rows is None else rows)
+        usable = ~np.isnan(self.logits[subset]).any(axis=1) & (True if rows is None else rows)
         if not usable.any():
-            return Scores(num_clips=0, accuracy=None, weighted_f1=None, macro_f1=None)
-        truth, predicted = self.truth[usable], logits[usable].argmax(axis=1)
-        return Scores(
+            return BriefScores(num_clips=0, accuracy=None, weighted_f1=None, macro_f1=None)
+        values = figures(self.truth[usable], self.probabilities(subset)[usable])
+        return BriefScores(
             num_clips=int(usable.sum()),
-            accuracy=float(accuracy_score(truth, predicted)),
-            weighted_f1=float(f1_score(truth, predicted, average="weighted", zero_division=0)),
-            macro_f1=float(f1_score(truth, predicted, average="macro", zero_division=0)),
+            **{name: float(values[name][0]) for name in ("accuracy", "weighted_f1", "macro_f1")},
         )
 
     def to_dict(self) -> dict:
-        """All scores as plain JSON types: per subset, per class and per scenario."""
-        predicted = self.logits[ALL].argmax(axis=1)
-        indices = list(range(len(self.labels)))
-        per_class = f1_score(self.truth, predicted, labels=indices, average=None, zero_division=0)
-        scenarios = np.array(self.scenarios)
+        """Scores as plain JSON types: per subset, per class with 95 % intervals, and per scenario."""
+        scenarios = np.array([u.extra.get("scenario", "") for u in self.utterances])
+        resampled, groups = choose_groups(
+            {name: [getattr(u, name) or "" for u in self.utterances] for name in ("speaker", "dialogue")},
+            len(self.utterances),
+        )
+        usable = ~np.isnan(self.logits[ALL]).any(axis=1)
+        classes = score(self.truth[usable], self.probabilities()[usable], self.labels, groups[usable]).classes
         return {
-            "num_clips": len(self.keys),
-            "subsets": {"+".join(subset): vars(self.scores(subset)) for subset in self.logits},
-            "f1_per_class": dict(zip(self.labels, per_class.tolist(), strict=True)),
-            "num_clips_per_class": dict(
-                zip(self.labels, np.bincount(self.truth, minlength=len(indices)).tolist(), strict=True)
-            ),
+            "num_clips": len(self.utterances),
+            "subsets": {subset_name(subset): vars(self.scores(subset)) for subset in self.logits},
+            "f1_per_class": {label: of.f1.value for label, of in classes.items()},
+            "f1_interval_per_class": {label: [of.f1.low, of.f1.high] for label, of in classes.items()},
+            "resampled": resampled,
+            "num_clips_per_class": {label: of.support for label, of in classes.items()},
             "scenarios": {
                 name: {
-                    "+".join(subset): vars(self.scores(subset, scenarios == name)) for subset in self.logits
+                    subset_name(subset): vars(self.scores(subset, scenarios == name))
+                    for subset in self.logits
                 }
-                for name in sorted(set(self.scenarios) - {""})
+                for name in sorted(set(scenarios.tolist()) - {""})
             },
         }
 
-    def table(self) -> pd.DataFrame:
-        """One row per clip: truth, prediction and the probabilities of every subset."""
-        columns: dict[str, Sequence] = {
-            "key": self.keys,
-            "scenario": self.scenarios,
-            "label": [self.labels[i] for i in self.truth],
-            "prediction": [self.labels[i] for i in self.logits[ALL].argmax(axis=1)],
-        }
-        for subset in self.logits:
-            for label, values in zip(self.labels, self.probabilities(subset).T, strict=True):
-                columns[f"{'+'.join(subset)}:{label}"] = values
-        return pd.DataFrame(columns)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the scores as JSON."""
-        path = Path(path)
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
-        return path
-
-
-@torch.inference_mode()
 def evaluate(
     model: DeepMSI,
     features: FeatureSet,
     *,
-    subsets: Sequence[tuple[str, ...]] = SUBSETS[1:],
+    subsets: Sequence[tuple[str, ...]] = NON_EMPTY,
     temperature: float = 1.0,
     batch_size: int = 8,
-    progress: bool = False,
-    watch: Callable[[np.ndarray, tuple[str, ...], ModelOutput], None] | None = None,
-) -> Evaluation:
-    """Predict every clip with every subset of the modalities.
+    watch: Watch | None = None,
+) -> Answers:
+    """The answers about every clip for a training run to score: no files, only the subsets it looks at.
 
     Args:
         model: put into evaluation mode.
-        features: made for this model (`training.features.prepare`).
-        subsets: of `MODALITIES`, in that order; all but the empty one by default.
+        features: made for this model.
+        subsets: non-empty ones.
         temperature: of the checkpoint.
         batch_size: clips at once; the result does not depend on it.
-        progress: show a bar with the time left.
-        watch: called with (positions of clips, subset, output) after each forward pass.
+        watch: sees every forward pass.
     """
-    model.eval()
-    device = next(model.parameters()).device
-    scheme = model.config.labels
-    logits = {subset: np.full((len(features), len(scheme)), np.nan) for subset in subsets}
-    batches = plain_batches(features, model.config, batch_size)
-    num_batches = -(-len(features) // batch_size)
-    for indices, batch in track(batches, "Evaluation", total=num_batches, disable=not progress):
-        inputs = batch.inputs.to(device)
-        for subset in subsets:
-            shown = inputs.present & torch.tensor([m in subset for m in MODALITIES], device=device)
-            rows = shown.any(dim=1)
-            if not rows.any():
-                continue
-            output = model(replace(inputs, present=shown))
-            known = rows.cpu().numpy()
-            logits[subset][indices[known]] = output.logits[rows].double().cpu().numpy()
-            if watch is not None:
-                watch(indices, subset, output)
-    return Evaluation(
-        labels=scheme.labels,
-        keys=tuple(u.key for u in features.utterances),
-        truth=label_indices(features, scheme),
-        logits=logits,
-        temperature=temperature,
-        scenarios=tuple(u.extra.get("scenario", "") for u in features.utterances),
+    answers = ask(model, features, subsets=subsets, batch_size=batch_size, watch=watch)
+    table = Answers.of(answers, features.utterances, model.config.labels, temperature=temperature)
+    return replace(table, logits={subset: table.logits[subset] for subset in subsets})
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    features: FeatureSet,
+    *,
+    data: Path,
+    split: str,
+    protocol: str = "official",
+    batch_size: int = 8,
+    num_bootstrap: int = NUM_BOOTSTRAP,
+    progress: Progress | None = None,
+    rank: int = 0,
+    num_processes: int = 1,
+) -> Evaluation:
+    """Ask a checkpoint about every clip and evaluate the answers.
+
+    Of several processes each asks about its share of the clips; all must call this, and get the same.
+
+    Args:
+        checkpoint: see `core.checkpoint.load_checkpoint`.
+        features: of the clips, made for its model; what was skipped is told in the evaluation.
+        data: the data set as it was opened; paths are told from its folder.
+        split: of the data that `features` holds.
+        protocol: by which the data were parted.
+        batch_size: clips at once; the evaluation does not depend on it.
+        num_bootstrap: resamples for the intervals.
+        progress: told how many clips are done.
+        rank: of this process, from zero.
+        num_processes: of the run.
+
+    Raises:
+        DataError: if no clip could be asked about.
+    """
+    share = features.select(range(rank, len(features), num_processes))
+    answers = ask(checkpoint.model, share, batch_size=batch_size, progress=progress)
+    if num_processes > 1:
+        answers = gather_answers(answers, [utterance.key for utterance in features.utterances])
+    return assemble(
+        checkpoint,
+        features,
+        answers,
+        data=data,
+        split=split,
+        protocol=protocol,
+        num_bootstrap=num_bootstrap,
     )
 
 
-def fit_temperature(evaluation: Evaluation) -> float:
-    """The temperature at which the dev set's true labels are most likely (Guo et al. 2017)."""
-    logits = torch.from_numpy(evaluation.logits[ALL])
-    truth = torch.from_numpy(evaluation.truth)
-    candidates = np.geomspace(0.2, 8.0, 400)
-    losses = [float(torch.nn.functional.cross_entropy(logits / t, truth)) for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
+def assemble(
+    checkpoint: Checkpoint,
+    features: FeatureSet,
+    answers: Sequence[Answer],
+    *,
+    data: Path,
+    split: str,
+    protocol: str = "official",
+    num_bootstrap: int = NUM_BOOTSTRAP,
+) -> Evaluation:
+    """The evaluation of answers that are there already; see `evaluate_checkpoint`."""
+    info, scheme = checkpoint.info, checkpoint.config.labels
+    usable = [i for i, answer in enumerate(answers) if "fused" in answer.embeddings]
+    skipped = [Skipped(key=s.utterance.key, reason=s.reason) for s in features.skipped] + [
+        Skipped(key=answer.key, reason="The clip holds no picture, no sound and no words.")
+        for answer in answers
+        if "fused" not in answer.embeddings
+    ]
+    if not usable:
+        reason = f" (the first: {skipped[0].reason})" if skipped else ""
+        raise DataError(f"{data}: no clip of the split {split} can be evaluated{reason}; check the data.")
+    kept, told = features.select(usable), [answers[i] for i in usable]
+    folder = data if data.is_dir() else data.parent
+    return build_evaluation(
+        EvaluationInfo(
+            checkpoint=checkpoint.name,
+            checkpoint_sha256=checkpoint.sha256,
+            data=folder.resolve().name,
+            data_sha256=kept.data_sha256,
+            split=split,
+            protocol=protocol,
+            label_scheme=scheme.name,
+            labels=scheme.labels,
+            seed=info.seed,
+            temperature=info.temperature,
+            uncertainty_threshold=info.uncertainty_threshold,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=current_versions(),
+            recipe=_recipe(checkpoint),
+            skipped=tuple(skipped),
+            num_bootstrap=num_bootstrap,
+        ),
+        [_evaluated(utterance, answer) for utterance, answer in zip(kept.utterances, told, strict=True)],
+        calibrated(np.stack([answer.logits for answer in told]), info.temperature),
+        _stack_embeddings(checkpoint.model, told),
+        media_folder=folder,
+    )
 
 
-def choose_threshold(evaluation: Evaluation, *, max_share: float = 0.3) -> float:
-    """The confidence below which a prediction is told as uncertain.
+def read_split(
+    data: Path, split: str, scheme: LabelScheme, *, allow_outside: bool = False
+) -> list[Utterance]:
+    """The utterances of one split of a data set; "all" for every one.
 
-    The largest one below which at most half of the dev set's predictions are right, and at most `max_share`
-    of them lie; zero where even the least confident ones are mostly right.
+    Args:
+        data: see `training.datasets.read_dataset`.
+        split: by the data set's own name.
+        scheme: of the model.
+        allow_outside: admit clips outside a manifest's folder.
+
+    Raises:
+        DataError: if the data cannot be read, have no such split, or have a label that the scheme lacks.
     """
-    probabilities = evaluation.probabilities()
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(confidence)
-    right = (probabilities.argmax(axis=1) == evaluation.truth)[order]
-    sorted_confidence = confidence[order]
-    threshold = 0.0
-    for count in range(1, int(len(order) * max_share) + 1):
-        if count < len(order) and right[:count].mean() <= 0.5:
-            threshold = float((sorted_confidence[count - 1] + sorted_confidence[count]) / 2)
-    return threshold
+    utterances = read_utterances([data], allow_outside=allow_outside)
+    chosen = [u for u in utterances if split in ("all", u.split)]
+    if not chosen:
+        splits = sorted({u.split for u in utterances if u.split})
+        has = f"it has {', '.join(splits)}" if splits else "it has no splits"
+        raise DataError(f"{data} has no clip of the split {split}: {has}; choose one, or all.")
+    require_labels(chosen, scheme)
+    return chosen
+
+
+def _recipe(checkpoint: Checkpoint) -> dict:
+    training = checkpoint.metrics.get("train_config", {})
+    # in JSON's own types, so that it is the same before and after it was written
+    return json.loads(json.dumps({"model": checkpoint.config.to_dict(), "training": training}))
+
+
+def _evaluated(utterance: Utterance, answer: Answer) -> EvaluatedClip:
+    return EvaluatedClip(
+        kept_frame_seconds=answer.kept_frame_seconds,
+        **{
+            name: getattr(utterance, name)
+            for name in (
+                *("key", "path", "label", "start_seconds", "end_seconds", "region"),
+                *("speaker", "dialogue", "transcript", "extra"),
+            )
+        },
+    )
+
+
+def _stack_embeddings(model: DeepMSI, answers: Sequence[Answer]) -> dict[str, np.ndarray]:
+    heads = model.config.heads
+    widths = dict.fromkeys(MODALITIES, heads.projection_width) | {"fused": heads.classifier_hidden[-1]}
+    return {
+        name: np.stack(
+            [answer.embeddings.get(name, np.full(width, np.nan, np.float32)) for answer in answers]
+        )
+        for name, width in widths.items()
+    }

@@ -19,7 +19,7 @@ from core.encoders.video import VideoEncoder
 from core.temporal import TemporalNetwork
 from training.augment import augment_pictures, resample
 from training.datasets.stills import IGNORED, SHOWN_ENVELOPE, Expression, Stills
-from training.schedule import warmup_cosine, weight_decay_groups
+from training.optimizer import warmup_cosine, weight_decay_groups
 
 SHARPNESS = 10.0
 """Factor of the relevance's cosines before their softmax is compared with the truth's."""

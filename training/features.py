@@ -1,4 +1,7 @@
-"""What training reads of a clip, made once and kept on disk: face crops, frozen audio and text features.
+"""What training reads of a clip, made once and kept on disk.
+
+Face crops, and of sound and words the features of frozen encoders, or what encoders that are trained read:
+waveforms and tokens.
 
 One safetensors file per clip and modality, named by a hash of everything it depends on (the clip's bytes and
 span, the preprocessing, the frozen backbone's weights), so a cache folder is shared by runs, presets and
@@ -14,7 +17,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +27,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import nn
 
-from training.datasets.manifest import Utterance
+from core.media.clip import Frames
+from training.datasets.utterance import Utterance
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what an entry holds, or how it is made, changes."""
 
 
@@ -47,8 +51,9 @@ class ClipFeatures:
         times_seconds: `(frame,)` of the crops, on the media file's clock.
         boxes: `(frame, 4)` of the crops in source pixels: x0, y0, x1, y1.
         face: "one", "none" (the crops are then the middle of the picture) or "several"; None without video.
-        audio: features of the frozen audio encoder, as `model.audio.encode` gives them for one clip.
-        text: `(width,)` features of the frozen text encoder.
+        audio: features of the frozen audio encoder, as `model.audio.encode` gives them for one clip; where
+            the encoder is trained, the waveform `(sample,)` at 16 kHz.
+        text: `(width,)` features of the frozen text encoder; where it is trained, `(token,)` ids.
     """
 
     utterance: Utterance
@@ -65,8 +70,8 @@ class ClipFeatures:
 class _Entry:
     utterance: Utterance
     clip_sha256: str
-    video: Path
-    audio: Path
+    video: Path | None
+    audio: Path | None
     text: Path | None
 
 
@@ -118,18 +123,19 @@ class FeatureSet(Sequence[ClipFeatures]):
     def read(self, index: int, frames: Sequence[int] | None = None) -> ClipFeatures:
         """Features of one utterance; of its candidate frames only `frames`, where given."""
         entry = self._entries[index]
-        with safe_open(entry.video, framework="np") as file:
-            crops = times = boxes = face = None
-            if "crops" in file.keys():
-                times, boxes = file.get_tensor("times_seconds"), file.get_tensor("boxes")
-                face = file.metadata()["face"]
-                if frames is None:
-                    crops = file.get_tensor("crops")
-                else:
-                    chosen = np.asarray(frames)
-                    pixels = file.get_slice("crops")
-                    crops = np.stack([pixels[i] for i in chosen.tolist()])
-                    times, boxes = times[chosen], boxes[chosen]
+        crops = times = boxes = face = None
+        if entry.video is not None:
+            with safe_open(entry.video, framework="np") as file:
+                if "crops" in file.keys():
+                    times, boxes = file.get_tensor("times_seconds"), file.get_tensor("boxes")
+                    face = file.metadata()["face"]
+                    if frames is None:
+                        crops = file.get_tensor("crops")
+                    else:
+                        chosen = np.asarray(frames)
+                        pixels = file.get_slice("crops")
+                        crops = np.stack([pixels[i] for i in chosen.tolist()])
+                        times, boxes = times[chosen], boxes[chosen]
         return ClipFeatures(
             utterance=entry.utterance,
             clip_sha256=entry.clip_sha256,
@@ -137,19 +143,22 @@ class FeatureSet(Sequence[ClipFeatures]):
             times_seconds=times,
             boxes=boxes,
             face=face,
-            audio=_read_features(entry.audio),
+            audio=None if entry.audio is None else _read_features(entry.audio),
             text=None if entry.text is None else _read_features(entry.text),
         )
 
-    def sounds(self) -> torch.Tensor | None:
-        """Audio features of all clips that have sound, `(clip, …)`; None where none has."""
-        features = [_read_features(entry.audio) for entry in self._entries]
-        heard = [feature for feature in features if feature is not None]
-        return torch.stack(heard) if heard else None
+    def sounds(self) -> Iterator[torch.Tensor]:
+        """What is kept of the sound of each clip that has any."""
+        for entry in self._entries:
+            if entry.audio is not None and (sound := _read_features(entry.audio)) is not None:
+                yield sound
 
     def num_frames(self, index: int) -> int:
         """Number of candidate frames of one utterance; zero where it has no video."""
-        with safe_open(self._entries[index].video, framework="np") as file:
+        video = self._entries[index].video
+        if video is None:
+            return 0
+        with safe_open(video, framework="np") as file:
             return file.get_slice("crops").get_shape()[0] if "crops" in file.keys() else 0
 
 
@@ -201,7 +210,11 @@ class _Maker:
         config = model.config
         self.video_recipe = ["video", FORMAT, config.video.image_size, config.video.num_candidate_frames]
         self.audio_recipe = ["audio", FORMAT, vars(config.audio), _fingerprint(model.audio)]
+        if config.audio.num_trained_layers:
+            self.audio_recipe = ["waveform", FORMAT]
         self.text_recipe = ["text", FORMAT, vars(config.text), _fingerprint(model.text)]
+        if config.text.num_trained_layers:
+            self.text_recipe = ["tokens", FORMAT, config.text.backbone, config.text.max_tokens]
 
     def entry(self, utterance: Utterance) -> _Entry | Skipped:
         """Paths of one utterance's features, made where they are missing."""
@@ -222,8 +235,10 @@ class _Maker:
             text = self._path(self.text_recipe, utterance.transcript)
             if not text.exists():
                 with self.lock:
-                    vector = self.model.text.encode([utterance.transcript])[0]
-                _save(text, {"features": vector.detach().float().cpu().numpy()})
+                    features = self._read_words(utterance.transcript)
+                _save(text, {"features": features})
+        if utterance.path is None:
+            return _Entry(utterance=utterance, clip_sha256="", video=None, audio=None, text=text)
         try:
             stat = utterance.path.stat()
             signature = f"{utterance.path}|{stat.st_size}|{stat.st_mtime_ns}"
@@ -237,12 +252,14 @@ class _Maker:
             with self.lock:
                 self.index[signature] = sha256
         span = [sha256, utterance.start_seconds, utterance.end_seconds]
-        video, audio = self._path(self.video_recipe, span), self._path(self.audio_recipe, span)
+        # half a picture is another picture; but a whole one keeps the name it always had
+        seen = [*span, utterance.region] if utterance.region else span
+        video, audio = self._path(self.video_recipe, seen), self._path(self.audio_recipe, span)
         if not (video.exists() and audio.exists()):
-            self._decode(clip or _open(utterance), video, audio)
+            self._decode(clip or _open(utterance), utterance.region, video, audio)
         return _Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
-    def _decode(self, clip, video: Path, audio: Path) -> None:
+    def _decode(self, clip, region: str | None, video: Path, audio: Path) -> None:
         from core.media import decode
         from core.media.faces import crop, track_face
 
@@ -251,21 +268,33 @@ class _Maker:
         if not video.exists():
             tensors, metadata = {}, {}
             if media.frames is not None:
-                face = track_face(media.frames, self._detector())
+                frames, left = _part_of(media.frames, region)
+                face = track_face(frames, self._detector())
                 tensors = {
-                    "crops": crop(media.frames.pixels, face.boxes, config.video.image_size),
-                    "times_seconds": np.asarray(media.frames.times_seconds, np.float64),
-                    "boxes": np.asarray(face.boxes, np.float32),
+                    "crops": crop(frames.pixels, face.boxes, config.video.image_size),
+                    "times_seconds": np.asarray(frames.times_seconds, np.float64),
+                    "boxes": np.asarray(face.boxes + [left, 0, left, 0], np.float32),
                 }
                 metadata = {"face": face.state}
             _save(video, tensors, metadata)
         if not audio.exists():
             tensors = {}
             if media.waveform is not None:
-                with torch.inference_mode():
-                    features = self.model.audio.encode([media.waveform])[0]
-                tensors = {"features": features.float().cpu().numpy()}
+                tensors = {"features": self._hear(media.waveform)}
             _save(audio, tensors)
+
+    def _read_words(self, words: str) -> np.ndarray:
+        if self.model.config.text.num_trained_layers:
+            ids, mask = self.model.text.tokenize([words])
+            return ids[0, mask[0]].numpy().astype(np.int32)
+        return self.model.text.encode([words])[0].float().cpu().numpy()
+
+    def _hear(self, waveform: np.ndarray) -> np.ndarray:
+        if self.model.config.audio.num_trained_layers:
+            # 16 bits of a sound in [−1, 1] are as good as its file's
+            return waveform.astype(np.float16)
+        with torch.inference_mode():
+            return self.model.audio.encode([waveform])[0].float().cpu().numpy()
 
     def _detector(self):
         from core.media.faces import FaceDetector
@@ -279,6 +308,14 @@ class _Maker:
         digest = hashlib.sha256(json.dumps([recipe, what], sort_keys=True).encode()).hexdigest()[:40]
         # two levels, since file systems are slow with many thousand files in one folder
         return self.folder / recipe[0] / digest[:2] / f"{digest}.safetensors"
+
+
+def _part_of(frames: Frames, region: str | None) -> tuple[Frames, int]:
+    """The part of each picture that shows the speaker, and its left edge in the whole picture."""
+    middle = frames.pixels.shape[2] // 2
+    columns = {None: slice(None), "left": slice(middle), "right": slice(middle, None)}[region]
+    part = replace(frames, pixels=np.ascontiguousarray(frames.pixels[:, :, columns]))
+    return part, columns.start or 0
 
 
 def _open(utterance: Utterance):

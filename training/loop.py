@@ -1,15 +1,14 @@
 """The training loop: features in, a checkpoint out, chosen on the dev split by macro-F1.
 
 Of several processes (`torchrun --nproc-per-node 2 -m app.cli train …`) each learns from its share of every
-batch; the main one alone evaluates, decides when to stop, and saves.
+batch; the main one alone evaluates, decides when to stop, and saves. A run that is interrupted leaves its
+state beside the checkpoint-to-be, and goes on from there to the same weights.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,64 +16,77 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import nn
 
-from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint
-from core.config import PRESETS, ModelConfig, VideoConfig
-from core.model import DeepMSI, ModelInput, build_model
+from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint, stored_state
+from core.config import PRESETS, ModelConfig
+from core.evaluation.calibration import choose_threshold, fit_temperature
+from core.labels import SCHEMES
+from core.model import DeepMSI, build_model
 from training import processes
-from training.average import WeightAverage
 from training.card import write_card
 from training.config import TrainConfig
-from training.datasets.manifest import DataError, read_manifest
-from training.evaluate import ALL, Evaluation, choose_threshold, evaluate, figure, fit_temperature
-from training.features import FeatureSet, prepare
-from training.losses import class_loss, contrastive_loss, log_prior
+from training.data import TrainingData, load_data
+from training.datasets.manifest import DataError
+from training.evaluate import ALL, Answers, evaluate, figure
+from training.features import FeatureSet
+from training.learner import Learner
+from training.logs import Curves, console, epoch_bar
 from training.pretrained import load_pretrained
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
-from training.schedule import warmup_cosine, weight_decay_groups
 from training.selection import SelectionProbe
+from training.space import SpaceRecorder
+from training.state import (
+    RunState,
+    RunStopped,
+    StopRequest,
+    read_state,
+    remove_state,
+    require_same_run,
+    with_prefix,
+    write_state,
+)
 
 EPOCH_SUBSETS = (ALL, ("video",), ("audio",), ("text",))
 """Subsets of the modalities that the dev split is read with after every epoch."""
 
-console = Console(stderr=True)
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Data:
-    train: FeatureSet
-    dev: FeatureSet
-    test: FeatureSet
-    sha256: str
-
-
-def train(config: TrainConfig) -> Path:
+def train(config: TrainConfig, *, resume: bool = False) -> Path:
     """Train a model and save the checkpoint that did best on the dev split.
+
+    Args:
+        config: of the run.
+        resume: go on from the state that an interrupted run of this configuration left; without one, start.
 
     Returns:
         `config.out`, a folder as `core.checkpoint` describes it.
 
     Raises:
-        DataError: where a split is too small, a label is unknown, or the pretrained encoder does not fit.
+        DataError: where a split is too small, a label is unknown, the pretrained encoder does not fit, or
+            there is the state of an unfinished run that is not to be resumed, or of another one.
         CheckpointError: where `config.out` holds something else; told before anything is done.
+        RunStopped: when the process was asked to end; the state was kept.
     """
     require_replaceable(config.out)
+    state = read_state(config.run_folder)
+    if state is not None and not resume:
+        raise DataError(
+            f"{config.run_folder} holds the state of an unfinished run; go on with --resume, or remove it."
+        )
     accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
     torch.manual_seed(config.seed)
     model = _build(config)
     with accelerator.main_process_first():
-        data = _load(config, model, accelerator)
-    if (sounds := data.train.sounds()) is not None:
-        model.audio.standardise_to(sounds)
+        data = load_data(config, model, accelerator)
+    if state is not None:
+        require_same_run(state, _identity(config, data, accelerator), config.run_folder)
+    _standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
     run = _Run(config, model, data, accelerator)
-    best = run.fit()
+    best = run.fit(state)
     if accelerator.is_main_process:
         run.save(best)
+        remove_state(config.run_folder)
     accelerator.wait_for_everyone()
     return config.out
 
@@ -83,142 +95,131 @@ def _build(config: TrainConfig) -> DeepMSI:
     model_config: ModelConfig = PRESETS[config.preset]
     if config.compression is not None:
         model_config = replace(model_config, compression=config.compression)
+    model_config = replace(
+        model_config,
+        labels=SCHEMES[config.labels] if config.labels else model_config.labels,
+        text=replace(model_config.text, num_trained_layers=config.num_text_layers),
+        audio=replace(model_config.audio, num_trained_layers=config.num_audio_layers),
+    )
     model = build_model(model_config)
     if config.pretrained_video is not None:
         load_pretrained(model, config.pretrained_video)
     return model
 
 
-def _load(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> _Data:
-    utterances = [u for path in config.data for u in read_manifest(path, allow_outside=True)]
-    known = model.config.labels.labels
-    for utterance in utterances:
-        if utterance.label not in known:
-            raise DataError(
-                f"{utterance.key} has the label {utterance.label!r}, which {model.config.labels.name} lacks; "
-                f"it knows {', '.join(known)}."
-            )
-    is_main = accelerator.is_main_process
-    features = prepare(utterances, model, config.cache_dir, num_workers=config.num_workers, progress=is_main)
-    for skipped in features.skipped if is_main else ():
-        console.print(f"skipped {skipped.utterance.key}: {skipped.reason}", style="yellow", highlight=False)
-    data = _Data(
-        train=features.of_split("train"),
-        dev=features.of_split("dev"),
-        test=features.of_split("test"),
-        sha256=features.data_sha256,
-    )
-    for name, part in (("train", data.train), ("dev", data.dev)):
-        if not len(part):
-            raise DataError(
-                f"{', '.join(map(str, config.data))}: no usable clip is of the split {name}; mark some in "
-                "the column split."
-            )
-    # batch norm needs two clips
-    num_needed = 2 * accelerator.num_processes
-    if len(data.train) < num_needed:
-        raise DataError(
-            f"{', '.join(map(str, config.data))}: at least {num_needed} usable clips of the split train are "
-            f"needed (two per process), not {len(data.train)}; mark more."
-        )
-    return data
+def _standardise(model: DeepMSI, features: FeatureSet) -> None:
+    """Take the scale of audio features from the training clips."""
+    is_raw = bool(model.config.audio.num_trained_layers)
+    sounds = [
+        model.audio.encode([sound.float().numpy()])[0] if is_raw else sound for sound in features.sounds()
+    ]
+    if sounds:
+        model.audio.standardise_to(torch.stack(sounds))
 
 
-class _Learner(nn.Module):
-    """The model, giving only what the loss reads.
-
-    Processes wait for the gradient of all that an output depends on: also of the guide, which leads nowhere
-    when no clip of a batch shows its video.
-    """
-
-    def __init__(self, model: DeepMSI) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: ModelInput) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
-        output = self.model(inputs)
-        return output.logits, output.projections, output.present
+def _identity(config: TrainConfig, data: TrainingData, accelerator: Accelerator) -> dict:
+    """What must be the same for a run to go on."""
+    values = config.to_dict()
+    for name in ("out", "cache_dir", "num_workers", "num_threads", "save_every", "sources", "half_weights"):
+        del values[name]
+    # the same data may lie elsewhere now
+    del values["data"], values["pretrained_video"]
+    return values | {"data_sha256": data.sha256, "num_processes": accelerator.num_processes}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Best:
     epoch: int
     macro_f1: float
-    state: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor]
 
 
 class _Run:
     """One run's moving parts."""
 
-    def __init__(self, config: TrainConfig, model: DeepMSI, data: _Data, accelerator: Accelerator) -> None:
+    def __init__(
+        self, config: TrainConfig, model: DeepMSI, data: TrainingData, accelerator: Accelerator
+    ) -> None:
         self.config, self.data, self.accelerator = config, data, accelerator
+        self.is_main = accelerator.is_main_process
         self.model_config = model.config
         self.labels = label_indices(data.train, model.config.labels)
-        optimizer = _optimizer(config, model)
-        self.learner, self.optimizer = accelerator.prepare(_Learner(model), optimizer)
-        self.plain_model = model
-        self.average = WeightAverage(model, config.weight_average) if config.weight_average else None
         per_process = max(2, config.batch_size // accelerator.num_processes)
         self.batch_size = per_process * accelerator.num_processes
-        self.num_steps = len(self._batches(0)) * config.num_epochs
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        num_steps = -(-len(self._batches(0)) // config.accumulation) * config.num_epochs
         counts = torch.bincount(torch.from_numpy(self.labels), minlength=len(model.config.labels)).float()
-        self.prior = log_prior(counts, config.prior_tau).to(accelerator.device) if config.prior_tau else None
+        self.learner = Learner(config, model, counts, num_steps, accelerator)
+        self.probe, self.space = SelectionProbe(), SpaceRecorder(data.dev, model.config)
+        # where the run stands: batches of this epoch that are done, and the sums of their losses
+        self.epoch = self.num_done = 0
+        self.sums: dict[str, float] = {}
+        self.seconds = 0.0
         self.history: list[dict] = []
-        self.step = 0
+        self.best: _Best | None = None
 
-    @property
-    def evaluated_model(self) -> DeepMSI:
-        """The network whose weights are evaluated and saved."""
-        return self.average.model if self.average else self.plain_model
+    def fit(self, state: RunState | None = None) -> _Best | None:
+        """Train to the last epoch or the end of patience. The main process returns the best, others None.
 
-    def fit(self) -> _Best | None:
-        """Train to the last epoch or the end of patience. The main process returns the best, others None."""
-        is_main, probe = self.accelerator.is_main_process, SelectionProbe()
-        if is_main:
-            self._evaluate(probe)
-            probe.remember()
-        best, began = None, time.monotonic()
-        for epoch in range(self.config.num_epochs):
-            started = time.monotonic()
-            losses = self._epoch(epoch)
-            if is_main:
-                best = self._judge(epoch, losses, started, probe, best)
-                self._report(self.history[-1], best, began)
-            # one decision for all: batch norm's statistics, hence scores, differ a little between processes
-            is_over = (
-                is_main and epoch - max(best.epoch, self.config.num_blind_epochs) >= self.config.patience
-            )
-            if broadcast_object_list([is_over])[0]:
-                break
-        return best
+        Raises:
+            RunStopped: on SIGTERM or Ctrl-C, in all processes together, after the state was written.
+        """
+        if self.is_main:
+            # also of a run that is resumed: these are the weights that it began with
+            self._evaluate()
+            self.probe.remember()
+        if state is None:
+            self.space.note(epoch=-1)
+        else:
+            self._restore(state)
+        curves = Curves(
+            self.config.run_folder / "curves" if self.is_main else None, self.learner.num_steps_done
+        )
+        with StopRequest() as stop:
+            while not self._is_over():
+                started = time.monotonic()
+                self._learn(stop, curves)
+                train_seconds = self.seconds + time.monotonic() - started
+                if self.is_main:
+                    row = self._judge(train_seconds)
+                    row["seconds"] = self.seconds + time.monotonic() - started
+                    self.history.append(row)
+                    self._report(row)
+                    curves.add(self.learner.num_steps_done, {k: v for k, v in row.items() if k != "epoch"})
+                self.epoch, self.num_done, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
+                self._write_state()
+        curves.close()
+        return self.best
 
-    def _judge(
-        self, epoch: int, losses: dict[str, float], started: float, probe: SelectionProbe, best: _Best | None
-    ) -> _Best:
-        """Read the dev split, add a row to the history, and return the best epoch so far."""
-        train_seconds = time.monotonic() - started
-        evaluation = self._evaluate(probe)
-        row = {"epoch": epoch, **losses, "learning_rate": self.schedule.get_last_lr()[0]}
+    def _is_over(self) -> bool:
+        """One decision for all: batch norm's statistics, hence scores, differ a little between processes."""
+        is_over = self.epoch >= self.config.num_epochs
+        if self.is_main and self.best is not None:
+            waited = self.epoch - 1 - max(self.best.epoch, self.config.num_blind_epochs)
+            is_over = is_over or waited >= self.config.patience
+        return broadcast_object_list([is_over])[0]
+
+    def _judge(self, train_seconds: float) -> dict:
+        """Read the dev split, keep the weights if they are the best so far, and return the history's row."""
+        evaluation = self._evaluate()
+        self.space.note(epoch=self.epoch)
+        row = {"epoch": self.epoch, **self.sums, "learning_rate": self.learner.learning_rate}
         for subset in EPOCH_SUBSETS:
             scores = evaluation.scores(subset)
             for name in ("accuracy", "weighted_f1", "macro_f1"):
                 row[f"dev_{'+'.join(subset)}_{name}"] = getattr(scores, name)
-        row |= probe.changes()
-        row |= {"train_seconds": train_seconds, "seconds": time.monotonic() - started}
-        self.history.append(row)
+        row |= self.probe.changes() | {"train_seconds": train_seconds}
         macro_f1 = evaluation.scores().macro_f1
-        if best is not None and macro_f1 <= best.macro_f1:
-            return best
-        state = {k: v.detach().clone() for k, v in self.evaluated_model.state_dict().items()}
-        return _Best(epoch=epoch, macro_f1=macro_f1, state=state)
+        if self.best is None or macro_f1 > self.best.macro_f1:
+            weights = {k: v.detach().clone() for k, v in stored_state(self.learner.evaluated_model).items()}
+            self.best = _Best(epoch=self.epoch, macro_f1=macro_f1, weights=weights)
+        return row
 
     def save(self, best: _Best) -> None:
         """Calibrate the best weights on the dev split and write the checkpoint."""
-        model = self.evaluated_model
-        model.load_state_dict(best.state)
+        model = self.learner.evaluated_model
+        model.load_state_dict(best.weights, strict=False)
         dev = evaluate(model, self.data.dev)
-        dev = replace(dev, temperature=fit_temperature(dev))
+        dev = replace(dev, temperature=fit_temperature(dev.logits[ALL], dev.truth))
         metrics = {"dev": dev.to_dict()}
         if len(self.data.test):
             metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
@@ -231,7 +232,7 @@ class _Run:
             model,
             info=CheckpointInfo(
                 temperature=dev.temperature,
-                uncertainty_threshold=choose_threshold(dev),
+                uncertainty_threshold=choose_threshold(dev.probabilities(), dev.truth),
                 data_sha256=self.data.sha256,
                 seed=self.config.seed,
                 preprocessing={
@@ -240,6 +241,7 @@ class _Run:
                 },
             ),
             history=self.history,
+            space=self.space.result(),
             metrics=metrics,
             card=write_card(self.config, self.model_config, metrics),
             dtype=torch.float16 if self.config.half_weights else torch.float32,
@@ -247,131 +249,128 @@ class _Run:
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         random = random_stream(self.config.seed, 1, epoch)
-        return epoch_batches(self.labels, self.batch_size, random, class_balance=self.config.class_balance)
+        share = epoch / max(1, self.config.num_epochs - 1) if self.config.progressive_balance else 1.0
+        return epoch_batches(
+            self.labels,
+            self.batch_size,
+            random,
+            class_balance=self.config.class_balance,
+            balanced_share=share,
+        )
 
-    def _make(self, epoch: int, step: int, indices: np.ndarray) -> Batch:
+    def _make(self, number: int, indices: np.ndarray) -> Batch:
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
-        is_blind = epoch < self.config.num_blind_epochs
-        num_frames = random_stream(self.config.seed, 2, epoch, step).choice(self.config.num_train_frames)
+        is_blind = self.epoch < self.config.num_blind_epochs
+        stream = self.config.seed, 2, self.epoch, number
+        num_frames = random_stream(*stream).choice(self.config.num_train_frames)
         return training_batch(
             self.data.train,
             indices[rank::num],
             self.model_config,
-            random_stream(self.config.seed, 3, epoch, step, rank),
+            random_stream(self.config.seed, 3, self.epoch, number, rank),
             num_frames=1 if is_blind else int(num_frames),
             is_blind=is_blind,
             modality_dropout=self.config.modality_dropout,
             augment=self.config.augment,
+            word_dropout=self.config.word_dropout,
         )
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        batches = self._batches(epoch)
-        sums, num_batches = {"loss": 0.0, "class_loss": 0.0, "contrastive_loss": 0.0}, len(batches)
+    def _learn(self, stop: StopRequest, curves: Curves) -> None:
+        """The rest of the epoch."""
+        batches, started = self._batches(self.epoch), time.monotonic()
         self.learner.train()
         # the next batch is read and augmented while the network works on this one
-        with ThreadPoolExecutor(1) as pool, self._progress(epoch) as bar:
-            task = bar.add_task("", total=num_batches)
-            future = pool.submit(self._make, epoch, 0, batches[0])
-            for step in range(num_batches):
-                batch = future.result()
-                if step + 1 < num_batches:
-                    future = pool.submit(self._make, epoch, step + 1, batches[step + 1])
-                for name, value in self._train_step(batch).items():
-                    sums[name] += value / num_batches
-                bar.advance(task)
-        return sums
+        with (
+            ThreadPoolExecutor(1) as pool,
+            epoch_bar(self.epoch, self.config.num_epochs, is_shown=self.is_main) as bar,
+        ):
+            task = bar.add_task("", total=len(batches), completed=self.num_done)
+            future = None
+            while self.num_done < len(batches):
+                group = range(self.num_done, min(self.num_done + self.config.accumulation, len(batches)))
+                for number in group:
+                    future = future or pool.submit(self._make, number, batches[number])
+                    batch, future = future.result(), None
+                    if number + 1 < len(batches):
+                        future = pool.submit(self._make, number + 1, batches[number + 1])
+                    losses = self.learner.backward(
+                        batch, epoch=self.epoch, num_batches=len(group), is_last=number == group[-1]
+                    )
+                    for name, value in losses.items():
+                        self.sums[name] = self.sums.get(name, 0.0) + value / len(batches)
+                    bar.advance(task)
+                self.learner.step()
+                self.num_done += len(group)
+                step = self.learner.num_steps_done
+                now = losses | {"learning_rate": self.learner.learning_rate}
+                curves.add(step, {f"step/{name}": value for name, value in now.items()})
+                is_end = self.num_done == len(batches)
+                if self._is_stop_wanted(stop) and not is_end:
+                    self._write_state(time.monotonic() - started)
+                    raise RunStopped(
+                        f"Stopped after step {step} of {self.learner.num_steps}; the run's state is kept in "
+                        f"{self.config.run_folder}: the same command with --resume goes on."
+                    )
+                if self.config.save_every and step % self.config.save_every == 0 and not is_end:
+                    self._write_state(time.monotonic() - started)
 
-    def _progress(self, epoch: int) -> Progress:
-        return Progress(
-            TextColumn(f"Epoch {epoch + 1}/{self.config.num_epochs}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not self.accelerator.is_main_process,
-        )
+    def _evaluate(self) -> Answers:
+        def watch(*seen) -> None:
+            self.probe.watch(*seen)
+            self.space.watch(*seen)
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
-        device = self.accelerator.device
-        inputs, labels = batch.inputs.to(device), batch.labels.to(device)
-        with self._frames_kept(inputs), self.accelerator.autocast():
-            logits, projections, present = self.learner(inputs)
-        by_class = class_loss(
-            logits.float(), labels, log_prior=self.prior, label_smoothing=self.config.label_smoothing
-        )
-        contrast = contrastive_loss(
-            {name: value.float() for name, value in projections.items()},
-            present,
-            labels,
-            temperature=self.config.temperature,
-            form=self.config.contrastive_form,
-            text_audio_weight=self.config.text_audio_weight,
-        )
-        loss = by_class + self.config.contrastive_weight * contrast
-        self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.plain_model.trained_parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        self.schedule.step()
-        self.step += 1
-        if self.average:
-            self.average.update(self.plain_model)
-        return {"loss": loss.item(), "class_loss": by_class.item(), "contrastive_loss": contrast.item()}
+        return evaluate(self.learner.evaluated_model, self.data.dev, subsets=EPOCH_SUBSETS, watch=watch)
 
-    def _frames_kept(self, inputs):
-        """With fewer candidates, the same share of them is kept: else none would be compressed."""
-        video = self.model_config.video
-        num_candidates = 0 if inputs.frames is None else inputs.frames.shape[1]
-        share = video.num_kept_frames / video.num_candidate_frames
-        num_kept = max(1, min(video.num_kept_frames, round(num_candidates * share)))
-        return _with_video_config(self.plain_model, replace(video, num_kept_frames=num_kept))
+    def _is_stop_wanted(self, stop: StopRequest) -> bool:
+        if self.accelerator.num_processes == 1:
+            return stop.is_made
+        # a signal may reach one process a step earlier than another
+        wanted = torch.tensor(float(stop.is_made), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(wanted, "sum") > 0)
 
-    def _evaluate(self, probe: SelectionProbe) -> Evaluation:
-        return evaluate(self.evaluated_model, self.data.dev, subsets=EPOCH_SUBSETS, watch=probe.watch)
+    def _write_state(self, seconds: float = 0.0) -> None:
+        """Replace the state on disk; all processes take part, the main one writes."""
+        learner = self.learner.state()
+        if not self.is_main:
+            return
+        tensors = with_prefix("learner", learner.tensors) | with_prefix("space", self.space.tensors())
+        best = None
+        if self.best is not None:
+            tensors |= with_prefix("best", self.best.weights)
+            best = {"epoch": self.best.epoch, "macro_f1": self.best.macro_f1}
+        values = {
+            "identity": _identity(self.config, self.data, self.accelerator),
+            "learner": learner.values,
+            "epoch": self.epoch,
+            "num_done": self.num_done,
+            "sums": self.sums,
+            "seconds": self.seconds + seconds,
+            "history": self.history,
+            "best": best,
+        }
+        write_state(self.config.run_folder, RunState(tensors=tensors, values=values))
 
-    def _rate(self, step: int) -> float:
-        return warmup_cosine(step, max(1, round(self.num_steps * self.config.warmup_share)), self.num_steps)
+    def _restore(self, state: RunState) -> None:
+        values = state.values
+        self.learner.restore(state.part("learner"))
+        self.space.restore(state.part("space").tensors)
+        self.epoch, self.num_done = values["epoch"], values["num_done"]
+        self.sums, self.seconds, self.history = values["sums"], values["seconds"], values["history"]
+        if values["best"] is not None:
+            self.best = _Best(weights=state.part("best").tensors, **values["best"])
 
-    def _report(self, row: dict, best: _Best, began: float) -> None:
+    def _report(self, row: dict) -> None:
         done = row["epoch"] + 1
-        left = (time.monotonic() - began) / done * (self.config.num_epochs - done)
+        spent = sum(earlier["seconds"] for earlier in self.history)
+        left = spent / done * (self.config.num_epochs - done)
         names = ["+".join(subset) for subset in EPOCH_SUBSETS]
         f1 = "  ".join(f"{name} {figure(row[f'dev_{name}_macro_f1'])}" for name in names)
         console.print(
             f"epoch {done}/{self.config.num_epochs}  loss {row['loss']:.3f}  dev macro-F1: {f1}  "
-            f"(best {best.macro_f1:.3f} in epoch {best.epoch + 1})  "
+            f"(best {self.best.macro_f1:.3f} in epoch {self.best.epoch + 1})  "
             f"frames kept otherwise than at the start {row['changed_frames']:.0%}, "
             f"than without the guide {row['guided_frames']:.0%}  "
             f"{row['seconds']:.0f} s, {left / 60:.1f} min left",
             highlight=False,
             soft_wrap=True,
         )
-
-
-@contextmanager
-def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
-    """For a while, another configuration of a model's video encoder."""
-    usual, model.video.config = model.video.config, config
-    try:
-        yield
-    finally:
-        model.video.config = usual
-
-
-def _optimizer(config: TrainConfig, model: DeepMSI) -> torch.optim.Optimizer:
-    """What can be pretrained has a rate of its own."""
-    pretrainable, others = [], []
-    for name, parameter in model.named_parameters():
-        # the guides learn with the early fusion that feeds them
-        is_pretrainable = name.startswith(("video.", "temporal.")) and "guide" not in name
-        (pretrainable if is_pretrainable else others).append(parameter)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(
-        {**group, "lr": rate}
-        for parameters, rate in (
-            (others, config.learning_rate),
-            (pretrainable, config.video_learning_rate),
-        )
-        for group in weight_decay_groups(parameters, config.weight_decay)
-    )

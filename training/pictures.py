@@ -72,8 +72,8 @@ def read_sources(
             frames = read_frames(features.of_split(split), scheme)
             if frames is not None:
                 into.append(frames)
-    for paths, into in ((stills, train), (dev_stills, dev)):
-        into.extend(read_stills(path, scheme, zoom=stills_zoom) for path in paths)
+    for paths, into, split in ((stills, train, "train"), (dev_stills, dev, "dev")):
+        into.extend(read_stills(path, scheme, split=split, zoom=stills_zoom) for path in paths)
     _check(train, dev, scheme)
     return Sources(train=tuple(train), dev=tuple(dev))
 

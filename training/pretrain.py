@@ -36,9 +36,9 @@ from training.config import Phase, PretrainConfig
 from training.datasets.manifest import DataError
 from training.datasets.stills import IGNORED, TARGETS, Stills
 from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
+from training.optimizer import warmup_cosine, weight_decay_groups
 from training.pictures import Sources, StillsSampler, draw_stills, evaluate_stills, read_sources
 from training.pretrained import load_pretrained, save_part
-from training.schedule import warmup_cosine, weight_decay_groups
 
 
 class PretrainNet(nn.Module):

@@ -1,21 +1,22 @@
 """Which clips, frames and modalities a step sees, and how they become one batch.
 
-Every draw depends on (seed, epoch, step) alone, so a run can be repeated.
+Every draw depends on (seed, epoch, step, process) alone, so a run can be repeated, and one that is resumed
+draws what it would have drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.config import ModelConfig
 from core.labels import LabelScheme
 from core.model import ModelInput
-from training.augment import augment_pictures, noisy_features, resample
+from training.augment import augment_pictures, drop_tokens, noisy_features, resample
 from training.features import ClipFeatures, FeatureSet
 
 
@@ -38,7 +39,12 @@ def label_indices(features: FeatureSet, scheme: LabelScheme) -> np.ndarray:
 
 
 def epoch_batches(
-    labels: np.ndarray, batch_size: int, random: np.random.Generator, *, class_balance: float = 0.0
+    labels: np.ndarray,
+    batch_size: int,
+    random: np.random.Generator,
+    *,
+    class_balance: float = 0.0,
+    balanced_share: float = 1.0,
 ) -> list[np.ndarray]:
     """Indices of clips for one epoch, in batches of equal size; what is left over is dropped.
 
@@ -47,13 +53,17 @@ def epoch_batches(
         batch_size: clips per batch; a smaller data set makes one smaller batch.
         random: decides the order.
         class_balance: zero shows each clip once; above, a clip of a class with n clips is drawn with a
-            probability ∝ n^−class_balance, with repeats.
+            probability ∝ n^−class_balance, with repeats. So a class is drawn ∝ n^(1 − class_balance): 0.5 is
+            square-root sampling, one draws all classes alike.
+        balanced_share: of the draws, the others take all clips alike; zero shows each clip once. Growing from
+            zero to one over the epochs, this is progressively-balanced sampling (Kang et al. 2020).
     """
     num_clips = len(labels)
-    if class_balance:
+    if class_balance and balanced_share:
         counts = np.bincount(labels)
         weights = counts[labels].astype(float) ** -class_balance
-        order = random.choice(num_clips, size=num_clips, p=weights / weights.sum())
+        chances = balanced_share * weights / weights.sum() + (1.0 - balanced_share) / num_clips
+        order = random.choice(num_clips, size=num_clips, p=chances)
     else:
         order = random.permutation(num_clips)
     batch_size = min(batch_size, num_clips)
@@ -96,17 +106,20 @@ def training_batch(
     num_frames: int,
     modality_dropout: float,
     augment: bool,
+    word_dropout: float = 0.0,
     is_blind: bool = False,
 ) -> Batch:
     """One batch to learn from: some frames of each clip, some modalities hidden, augmented.
 
-    When blind, the picture of every clip that has anything else is hidden.
+    Words are dropped whether or not pictures and sound are augmented. When blind, the picture of every clip
+    that has anything else is hidden.
     """
     clips = []
     for index in indices:
         total = features.num_frames(index)
         frames = stratified_frames(total, num_frames, random) if total else None
         clips.append(features.read(index, frames))
+    clips = [_with_fewer_words(clip, word_dropout, config, random) for clip in clips]
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
 
     def hide(present: np.ndarray) -> np.ndarray:
@@ -123,13 +136,13 @@ def training_batch(
     )
 
 
-def plain_batches(
-    features: FeatureSet, config: ModelConfig, batch_size: int
-) -> Iterator[tuple[np.ndarray, Batch]]:
-    """All clips in order, with all their frames and modalities, and their positions."""
-    for start in range(0, len(features), batch_size):
-        indices = np.arange(start, min(start + batch_size, len(features)))
-        yield indices, collate([features[i] for i in indices], config)
+def _with_fewer_words(
+    clip: ClipFeatures, probability: float, config: ModelConfig, random: np.random.Generator
+) -> ClipFeatures:
+    if not probability or clip.text is None or not config.text.num_trained_layers:
+        return clip
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+    return replace(clip, text=drop_tokens(clip.text, generator, probability))
 
 
 def collate(
@@ -153,13 +166,29 @@ def collate(
     values: dict[str, Tensor] = {}
     if present[:, 0].any():
         values["frames"], values["frame_mask"] = _pad_frames(clips, present[:, 0], config, generator)
-    for column, name in ((1, "audio"), (2, "text")):
-        if present[:, column].any():
-            values[f"{name}_features"] = _stack(clips, name, present[:, column], generator)
+    if present[:, 1].any():
+        if config.audio.num_trained_layers:
+            values["waveforms"], values["num_samples"] = _pad([c.audio for c in clips], present[:, 1])
+        else:
+            values["audio_features"] = _stack(clips, "audio", present[:, 1], generator)
+    if present[:, 2].any():
+        if config.text.num_trained_layers:
+            ids, num_tokens = _pad([c.text for c in clips], present[:, 2])
+            values["token_ids"] = ids.long()
+            values["token_mask"] = torch.arange(ids.shape[1]) < num_tokens.clamp(min=1)[:, None]
+        else:
+            values["text_features"] = _stack(clips, "text", present[:, 2], generator)
     return Batch(
         inputs=ModelInput(present=torch.from_numpy(present), **values),
         labels=torch.tensor([config.labels.index(c.utterance.label) for c in clips]),
     )
+
+
+def _pad(sequences: Sequence[Tensor | None], shown) -> tuple[Tensor, Tensor]:
+    """Sequences of unequal lengths, `(clip, longest)` with zeros behind their ends, and their lengths."""
+    kept = [s if has else torch.zeros(0) for s, has in zip(sequences, shown, strict=True)]
+    lengths = torch.tensor([len(sequence) for sequence in kept])
+    return nn.utils.rnn.pad_sequence([s.float() for s in kept], batch_first=True), lengths
 
 
 def _pad_frames(clips, shown, config: ModelConfig, generator) -> tuple[Tensor, Tensor]:

@@ -24,11 +24,19 @@ _STRIDE = 4
 _INPUT_MULTIPLE = 32
 _BATCH = 2
 
+_COARSE_SIDE = 128
 _USUAL_SIDE = 256
 _CLOSE_SIDE = 640
 _NUM_CLOSE = 4
-"""Pictures are shrunk to `_USUAL_SIDE` on their longer side; where that shows no face, `_NUM_CLOSE` of them
-are looked at again at `_CLOSE_SIDE`, and all of them when that helps."""
+"""Pictures are shrunk to `_COARSE_SIDE` on their longer side. Unless that nearly always shows a large face,
+they are looked at again at `_USUAL_SIDE`; where that shows no face either, `_NUM_CLOSE` of them at
+`_CLOSE_SIDE`, and all of them when that helps."""
+
+_LARGE_FACE = 0.3
+"""Longer side of a face's box over the picture's, from which a coarse look is as good as a close one."""
+
+_NEARLY_ALWAYS = 0.9
+"""Share of the frames."""
 
 _MIN_OVERLAP = 0.2
 """Intersection over union from which two boxes in neighbouring frames are one face."""
@@ -155,12 +163,7 @@ def track_face(frames: Frames, detector: FaceDetector) -> FaceTrack:
     cut), the next best one that is never seen beside it takes over; short gaps are interpolated.
     """
     height, width = frames.pixels.shape[1:3]
-    found = detector.detect(frames.pixels)
-    if max(height, width) > _USUAL_SIDE and not any(len(detections.scores) for detections in found):
-        some = np.unique(np.linspace(0, len(frames) - 1, _NUM_CLOSE).round().astype(int))
-        closer = detector.detect(frames.pixels[some], max_side=_CLOSE_SIDE)
-        if any(len(detections.scores) for detections in closer):
-            found = detector.detect(frames.pixels, max_side=_CLOSE_SIDE)
+    found = _look(frames.pixels, detector)
     num_faces = np.array([len(detections.scores) for detections in found], dtype=int)
     num_needed = max(1, int(np.ceil(_MIN_SHARE * len(frames))))
     tracks = [track for track in _link(found) if len(track.frames) >= num_needed]
@@ -191,6 +194,30 @@ def track_face(frames: Frames, detector: FaceDetector) -> FaceTrack:
             else None
         ),
     )
+
+
+def _look(pixels: np.ndarray, detector: FaceDetector) -> list[Detections]:
+    """Faces in every picture, as closely looked at as it takes."""
+    longer = max(pixels.shape[1:3])
+    coarse = detector.detect(pixels, max_side=_COARSE_SIDE)
+    is_large = [_largest(detections) >= _LARGE_FACE * longer for detections in coarse]
+    if longer <= _COARSE_SIDE or np.mean(is_large) >= _NEARLY_ALWAYS:
+        return coarse
+    usual = detector.detect(pixels, max_side=_USUAL_SIDE)
+    # a coarse look sees through large pixels, a close one sees the far away
+    found = max(usual, coarse, key=lambda looks: sum(len(detections.scores) > 0 for detections in looks))
+    if longer > _USUAL_SIDE and not any(len(detections.scores) for detections in found):
+        some = np.unique(np.linspace(0, len(pixels) - 1, _NUM_CLOSE).round().astype(int))
+        closer = detector.detect(pixels[some], max_side=_CLOSE_SIDE)
+        if any(len(detections.scores) for detections in closer):
+            return detector.detect(pixels, max_side=_CLOSE_SIDE)
+    return found
+
+
+def _largest(detections: Detections) -> float:
+    """Longer side of the largest face's box; zero without one."""
+    boxes = detections.boxes
+    return float((boxes[:, 2:] - boxes[:, :2]).max(initial=0.0))
 
 
 def crop(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

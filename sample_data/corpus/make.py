@@ -22,6 +22,7 @@ from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.plan import make_plan, plan_hash
 from sample_data.corpus.presets import PRESETS, Preset
 from sample_data.corpus.schema import SCHEMA_VERSION, ClipPlan, Sidecar, read_sidecar, sidecar_from_dict
+from sample_data.corpus.voice_assets import voice_model
 from sample_data.corpus.workers import run_tasks
 from sample_data.corpus.writing import replacing
 
@@ -229,6 +230,8 @@ def _run(shards: list[Shard], preset: Preset, num_workers: int, progress: Progre
 
     tell()
     if open_shards:
+        # once, before the processes start, and not in silence
+        voice_model(lambda text: progress(num_sealed, total, text))
         tasks = ((shard, preset) for shard in open_shards)
         run_tasks(_make_shard, tasks, min(num_workers, len(open_shards)), tell)
 

@@ -17,7 +17,7 @@ import numpy as np
 from sample_data.corpus.errors import INSTALL_HINT, CorpusError
 from sample_data.corpus.prosody import Prosody, between, draw_prosody
 from sample_data.corpus.schema import Timed
-from sample_data.corpus.voice_assets import GRAPHS, Progress, voice_model, voice_tables
+from sample_data.corpus.voice_assets import GRAPHS, voice_model, voice_tables
 from sample_data.corpus.voice_edits import (
     SAMPLE_RATE,
     change_formants,
@@ -86,10 +86,9 @@ class Speech:
 class Synthesiser:
     """The speech model, loaded once; not to be shared by threads."""
 
-    def __init__(self, threads: int = 1, progress: Progress | None = None):
+    def __init__(self, threads: int = 1):
         self._sessions = {
-            name: _open_session(str(path), threads)
-            for name, path in zip(GRAPHS, voice_model(progress), strict=True)
+            name: _open_session(str(path), threads) for name, path in zip(GRAPHS, voice_model(), strict=True)
         }
         self._tables = voice_tables()
         self._symbols = {token: symbol for symbol, token in self._tables.vocabulary.items()}

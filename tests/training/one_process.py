@@ -10,7 +10,10 @@ import torch
 
 import training.loop
 import training.pretrain
+from core.checkpoint import load_checkpoint
 from training.config import Phase, PretrainConfig, TrainConfig
+from training.evaluate import evaluate_checkpoint, read_split
+from training.features import prepare
 
 
 def digest(tensors) -> str:
@@ -73,11 +76,24 @@ def main(folder: Path, corpus: Path) -> None:
             num_threads=1,
         )
     )
+    checkpoint = load_checkpoint(folder / "checkpoint")
+    utterances = read_split(corpus, "test", checkpoint.config.labels)
+    evaluation = evaluate_checkpoint(
+        checkpoint,
+        prepare(utterances, checkpoint.model, folder / "cache", progress=False),
+        data=corpus,
+        split="test",
+        num_bootstrap=100,
+        rank=int(os.environ["RANK"]),
+        num_processes=2,
+    )
+    if os.environ["RANK"] == "0":
+        evaluation.write(folder / "evaluation")
     note = {
         "drawn": drawn,
         "net": made["net"],
-        "model": digest(made["run"].plain_model.trained_parameters()),
-        "num_steps": made["run"].step,
+        "model": digest(made["run"].learner.model.trained_parameters()),
+        "num_steps": made["run"].learner.num_steps_done,
         "num_evaluations": len(made["run"].history),
     }
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(note))

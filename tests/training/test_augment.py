@@ -1,6 +1,6 @@
 import torch
 
-from training.augment import augment_pictures, noisy_features, resample
+from training.augment import augment_pictures, drop_tokens, noisy_features, resample
 
 
 def pictures(num=4, size=16, channels=3, seed=0):
@@ -60,3 +60,30 @@ def test_noise_has_the_asked_size():
     features = torch.randn(50, 200) * 3
     noise = noisy_features(features, torch.Generator().manual_seed(0), amount=0.1) - features
     assert 0.28 < noise.std() < 0.32
+
+
+def test_dropped_tokens_are_words_in_order_and_as_many_as_asked():
+    # special tokens 1 and 2 around 2,000 words that are all different
+    ids = torch.cat([torch.tensor([1]), torch.arange(10, 2010), torch.tensor([2])])
+    kept = drop_tokens(ids, torch.Generator().manual_seed(0), 0.2)
+    assert kept[0] == 1 and kept[-1] == 2
+    assert 1540 < len(kept) - 2 < 1660
+    assert (kept[1:-1].diff() > 0).all() and set(kept.tolist()) <= set(ids.tolist())
+    assert torch.equal(drop_tokens(ids, torch.Generator(), 0.0), ids)
+
+
+def test_one_word_always_stays():
+    ids = torch.tensor([1, 10, 11, 12, 2])
+    lasting = {
+        tuple(drop_tokens(ids, torch.Generator().manual_seed(seed), 1.0).tolist()) for seed in range(30)
+    }
+    assert lasting == {(1, 10, 2), (1, 11, 2), (1, 12, 2)}
+    # nothing between the special tokens, or a text cut to one token: nothing to drop
+    for bare in ([1, 2], [1]):
+        assert drop_tokens(torch.tensor(bare), torch.Generator(), 1.0).tolist() == bare
+
+
+def test_dropping_repeats_with_its_generator():
+    ids = torch.arange(100)
+    first, again, other = (drop_tokens(ids, torch.Generator().manual_seed(seed), 0.3) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)

@@ -7,6 +7,7 @@ import torch
 from made_clips import write_clip
 
 import core.media
+from core.model import build_model
 from training.datasets import Utterance
 from training.features import prepare
 
@@ -62,8 +63,6 @@ def test_entries_depend_on_content_and_not_on_names(clip, tiny_model, tmp_path):
 
 
 def test_other_backbone_weights_are_other_features(clip, tiny_model, tmp_path):
-    from core.model import build_model
-
     torch.manual_seed(1)
     other = build_model(tiny_model.config, weights="random")
     first = prepare([clip], tiny_model, tmp_path / "cache", progress=False)[0]
@@ -102,3 +101,36 @@ def test_splits_and_hash(corpus_features):
     reversed_set = corpus_features.select(range(len(corpus_features))[::-1])
     assert reversed_set.data_sha256 == corpus_features.data_sha256
     assert corpus_features.of_split("dev").data_sha256 != corpus_features.data_sha256
+
+
+def test_words_alone_have_features_without_a_file(clip, tiny_model, tmp_path):
+    words = replace(clip, key="words", path=None)
+    (features,) = prepared = prepare([words], tiny_model, tmp_path / "cache", progress=False)
+    assert features.crops is None and features.audio is None
+    torch.testing.assert_close(features.text, tiny_model.text.encode(["hello there"])[0])
+    assert prepared.num_frames(0) == 0 and list(prepared.sounds()) == []
+
+
+def test_half_a_picture_is_looked_at_where_the_speaker_is_in_one_half(tiny_model, tmp_path):
+    path = write_clip(tmp_path / "wide.mp4", color=(200, 30, 60))
+    whole = Utterance(key="whole", path=path, label="joy")
+    halves = [replace(whole, key=side, region=side) for side in ("left", "right")]
+    left, right = prepare(halves, tiny_model, tmp_path / "cache", progress=False)
+    width = core.media.open_clip(path).info.width
+    # without a face the middle of what is looked at is taken
+    assert left.boxes[:, 2].max() <= width / 2 <= right.boxes[:, 0].min()
+    assert torch.equal(left.audio, right.audio)
+
+
+def test_encoders_that_are_trained_read_tokens_and_waveforms(clip, tiny_model, tmp_path):
+    config = tiny_model.config
+    config = replace(
+        config,
+        text=replace(config.text, num_trained_layers=1),
+        audio=replace(config.audio, num_trained_layers=1),
+    )
+    model = build_model(config, weights="random")
+    (features,) = prepare([clip], model, tmp_path / "cache", progress=False)
+    assert torch.equal(features.text.long(), model.text.tokenize(["hello there"])[0][0])
+    media = core.media.decode(core.media.open_clip(clip.path))
+    np.testing.assert_allclose(features.audio.float(), media.waveform, atol=1e-3)

@@ -123,8 +123,10 @@ def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
 def test_a_lone_training_clip_is_told(config, corpus, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(f"path,label,split\n{corpus}/train0.mp4,joy,train\n{corpus}/val0.mp4,joy,dev\n")
-    with pytest.raises(DataError, match="at least 2 usable clips of the split train"):
+    with pytest.raises(DataError, match="lies outside"):
         train(replace(config, data=(manifest,), out=tmp_path / "out"))
+    with pytest.raises(DataError, match="at least 2 usable clips of the split train"):
+        train(replace(config, data=(manifest,), out=tmp_path / "out", allow_outside=True))
 
 
 def test_an_occupied_folder_is_told_before_any_work(config, tmp_path):

@@ -3,8 +3,15 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from training.losses import class_loss, contrastive_loss, cross_modal_contrastive, log_prior
+from training.losses import (
+    class_loss,
+    contrastive_loss,
+    cross_modal_contrastive,
+    effective_number_weights,
+    log_prior,
+)
 
 
 def slow_contrastive(first, second, labels, temperature, form):
@@ -67,6 +74,44 @@ def test_unknown_form_is_refused():
         cross_modal_contrastive(torch.eye(2), torch.eye(2), torch.tensor([0, 1]), form="other")
 
 
+def test_remembered_clips_are_further_positives_and_negatives():
+    random = np.random.default_rng(5)
+    batch, earlier = random.normal(size=(2, 3, 4)), random.normal(size=(2, 2, 4))
+    labels, earlier_labels = [0, 1, 0], [1, 2]
+
+    def one_way(anchors, others, other_labels):
+        total = 0.0
+        for anchor, label in zip(anchors, labels, strict=True):
+            cosines = others @ anchor / np.linalg.norm(others, axis=1) / np.linalg.norm(anchor)
+            scores = np.exp(cosines / 0.5)
+            is_same = np.array(other_labels) == label
+            total += np.mean(-np.log(scores[is_same] / (scores[is_same] + scores[~is_same].sum())))
+        return total / len(anchors)
+
+    expected = [
+        one_way(batch[a], np.concatenate([batch[b], earlier[b]]), labels + earlier_labels)
+        for a, b in ((0, 1), (1, 0))
+    ]
+    unit = [F.normalize(torch.tensor(vectors), dim=1) for vectors in earlier]
+    loss = cross_modal_contrastive(
+        *torch.tensor(batch),
+        torch.tensor(labels),
+        remembered=tuple((vectors, torch.tensor(earlier_labels)) for vectors in unit),
+    )
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_remembered_clips_are_negatives_where_the_batch_has_none():
+    nothing = torch.empty(0, 2), torch.empty(0, dtype=torch.long)
+    opposite = torch.tensor([[0.0, 1.0]]), torch.tensor([1])
+    first, second, labels = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]]), torch.tensor([0])
+    loss = cross_modal_contrastive(first, second, labels, remembered=(nothing, opposite))
+    # one direction meets nothing else, the other one clip at a right angle
+    assert loss.item() == pytest.approx(0.5 * math.log(1 + math.exp(-2)), rel=1e-6)
+    with pytest.raises(ValueError, match="published form has no remembered clips"):
+        cross_modal_contrastive(first, second, labels, form="published", remembered=(nothing, nothing))
+
+
 def test_the_published_form_weighs_a_rare_class_less():
     def share_of_rare_gradient(form):
         torch.manual_seed(0)
@@ -109,3 +154,63 @@ def test_class_loss_with_a_prior_is_the_balanced_softmax():
 
 def test_the_prior_of_a_class_without_clips_is_finite():
     assert torch.isfinite(log_prior(torch.tensor([10.0, 0.0]))).all()
+
+
+def test_weights_are_the_inverse_effective_numbers():
+    counts, beta = torch.tensor([4710.0, 268.0, 22.0]), 0.999
+    # 1 + beta + beta² + … is the effective number, summed term by term
+    effective = [sum(beta**i for i in range(n)) for n in (4710, 268, 22)]
+    weights = effective_number_weights(counts, beta)
+    for i in range(3):
+        assert (weights[i] / weights[0]).item() == pytest.approx(effective[0] / effective[i], rel=1e-5)
+    assert (weights * counts).sum().item() == pytest.approx(5000, rel=1e-5)
+
+
+def test_weights_without_correction_and_for_an_absent_class():
+    assert effective_number_weights(torch.tensor([90.0, 10.0, 0.0]), 0.0).tolist() == pytest.approx([1.0] * 3)
+    weights = effective_number_weights(torch.tensor([90.0, 1.0, 0.0]), 0.99)
+    assert weights[1] == weights[2] and torch.isfinite(weights).all()
+
+
+def test_class_weights_count_clips_not_batches():
+    logits, labels = torch.zeros(4, 2), torch.tensor([0, 0, 0, 1])
+    weights = torch.tensor([0.5, 2.5])
+    assert class_loss(logits, labels, weights=weights).item() == pytest.approx(math.log(2))
+    # a batch of one class keeps its weight
+    assert class_loss(logits[3:], labels[3:], weights=weights).item() == pytest.approx(2.5 * math.log(2))
+
+
+def test_focal_loss_is_its_formula():
+    logits = np.random.default_rng(2).normal(size=(6, 4)) * 2
+    labels = [0, 1, 2, 3, 0, 1]
+    expected = []
+    for row, label in zip(logits, labels, strict=True):
+        p = math.exp(row[label]) / sum(math.exp(value) for value in row)
+        expected.append(-((1 - p) ** 2) * math.log(p))
+    loss = class_loss(torch.tensor(logits), torch.tensor(labels), focal_gamma=2.0)
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_loss_has_a_finite_slope_where_a_clip_is_surely_right_or_wrong(gamma):
+    logits = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
+    class_loss(logits, torch.tensor([0, 0]), focal_gamma=gamma).backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad[0].tolist() == [0.0, 0.0]
+    # surely wrong: as cross-entropy
+    assert logits.grad[1].tolist() == pytest.approx([-0.5, 0.5])
+
+
+def test_all_corrections_at_once_by_hand():
+    # p = (3/4, 1/4) after the prior; smoothing by 0.2 makes the target (0.1, 0.9)
+    logits, prior = torch.zeros(1, 2), torch.tensor([0.75, 0.25]).log()
+    loss = class_loss(
+        logits,
+        torch.tensor([1]),
+        log_prior=prior,
+        weights=torch.tensor([1.0, 3.0]),
+        focal_gamma=1.0,
+        label_smoothing=0.2,
+    )
+    cross_entropy = -(0.1 * math.log(0.75) + 0.9 * math.log(0.25))
+    assert loss.item() == pytest.approx(3.0 * 0.75 * cross_entropy, rel=1e-6)

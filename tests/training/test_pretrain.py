@@ -16,9 +16,9 @@ from core.config import PRESETS
 from core.model import build_model
 from training.config import Phase, PretrainConfig
 from training.datasets import DataError
+from training.optimizer import warmup_cosine
 from training.pretrain import pretrain
 from training.pretrained import load_pretrained
-from training.schedule import warmup_cosine
 
 
 def write_stills(path, num, seed):

@@ -4,12 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from test_pretrain import write_stills
 
 from core.checkpoint import load_checkpoint
+from core.evaluation import read_evaluation
+from core.labels import MODALITIES
+from training.evaluate import evaluate_checkpoint, read_split
+from training.features import prepare
 
 pytestmark = pytest.mark.slow
 
@@ -56,3 +61,16 @@ def test_processes_stop_together(folder, notes):
     # 12 clips in batches of 4, two for each process
     num_epochs = len(load_checkpoint(folder / "checkpoint").history)
     assert notes[0]["num_steps"] == notes[1]["num_steps"] == 3 * num_epochs
+
+
+def test_an_evaluation_by_two_processes_says_the_same(folder, corpus):
+    shared = read_evaluation(folder / "evaluation")
+    checkpoint = load_checkpoint(folder / "checkpoint")
+    utterances = read_split(corpus, "test", checkpoint.config.labels)
+    features = prepare(utterances, checkpoint.model, folder / "cache", progress=False)
+    alone = evaluate_checkpoint(checkpoint, features, data=corpus, split="test", num_bootstrap=100)
+    assert list(shared.predictions["key"]) == [utterance.key for utterance in utterances]
+    np.testing.assert_allclose(shared.probabilities(MODALITIES), alone.probabilities(MODALITIES), atol=1e-5)
+    mine, theirs = alone.metrics.to_dict(), shared.metrics.to_dict()
+    whole = "video+audio+text"
+    assert mine["subsets"][whole]["confusion"] == theirs["subsets"][whole]["confusion"]

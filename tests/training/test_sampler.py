@@ -1,14 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from training.sampler import (
     collate,
     drop_modalities,
     epoch_batches,
-    label_indices,
-    plain_batches,
     random_stream,
     stratified_frames,
     training_batch,
@@ -27,6 +26,33 @@ def test_balanced_sampling_evens_out_the_classes():
         labels[np.concatenate(epoch_batches(labels, 10, random_stream(0), class_balance=1.0))] == 1
     ).mean()
     assert 0.45 < share < 0.55
+
+
+def share_of_rare(**options):
+    labels = np.array([0] * 900 + [1] * 100)
+    drawn = [epoch_batches(labels, 10, random_stream(seed), **options) for seed in range(20)]
+    return (labels[np.concatenate(drawn, axis=None)] == 1).mean()
+
+
+def test_square_root_sampling_draws_classes_by_the_root_of_their_size():
+    # 30 and 10 of 40
+    assert share_of_rare(class_balance=0.5) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_balanced_share_mixes_both_ways_of_drawing():
+    assert share_of_rare(class_balance=1.0, balanced_share=0.5) == pytest.approx((0.5 + 0.1) / 2, abs=0.01)
+    once = epoch_batches(np.array([0, 0, 1]), 3, random_stream(0), class_balance=1.0, balanced_share=0.0)
+    assert sorted(once[0]) == [0, 1, 2]
+
+
+def test_an_epoch_is_drawn_again_from_its_stream():
+    labels = np.array([0] * 30 + [1] * 10)
+
+    def epoch(number):
+        batches = epoch_batches(labels, 8, random_stream(5, 1, number), class_balance=0.5, balanced_share=0.3)
+        return np.stack(batches)
+
+    assert np.array_equal(epoch(2), epoch(2)) and not np.array_equal(epoch(2), epoch(3))
 
 
 def test_dropped_modalities_leave_every_subset_equally_likely():
@@ -85,6 +111,27 @@ def test_a_training_batch_repeats_with_its_stream(corpus_features, tiny_model):
     assert first.frames.shape[1] <= 3
 
 
+def test_words_are_dropped_where_their_encoder_is_trained(corpus_features, tiny_model):
+    words = torch.arange(50)
+    clips = [replace(corpus_features[i], text=words[: 50 - i], audio=None) for i in range(3)]
+
+    class Features:
+        num_frames, read = staticmethod(lambda _: 0), staticmethod(lambda i, _: clips[i])
+
+    config = tiny_model.config
+    config = replace(config, text=replace(config.text, num_trained_layers=1))
+    options = {"num_frames": 1, "modality_dropout": 0.0, "augment": False}
+    whole = training_batch(Features, [0, 1, 2], config, random_stream(0), **options).inputs
+    assert torch.equal(whole.token_ids[0], words) and whole.token_mask.sum(1).tolist() == [50, 49, 48]
+    dropped = training_batch(
+        Features, [0, 1, 2], config, random_stream(0), word_dropout=0.5, **options
+    ).inputs
+    rows = [row[mask].tolist() for row, mask in zip(dropped.token_ids, dropped.token_mask, strict=True)]
+    assert all(10 < len(row) < 40 and set(row) < set(words.tolist()) for row in rows)
+    # each clip has draws of its own
+    assert rows[0][:20] != rows[1][:20]
+
+
 def test_a_blind_batch_hides_the_picture_of_clips_that_have_more(corpus_features, tiny_model):
     clips = [corpus_features[i] for i in (0, 1, 2)]
     clips[2] = replace(clips[2], audio=None, text=None)
@@ -98,9 +145,3 @@ def test_a_blind_batch_hides_the_picture_of_clips_that_have_more(corpus_features
         batch = training_batch(Features, [0, 1, 2], tiny_model.config, random_stream(seed), **options)
         seen |= set(map(tuple, batch.inputs.present.tolist()))
     assert seen == {(True, False, False), (False, True, True), (False, True, False), (False, False, True)}
-
-
-def test_plain_batches_go_through_all_in_order(corpus_features, tiny_model):
-    indices = np.concatenate([i for i, _ in plain_batches(corpus_features, tiny_model.config, 7)])
-    assert indices.tolist() == list(range(24))
-    assert label_indices(corpus_features, tiny_model.config.labels).shape == (24,)

@@ -11,39 +11,9 @@ import csv
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
-"""Names of splits as people write them, and ours."""
-
-
-class DataError(Exception):
-    """A data set that cannot be used, told in one sentence: which file, why, and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """A labelled span of a media file.
-
-    Attributes:
-        key: unique in its data set: the path as the manifest writes it, and the span where there is one.
-        start_seconds / end_seconds: None where the whole file is meant.
-        transcript: None where it is not known; "" where nothing is said.
-        split: "train", "dev", "test", or another name the manifest uses; None where it has no splits.
-        extra: the manifest's other columns, as text.
-    """
-
-    key: str
-    path: Path
-    label: str
-    start_seconds: float | None = None
-    end_seconds: float | None = None
-    transcript: str | None = None
-    speaker: str | None = None
-    dialogue: str | None = None
-    split: str | None = None
-    extra: dict[str, str] = field(default_factory=dict)
+from training.datasets.utterance import SPLITS, DataError, Utterance
 
 
 def read_manifest(path: str | Path, *, allow_outside: bool = False) -> list[Utterance]:
@@ -167,8 +137,8 @@ def _utterance(manifest: Path, number: int, row: dict[str, str], allow_outside: 
     path = (folder / name).resolve()
     if not allow_outside and not path.is_relative_to(folder):
         raise DataError(
-            f"{where}: {name} lies outside {folder}; move it there, or read it with allow_outside=True if "
-            "you trust this manifest."
+            f"{where}: {name} lies outside {folder}; move it there, or give --allow-outside if you trust "
+            "this manifest."
         )
     start = _seconds(where, "start_seconds", row.pop("start_seconds", ""))
     end = _seconds(where, "end_seconds", row.pop("end_seconds", ""))

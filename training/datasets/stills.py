@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -11,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.labels import LabelScheme
+from core.labels import MELD_7, LabelScheme
 from sample_data.corpus.schema import Sidecar, sidecar_from_dict
-from training.datasets.manifest import DataError, Utterance
+from training.datasets.utterance import DataError, Utterance
 from training.features import FeatureSet
 
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 43)
@@ -68,6 +69,33 @@ class Stills:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def select(self, indices: Sequence[int] | np.ndarray) -> Stills:
+        """Some of the single pictures."""
+        return replace(
+            self,
+            pixels=self.pixels[indices],
+            labels=self.labels[indices],
+            targets=self.targets[indices],
+            expressions=(),
+        )
+
+    def digests(self) -> list[bytes]:
+        """A hash of each picture's pixels, by which copies are known."""
+        return [hashlib.sha256(picture.tobytes()).digest() for picture in self.pixels]
+
+    def without(self, others: Stills) -> Stills:
+        """The pictures less those that `others` holds too: a test must not have been learned."""
+        known = set(others.digests())
+        return self.select([i for i, digest in enumerate(self.digests()) if digest not in known])
+
+    def held_out(self, share: float, seed: int = 0) -> tuple[Stills, Stills]:
+        """The pictures less about `share` of each label, and these; equal pictures stay together."""
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        folds = StratifiedGroupKFold(round(1 / share), shuffle=True, random_state=seed)
+        kept, held = next(folds.split(self.labels, self.labels, self.digests()))
+        return self.select(kept), self.select(held)
+
     def at_size(self, size: int) -> Stills:
         """The same pictures, averaged down as far as `size` allows: sampling them costs less."""
         # as `training.augment.resample` would, picture by picture
@@ -84,18 +112,22 @@ class Stills:
         return replace(self, pixels=pixels)
 
 
-def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> Stills:
-    """Stills from a Parquet table: the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`.
+def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train", zoom: float = 1.0) -> Stills:
+    """Stills from a Parquet table, from FER2013's CSV or from folders of pictures by label.
 
-    Pictures whose label the scheme does not know keep the label `IGNORED`.
+    A Parquet table has the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`; it is one
+    split, whichever it is. Of the other layouts (`training.datasets.fer2013`) the pictures of `split` are
+    read. Pictures whose label the scheme does not know keep the label `IGNORED`.
 
     Raises:
-        DataError: for a file that is not such a table, a picture that cannot be decoded, or a table in which
-            nothing is known of any picture.
+        DataError: for data of none of these kinds, a picture that cannot be decoded, a split that is not
+            there, or a table in which nothing is known of any picture.
     """
     import pyarrow.parquet
 
     path = Path(path)
+    if path.is_dir() or path.suffix.lower() == ".csv":
+        return _read_fer2013(path, scheme, split, zoom)
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, ValueError) as error:
@@ -106,31 +138,61 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, zoom: float = 1.0) -> 
     pictures = [_decode(path, row, data) for row, data in enumerate(table["jpeg"].to_pylist())]
     if not pictures:
         raise DataError(f"{path} holds no picture; add some rows.")
-    if len({picture.shape for picture in pictures}) != 1:
-        raise DataError(
-            f"{path} holds pictures of several sizes, or grey and coloured ones; bring them to one kind."
-        )
-    known = {label: index for index, label in enumerate(scheme.labels)}
-    targets = np.full((len(pictures), len(TARGETS)), np.nan, np.float32)
+    name = path.parent.name or path.stem
+    stills = make_stills(name, pictures, table["label"].to_pylist(), scheme, zoom=zoom, source=path)
+    targets = stills.targets
     for column, name in enumerate(TARGETS):
         if name in table.column_names:
             try:
                 targets[:, column] = table[name].to_numpy()
             except (ValueError, TypeError) as error:
                 raise DataError(f"{path}: the column {name} should hold numbers ({error}).") from error
-    labels = np.array([known.get(label, IGNORED) for label in table["label"].to_pylist()], np.int64)
-    if (labels == IGNORED).all() and np.isnan(targets).all():
+    if (stills.labels == IGNORED).all() and np.isnan(targets).all():
         raise DataError(
             f"{path}: no label is one of {', '.join(scheme.labels)} and no action unit is known, so there is "
             "nothing to learn; correct the labels."
         )
+    return stills
+
+
+def make_stills(
+    name: str,
+    pictures: Sequence[np.ndarray],
+    labels: Sequence[str],
+    scheme: LabelScheme,
+    *,
+    zoom: float = 1.0,
+    source: str | Path | None = None,
+) -> Stills:
+    """Stills of decoded pictures `(size, size, channel)`, without action units.
+
+    Raises:
+        DataError: the pictures are of several kinds; it names `source`, or else `name`.
+    """
+    if len({picture.shape for picture in pictures}) != 1:
+        raise DataError(
+            f"{source or name} holds pictures of several sizes, or grey and coloured ones; bring them to one "
+            "kind."
+        )
+    known = {label: index for index, label in enumerate(scheme.labels)}
     return Stills(
-        name=path.parent.name or path.stem,
+        name=name,
         pixels=np.stack(pictures),
-        labels=labels,
-        targets=targets,
+        labels=np.array([known.get(label, IGNORED) for label in labels], np.int64),
+        targets=np.full((len(pictures), len(TARGETS)), np.nan, np.float32),
         zoom=zoom,
     )
+
+
+def _read_fer2013(path: Path, scheme: LabelScheme, split: str, zoom: float) -> Stills:
+    from training.datasets.fer2013 import read_fer2013
+
+    by_split = read_fer2013(path).stills
+    if split not in by_split:
+        raise DataError(f"{path} holds no {split} pictures, only {', '.join(by_split)}; give another source.")
+    stills = by_split[split]
+    indices = np.array([scheme.labels.index(e) if e in scheme.labels else IGNORED for e in MELD_7.labels])
+    return replace(stills, labels=np.append(indices, IGNORED)[stills.labels], zoom=zoom)
 
 
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
@@ -219,8 +281,8 @@ def _course(sidecar: Sidecar, values: Sequence[float], times_seconds: np.ndarray
 
 def _read_sidecar(utterance: Utterance) -> Sidecar | None:
     """The truth beside a clip; None where there is none, or a file of that name with other things in it."""
-    path = utterance.path.with_suffix(".json")
-    if not path.is_file():
+    path = None if utterance.path is None else utterance.path.with_suffix(".json")
+    if path is None or not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Losses: the class term, with or without correction for rare classes, and the contrastive term."""
+"""The contrastive loss between two modalities of the same clips, as published and corrected."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.labels import MODALITIES
+from training.losses.memory import ClassQueue
 
 CONTRASTIVE_FORMS = ("corrected", "published")
+
+Remembered = tuple[Tensor, Tensor]
+"""Earlier clips' projections of one modality: unit vectors `(entry, width)` and labels `(entry,)`."""
 
 
 def cross_modal_contrastive(
@@ -18,6 +22,7 @@ def cross_modal_contrastive(
     *,
     temperature: float = 0.5,
     form: str = "corrected",
+    remembered: tuple[Remembered, Remembered] | None = None,
 ) -> Tensor:
     """Supervised contrastive loss between two modalities' projections of the same clips (MODEL section 1.8).
 
@@ -36,26 +41,42 @@ def cross_modal_contrastive(
         labels: `(clip,)` class indices.
         temperature: of the similarities.
         form: "corrected" or "published".
+        remembered: earlier clips in the first and in the second modality, further positives and negatives
+            for anchors of the respective other one; for the corrected form alone.
 
     Returns:
         A scalar; zero (with a gradient of zero) for fewer clips than the form needs: one, or two.
 
     Raises:
-        ValueError: for an unknown form.
+        ValueError: for an unknown form, or the published one with remembered clips.
     """
     if form not in CONTRASTIVE_FORMS:
         raise ValueError(f"form should be one of {', '.join(CONTRASTIVE_FORMS)}, not {form!r}")
+    if remembered is not None and form == "published":
+        raise ValueError("the published form has no remembered clips: choose the corrected one")
     num_clips = len(labels)
     if num_clips < (1 if form == "corrected" else 2):
         return (first.sum() + second.sum()) * 0.0
-    similarity = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature
-    same = labels[:, None] == labels[None, :]
-    share = same.to(similarity.dtype)
-    if form == "corrected":
-        weights = share / share.sum(dim=1, keepdim=True)
-        return (_terms(similarity, same, weights) + _terms(similarity.T, same, weights)) / 2
-    others = share - torch.eye(num_clips).to(share)
-    return _terms(similarity, same, others / (num_clips - 1))
+    first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    if form == "published":
+        same = labels[:, None] == labels[None, :]
+        others = same.to(first.dtype) - torch.eye(num_clips).to(first)
+        return _terms(first @ second.T / temperature, same, others / (num_clips - 1))
+    of_first, of_second = remembered if remembered is not None else (None, None)
+    directions = ((first, second, of_second), (second, first, of_first))
+    return sum(_one_way(*direction, labels, temperature) for direction in directions) / 2
+
+
+def _one_way(
+    anchors: Tensor, others: Tensor, remembered: Remembered | None, labels: Tensor, temperature: float
+) -> Tensor:
+    """The corrected form's mean over anchors, for unit vectors."""
+    other_labels = labels
+    if remembered is not None:
+        others, other_labels = torch.cat([others, remembered[0]]), torch.cat([labels, remembered[1]])
+    same = labels[:, None] == other_labels[None, :]
+    share = same.to(anchors.dtype)
+    return _terms(anchors @ others.T / temperature, same, share / share.sum(dim=1, keepdim=True))
 
 
 def _terms(similarity: Tensor, same: Tensor, weights: Tensor) -> Tensor:
@@ -74,6 +95,7 @@ def contrastive_loss(
     temperature: float = 0.5,
     form: str = "corrected",
     text_audio_weight: float = 0.0,
+    queue: ClassQueue | None = None,
 ) -> Tensor:
     """Mean of the video–text and video–audio losses and, with a weight, the text–audio one.
 
@@ -86,6 +108,7 @@ def contrastive_loss(
         temperature: see `cross_modal_contrastive`.
         form: likewise.
         text_audio_weight: of the third pair beside one for each of the others; zero in the paper.
+        queue: of earlier clips, read and not changed; see `cross_modal_contrastive`.
     """
     pairs = [("video", "text", 1.0), ("video", "audio", 1.0), ("text", "audio", text_audio_weight)]
     total = labels.new_zeros((), dtype=torch.float32)
@@ -98,30 +121,6 @@ def contrastive_loss(
                 labels[both],
                 temperature=temperature,
                 form=form,
+                remembered=None if queue is None else (queue.entries(first), queue.entries(second)),
             )
     return total / sum(weight for *_, weight in pairs)
-
-
-def class_loss(
-    logits: Tensor, labels: Tensor, *, log_prior: Tensor | None = None, label_smoothing: float = 0.0
-) -> Tensor:
-    """Cross-entropy; with a log prior, of logits adjusted by it.
-
-    Adding `tau · log p(class)` while training (Menon et al. 2021; with tau = 1, the balanced softmax of Ren
-    et al. 2020) makes the plain logits those of a world in which all classes are equally frequent.
-
-    Args:
-        logits: `(clip, class)`.
-        labels: `(clip,)`.
-        log_prior: `(class,)`, tau included.
-        label_smoothing: share of the target spread over all classes.
-    """
-    if log_prior is not None:
-        logits = logits + log_prior
-    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-
-
-def log_prior(counts: Tensor, tau: float = 1.0) -> Tensor:
-    """`tau · log p(class)` from the training clips of each class; an absent class counts half a clip."""
-    share = counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()
-    return tau * share.log()

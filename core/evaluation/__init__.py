@@ -1,0 +1,17 @@
+"""What a checkpoint is worth on a data set: the evaluation on disk, its figures, and comparing two."""
+
+from core.evaluation.artifact import Evaluation, EvaluationError, EvaluationInfo, read_evaluation
+from core.evaluation.compare import Comparison, compare
+from core.evaluation.metrics import Estimate, Metrics, Scores
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Evaluation",
+    "EvaluationError",
+    "EvaluationInfo",
+    "Metrics",
+    "Scores",
+    "compare",
+    "read_evaluation",
+]

@@ -1,0 +1,357 @@
+"""An evaluation is a folder: what a checkpoint says of every clip of a data set, and how good that is.
+
+    evaluation.json         which checkpoint on which data, and everything needed to repeat it
+    predictions.parquet     one row per utterance
+    embeddings.safetensors  video, audio, text and fused, `(utterance, dim)`; rows as in predictions.parquet
+    metrics.json            figures with their intervals
+
+docs/evaluation.md describes every column. Whatever shows, compares or reports results reads such folders and
+nothing else: no checkpoint and no data set is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from core.config import dataclass_from_dict
+from core.evaluation.metrics import Metrics
+from core.labels import MODALITIES
+from core.prediction import SUBSETS
+from sample_data import CLIPS, SAMPLE_DATA
+
+FORMAT = 1
+"""Raised when the files change their meaning."""
+
+INFO, PREDICTIONS, EMBEDDINGS, METRICS = (
+    "evaluation.json",
+    "predictions.parquet",
+    "embeddings.safetensors",
+    "metrics.json",
+)
+ALL = MODALITIES
+"""The subset of all modalities: each clip is shown with everything it has."""
+
+NON_EMPTY = SUBSETS[1:]
+"""The seven subsets of the modalities that show a clip at all."""
+
+SHIPPED = CLIPS.relative_to(SAMPLE_DATA.parent).as_posix()
+"""What the paths of shipped clips begin with."""
+
+EXTRA = "extra:"
+"""What the names of a data set's own columns begin with."""
+
+
+def subset_name(subset: Sequence[str]) -> str:
+    """How files and tables call a subset of the modalities, as "video+audio"."""
+    return "+".join(subset)
+
+
+_COLUMNS: dict[str, pa.DataType] = {
+    **dict.fromkeys(("key", "path"), pa.string()),
+    **dict.fromkeys(("start_seconds", "end_seconds"), pa.float64()),
+    **dict.fromkeys(("region", "speaker", "dialogue", "transcript", "label", "prediction"), pa.string()),
+    "probabilities": pa.list_(pa.float64()),
+    **{f"probabilities:{subset_name(subset)}": pa.list_(pa.float64()) for subset in NON_EMPTY},
+    **{f"shapley:{modality}": pa.float64() for modality in MODALITIES},
+    "verdict": pa.string(),
+    "is_conflict": pa.bool_(),
+    "num_kept_frames": pa.int64(),
+    "kept_frame_seconds": pa.list_(pa.float64()),
+}
+
+
+class EvaluationError(Exception):
+    """A folder that is no usable evaluation, or two that cannot be compared, told in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """An utterance that could not be asked about, and why, in one sentence."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationInfo:
+    """Contents of evaluation.json.
+
+    Attributes:
+        checkpoint / checkpoint_sha256: name of its folder, and its hash.
+        data: name of the data set.
+        data_sha256: of the evaluated clips' bytes and what is known of them.
+        split: that was evaluated, "all" for every clip.
+        protocol: by which the data were parted; "official" where the data set brings its splits.
+        label_scheme / labels: name and order of the classes.
+        seed: of the training run.
+        temperature / uncertainty_threshold: of the checkpoint.
+        created: date and time (ISO 8601, UTC).
+        versions: of the packages that made it.
+        recipe: of the checkpoint: configurations of its model and of its training, for comparison.
+        skipped: what has no row.
+        num_bootstrap / bootstrap_seed: of the resamples.
+        resampled: "speaker", "dialogue" or "clip": what intervals are drawn by.
+        num_clips: rows of predictions.parquet.
+        empty_probabilities: what the model says of nothing; with it a clip's report can be made again.
+    """
+
+    checkpoint: str
+    checkpoint_sha256: str
+    data: str
+    data_sha256: str
+    split: str
+    protocol: str
+    label_scheme: str
+    labels: tuple[str, ...]
+    seed: int
+    temperature: float
+    uncertainty_threshold: float
+    created: str
+    versions: dict[str, str]
+    recipe: dict = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    num_bootstrap: int
+    bootstrap_seed: int = 0
+    resampled: str = "clip"
+    num_clips: int = 0
+    empty_probabilities: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """What a checkpoint says of every clip of a data set. Make one with `core.evaluation.build`.
+
+    Attributes:
+        predictions: one row per utterance (docs/evaluation.md).
+        embeddings: per modality and "fused": `(utterance, dim)` float32, NaN where the clip lacks it.
+        media_folder: that the paths are relative to; None where only shipped clips are named.
+    """
+
+    info: EvaluationInfo
+    predictions: pd.DataFrame
+    embeddings: dict[str, np.ndarray]
+    metrics: Metrics
+    media_folder: Path | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of all that is per class."""
+        return self.info.labels
+
+    @property
+    def truth(self) -> np.ndarray:
+        """`(utterance,)` class indices of the labels."""
+        return pd.Index(self.labels).get_indexer(self.predictions["label"])
+
+    def probabilities(self, subset: Sequence[str] = ALL) -> np.ndarray:
+        """`(utterance, class)` with a subset of the modalities shown; NaN where a clip has none of them."""
+        none = np.full(len(self.labels), np.nan)
+        rows = self.predictions[f"probabilities:{subset_name(subset)}"]
+        return np.stack([none if row is None else row for row in rows])
+
+    @property
+    def shapley(self) -> np.ndarray:
+        """`(utterance, modality)` Shapley values of the predicted class's probability."""
+        return self.predictions[[f"shapley:{modality}" for modality in MODALITIES]].to_numpy()
+
+    @property
+    def extra(self) -> pd.DataFrame:
+        """The data set's own columns, under their own names; missing values are NaN."""
+        names = [name for name in self.predictions if name.startswith(EXTRA)]
+        return self.predictions[names].rename(columns=lambda name: name.removeprefix(EXTRA))
+
+    def find_media(self, path: str | None, roots: Sequence[Path] = ()) -> Path | None:
+        """The file that a row's `path` names, None where it names none or it is not at hand.
+
+        Looked for under `roots`, then among the shipped clips, then in the folder that the evaluation was
+        made from, if that is still where it was, seen from the evaluation.
+        """
+        if not isinstance(path, str):
+            return None
+        shipped = [SAMPLE_DATA.parent] if path.startswith(f"{SHIPPED}/") else []
+        known = [] if self.media_folder is None else [self.media_folder]
+        for root in (*roots, *shipped, *known):
+            if (Path(root) / path).is_file():
+                return (Path(root) / path).resolve()
+        return None
+
+    def write(self, folder: str | Path) -> Path:
+        """Write the folder; it appears whole or not at all, and replaces an evaluation that was there.
+
+        Raises:
+            EvaluationError: if the folder holds something else.
+        """
+        folder = Path(folder)
+        require_replaceable(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        root = None
+        if self.media_folder is not None:
+            root = Path(os.path.relpath(self.media_folder.resolve(), folder.resolve())).as_posix()
+        values = {"format": FORMAT, **dataclasses.asdict(self.info), "media_folder": root}
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            new, old = Path(temporary, "new"), Path(temporary, "old")
+            new.mkdir()
+            _write_json(new / INFO, values)
+            _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
+            table = pa.Table.from_pandas(self.predictions, schema_of(self.predictions), preserve_index=False)
+            pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
+            embeddings = {name: np.ascontiguousarray(rows) for name, rows in self.embeddings.items()}
+            (new / EMBEDDINGS).write_bytes(save(embeddings))
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(new, folder)
+        return folder
+
+
+def read_evaluation(folder: str | Path) -> Evaluation:
+    """Read an evaluation, strictly.
+
+    Raises:
+        EvaluationError: if a file is missing or unreadable, was written by another version, or the files
+            disagree with one another.
+    """
+    folder = Path(folder)
+    for name in (INFO, PREDICTIONS, EMBEDDINGS, METRICS):
+        if not (folder / name).is_file():
+            raise EvaluationError(f"{folder} is no evaluation: it has no {name}; make it again.")
+    values, metrics = _read_json(folder / INFO), _read_json(folder / METRICS)
+    root = values.pop("media_folder", None)
+    try:
+        info = dataclass_from_dict(EvaluationInfo, values, "evaluation")
+        scores = dataclass_from_dict(Metrics, metrics, "metrics")
+    except (ValueError, TypeError) as error:
+        raise EvaluationError(f"{folder} is no evaluation that this version reads: {error}.") from error
+    try:
+        predictions = pq.read_table(folder / PREDICTIONS).to_pandas()
+        embeddings = load_file(folder / EMBEDDINGS)
+    except (pa.ArrowException, SafetensorError, OSError) as error:
+        raise EvaluationError(f"{folder} cannot be read: {_sentence(error)}; make it again.") from error
+    evaluation = Evaluation(
+        info=info,
+        predictions=predictions,
+        embeddings=embeddings,
+        metrics=scores,
+        media_folder=None if root is None else Path(os.path.normpath(folder.resolve() / root)),
+    )
+    if (problem := next(_problems(evaluation), None)) is not None:
+        raise EvaluationError(f"{folder} contradicts itself: {problem}; make it again.")
+    return evaluation
+
+
+def require_replaceable(folder: str | Path) -> None:
+    """Check that writing an evaluation there destroys nothing else; to be asked before long work.
+
+    Raises:
+        EvaluationError: if the folder is a file, or holds anything that is not an evaluation's.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = sorted(names - {INFO, PREDICTIONS, EMBEDDINGS, METRICS})
+    if not folder.is_dir() or others or (names and INFO not in names):
+        what = f"holds other things ({', '.join(others[:3])})" if others else "is no evaluation"
+        raise EvaluationError(f"{folder} exists and {what}, so it is not replaced; choose another folder.")
+
+
+def schema_of(columns: Sequence[str]) -> pa.Schema:
+    """Types of the columns of predictions.parquet, in their order; those of the data set last.
+
+    Raises:
+        ValueError: naming the columns that are missing or unknown.
+    """
+    extra = [name for name in columns if name.startswith(EXTRA)]
+    missing, unknown = sorted(set(_COLUMNS) - set(columns)), sorted(set(columns) - set(_COLUMNS) - set(extra))
+    if missing or unknown:
+        said = [
+            f"{what} {', '.join(names)}"
+            for what, names in (("no", missing), ("the unknown", unknown))
+            if names
+        ]
+        raise ValueError(f"it has {' and '.join(said)}")
+    return pa.schema({**_COLUMNS, **dict.fromkeys(extra, pa.string())})
+
+
+def portable_path(path: Path | None, root: Path) -> str | None:
+    """How an evaluation names a media file: `sample_data/clips/…` if it ships, else relative to `root`.
+
+    Never the path of a machine, so that an evaluation can be given away.
+    """
+    if path is None:
+        return None
+    path = path.resolve()
+    if path.is_relative_to(CLIPS):
+        return f"{SHIPPED}/{path.relative_to(CLIPS).as_posix()}"
+    return Path(os.path.relpath(path, root.resolve())).as_posix()
+
+
+def _problems(evaluation: Evaluation) -> Iterator[str]:
+    """What of the files disagrees, most telling first."""
+    info, predictions = evaluation.info, evaluation.predictions
+    try:
+        schema_of(list(predictions))
+    except ValueError as error:
+        yield f"{PREDICTIONS}: {error}"
+        return
+    if len(predictions) != info.num_clips:
+        yield f"{INFO} says {info.num_clips} clips, {PREDICTIONS} has {len(predictions)} rows"
+    if repeated := predictions["key"][predictions["key"].duplicated()].tolist():
+        yield f"{PREDICTIONS} has {repeated[0]} twice"
+    for name in ("label", "prediction"):
+        if unknown := sorted(set(predictions[name]) - set(info.labels)):
+            yield f"{PREDICTIONS} has the {name} {unknown[0]}, which is not among {', '.join(info.labels)}"
+    if set(evaluation.embeddings) != {*MODALITIES, "fused"}:
+        yield f"{EMBEDDINGS} holds {', '.join(sorted(evaluation.embeddings)) or 'nothing'}"
+    for name, rows in evaluation.embeddings.items():
+        if len(rows) != len(predictions):
+            yield f"{EMBEDDINGS} has {len(rows)} rows of {name}, {PREDICTIONS} has {len(predictions)}"
+    num_classes = len(info.labels)
+    for name in (name for name in predictions if name.startswith("probabilities")):
+        if any(row is not None and len(row) != num_classes for row in predictions[name]):
+            yield f"{PREDICTIONS} has rows of {name} that are not of {num_classes} classes"
+            return
+    told = np.array(info.labels)[np.stack(predictions["probabilities"].tolist()).argmax(1)]
+    if (wrong := np.flatnonzero(told != predictions["prediction"].to_numpy())).size:
+        row = predictions.iloc[wrong[0]]
+        yield f"{row['key']} is predicted {row['prediction']}, but {told[wrong[0]]} is the most probable"
+    for scores in evaluation.metrics.subsets.values():
+        if tuple(scores.classes) != info.labels:
+            yield f"{METRICS} has the classes {', '.join(scores.classes)}, {INFO} {', '.join(info.labels)}"
+
+
+def _write_json(path: Path, values: dict) -> None:
+    path.write_text(
+        json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{path} is no readable JSON: {_sentence(error)}.") from error
+    if not isinstance(values, dict):
+        raise EvaluationError(f"{path} should hold an object, not a {type(values).__name__}.")
+    if (found := values.pop("format", None)) != FORMAT:
+        raise EvaluationError(
+            f"{path} has format {found!r}, this version reads {FORMAT}; "
+            "use the version of the project that made it, or make it again."
+        )
+    return values
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).strip().rstrip(".").replace("\n", " ")

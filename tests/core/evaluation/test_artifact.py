@@ -1,0 +1,176 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_evaluations import LABELS, made_clips, made_evaluation, made_probabilities
+from safetensors.numpy import load_file, save_file
+
+from core.evaluation import EvaluationError, read_evaluation
+from core.evaluation.artifact import portable_path
+from core.prediction import SUBSETS
+from sample_data import DEMO
+
+TRUTH = ["joy", "joy", "fear", "anger", "fear"]
+TOLD = ["joy", "fear", "fear", "anger", "anger"]
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    clips = made_clips(TRUTH, folder)
+    probabilities = made_probabilities(TOLD)
+    # the last clip has no sound; the third has no frames kept and no speaker
+    probabilities[4, SUBSETS.index(("audio",))] = np.nan
+    clips[2] = made_clips(TRUTH, folder, speaker=None, kept_frame_seconds=None, extra={"scenario": "some"})[2]
+    return made_evaluation(TRUTH, TOLD, folder, probabilities=probabilities, clips=clips)
+
+
+@pytest.fixture
+def folder(evaluation, tmp_path):
+    return evaluation.write(tmp_path / "runs" / "evaluation")
+
+
+def test_round_trip(evaluation, folder):
+    back = read_evaluation(folder)
+    assert back.info == evaluation.info
+    assert back.metrics == evaluation.metrics
+    pd.testing.assert_frame_equal(back.predictions, evaluation.predictions)
+    for name, values in evaluation.embeddings.items():
+        np.testing.assert_array_equal(back.embeddings[name], values)
+    assert back.media_folder == evaluation.media_folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "embeddings.safetensors",
+        "evaluation.json",
+        "metrics.json",
+        "predictions.parquet",
+    ]
+    # nothing of the machine it was made on
+    assert str(evaluation.media_folder) not in (folder / "evaluation.json").read_text()
+
+
+def test_arrays_for_readers(folder):
+    back = read_evaluation(folder)
+    assert back.labels == LABELS
+    assert back.truth.tolist() == [0, 0, 1, 2, 1]
+    np.testing.assert_allclose(back.probabilities()[1], [0.1, 0.8, 0.1])
+    alone = back.probabilities(("audio",))
+    assert np.isnan(alone[4]).all() and not np.isnan(alone[:4]).any()
+    assert back.predictions["probabilities:audio"][4] is None
+    assert back.shapley.shape == (5, 3)
+    # the data set's own column "conflict" does not get in the way of ours
+    assert back.extra["conflict"].tolist()[:2] == ["True", "True"] and pd.isna(back.extra["conflict"][2])
+    assert back.predictions["is_conflict"].tolist() == [False] * 5
+    assert back.predictions["kept_frame_seconds"][0].tolist() == [0.5, 1.25]
+    assert back.predictions["num_kept_frames"].tolist() == [2, 2, 0, 2, 2]
+
+
+def test_media_is_found_again(evaluation, folder, tmp_path):
+    (tmp_path / "clips" / "c0.mp4").write_bytes(b"film")
+    back = read_evaluation(folder)
+    assert back.predictions["path"][0] == "c0.mp4"
+    assert back.find_media("c0.mp4") == tmp_path / "clips" / "c0.mp4"
+    assert back.find_media("c1.mp4") is None
+    # moved together, they still find each other
+    shutil.copytree(tmp_path / "clips", tmp_path / "moved" / "clips")
+    shutil.copytree(folder, tmp_path / "moved" / "runs" / "evaluation")
+    moved = read_evaluation(tmp_path / "moved" / "runs" / "evaluation")
+    assert moved.find_media("c0.mp4") == tmp_path / "moved" / "clips" / "c0.mp4"
+    # parted, a folder must be named
+    away = read_evaluation(shutil.copytree(folder, tmp_path / "away"))
+    assert away.find_media("c0.mp4") is None
+    assert away.find_media("c0.mp4", roots=[tmp_path / "clips"]) == tmp_path / "clips" / "c0.mp4"
+
+
+def test_shipped_clips_are_found_wherever_the_evaluation_lies(tmp_path):
+    clip = sorted(DEMO.glob("*/*.mp4"))[0]
+    path = portable_path(clip, DEMO)
+    assert path == f"sample_data/clips/demo/{clip.parent.name}/{clip.name}"
+    clips = made_clips(["joy"], DEMO)
+    clips = [type(clips[0])(key="k", path=clip, label="joy")]
+    evaluation = made_evaluation(["joy"], ["joy"], DEMO, clips=clips)
+    assert evaluation.media_folder is None
+    back = read_evaluation(evaluation.write(tmp_path / "deep" / "down"))
+    assert back.find_media(back.predictions["path"][0]) == clip
+
+
+def test_words_without_a_file_have_no_path(tmp_path):
+    clip = made_clips(["joy"], tmp_path)[0]
+    clips = [type(clip)(key="dia0_utt0", path=None, label="joy", transcript="hello", region="left")]
+    back = read_evaluation(made_evaluation(["joy"], ["joy"], tmp_path, clips=clips).write(tmp_path / "out"))
+    row = back.predictions.iloc[0]
+    assert back.media_folder is None and back.find_media(row["path"]) is None
+    assert row["region"] == "left" and row["num_kept_frames"] == 0
+
+
+def test_an_evaluation_replaces_an_evaluation_and_nothing_else(evaluation, folder, tmp_path):
+    evaluation.write(folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(EvaluationError, match=r"holds other things \(notes.txt\)"):
+        evaluation.write(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    with pytest.raises(EvaluationError, match="is no evaluation"):
+        (tmp_path / "file").write_text("x")
+        evaluation.write(tmp_path / "file")
+    assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def change_rows(folder, edit):
+    table = pd.read_parquet(folder / "predictions.parquet")
+    edit(table).to_parquet(folder / "predictions.parquet")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda f: (f / "metrics.json").unlink(), "is no evaluation: it has no metrics.json"),
+        (lambda f: (f / "evaluation.json").write_text("{"), "evaluation.json is no readable JSON"),
+        (lambda f: change(f / "evaluation.json", format=9), "has format 9, this version reads 1"),
+        (lambda f: change(f / "evaluation.json", colour="red"), "evaluation has unknown keys: colour"),
+        (lambda f: change(f / "evaluation.json", seed="three"), "evaluation.seed should be int"),
+        (
+            lambda f: change(f / "evaluation.json", num_clips=4),
+            "says 4 clips, predictions.parquet has 5 rows",
+        ),
+        (
+            lambda f: change(f / "evaluation.json", labels=["fear", "joy", "anger"]),
+            "c0.mp4 is predicted joy, but fear is the most probable",
+        ),
+        (
+            lambda f: change(f / "evaluation.json", labels=["joy", "fear"]),
+            "has the label anger, which is not among joy, fear",
+        ),
+        (lambda f: (f / "predictions.parquet").write_bytes(b"no table"), "cannot be read"),
+        (lambda f: (f / "embeddings.safetensors").write_bytes(b"none"), "cannot be read"),
+        (lambda f: change_rows(f, lambda t: t.drop(columns="verdict")), "it has no verdict"),
+        (lambda f: change_rows(f, lambda t: t.assign(mood=1)), "it has the unknown mood"),
+        (lambda f: change_rows(f, lambda t: t.assign(key="c0.mp4")), "has c0.mp4 twice"),
+        (
+            lambda f: save_file(
+                {k: v[:3].copy() for k, v in load_file(f / "embeddings.safetensors").items()},
+                f / "embeddings.safetensors",
+            ),
+            "has 3 rows of .*, predictions.parquet has 5",
+        ),
+    ],
+)
+def test_what_is_damaged_is_told_in_one_sentence(folder, damage, reason):
+    damage(folder)
+    with pytest.raises(EvaluationError, match=reason) as told:
+        read_evaluation(folder)
+    assert "\n" not in str(told.value) and str(folder) in str(told.value)
+
+
+def test_classes_in_another_order_in_the_figures_are_refused(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    scores = metrics["subsets"]["video"]
+    scores["classes"] = dict(reversed(scores["classes"].items()))
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(EvaluationError, match="has the classes anger, fear, joy"):
+        read_evaluation(folder)

@@ -1,0 +1,138 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_trees import CHALLENGE, pixels, touch, write_challenge
+from PIL import Image
+
+from core.labels import MELD_7
+from training.datasets import DataError, read_dataset
+from training.datasets.stills import IGNORED, make_stills, read_stills
+
+LABEL = {label: index for index, label in enumerate(MELD_7.labels)}
+
+
+def test_the_challenges_table_is_read_by_part(tmp_path):
+    dataset = read_dataset(write_challenge(tmp_path, CHALLENGE))
+    assert (dataset.name, dataset.scheme, dataset.utterances) == ("fer2013", "meld-7", ())
+    assert set(dataset.stills) == {"train", "dev", "test"}
+    train = dataset.stills["train"]
+    assert train.pixels.shape == (2, 48, 48, 1) and train.pixels[:, 5, 7, 0].tolist() == [10, 20]
+    assert train.labels.tolist() == [LABEL["anger"], LABEL["joy"]]
+    assert dataset.stills["dev"].labels.tolist() == [LABEL["neutral"]]
+    assert dataset.stills["test"].labels.tolist() == [LABEL["disgust"]]
+    # the file itself, and the later release's spaces in the header
+    spaced = write_challenge(tmp_path / "icml", CHALLENGE, ("emotion", " pixels", " Usage"))
+    for path in (tmp_path / "fer2013.csv", spaced):
+        assert {name: len(still) for name, still in read_dataset(path).stills.items()} == {
+            "train": 2, "dev": 1, "test": 1,
+        }  # fmt: skip
+
+
+def test_without_the_private_part_the_public_one_is_the_test(tmp_path):
+    dataset = read_dataset(write_challenge(tmp_path, CHALLENGE[:3]))
+    assert set(dataset.stills) == {"train", "test"} and "no dev part" in dataset.notes[0]
+
+
+def test_the_order_of_the_numbers_is_the_challenges(tmp_path):
+    rows = [(number, pixels(number), "Training") for number in range(7)]
+    labels = read_dataset(write_challenge(tmp_path, rows)).stills["train"].labels
+    names = [MELD_7.labels[index] for index in labels]
+    assert names == ["anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"]
+
+
+def test_rows_that_are_no_pictures_are_told(tmp_path):
+    bad = [
+        (2, "1 2 3", "Training"),
+        (7, pixels(1), "Training"),
+        (2, pixels(256), "Training"),
+        (2, pixels("x"), "Training"),
+        (2, pixels(1), "Other"),
+    ]
+    dataset = read_dataset(write_challenge(tmp_path, CHALLENGE + bad))
+    assert [clip.key for clip in dataset.skipped] == [f"fer2013.csv#{n}" for n in range(6, 11)]
+    assert [clip.reason.rpartition(" ")[2] for clip in dataset.skipped] == [
+        "pixels.", "emotion.", "pixels.", "pixels.", "usage.",
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="holds no picture"):
+        read_dataset(write_challenge(tmp_path / "bad", bad))
+
+
+def write_picture(path, value, side=48):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (side, side), value).save(path)
+
+
+def test_folders_of_pictures(tmp_path):
+    root = tmp_path / "archive"
+    write_picture(root / "train" / "angry" / "a.png", 10)
+    write_picture(root / "train" / "happy" / "b.png", 20)
+    write_picture(root / "test" / "surprise" / "c.png", 30)
+    touch(root / "test" / "surprise" / "d.png", b"no picture")
+    touch(root / "test" / "other" / "e.txt")
+    dataset = read_dataset(root)
+    assert dataset.stills["train"].labels.tolist() == [LABEL["anger"], LABEL["joy"]]
+    assert dataset.stills["test"].pixels[:, 0, 0, 0].tolist() == [30]
+    assert [clip.key for clip in dataset.skipped] == ["test/surprise/d.png"]
+
+
+def test_tables_of_encoded_pictures(tmp_path):
+    source = tmp_path / "source"
+    for value, name in ((10, "a"), (20, "b")):
+        write_picture(source / f"{name}.png", value)
+    table = pd.DataFrame(
+        {"jpeg": [(source / f"{n}.png").read_bytes() for n in "ab"], "label": ["fear", "joy"]}
+    )
+    for name in ("train", "public_test", "private_test"):
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        table.to_parquet(tmp_path / "tables" / f"{name}.parquet")
+    dataset = read_dataset(tmp_path / "tables")
+    assert set(dataset.stills) == {"train", "dev", "test"}
+    assert dataset.stills["dev"].labels.tolist() == [LABEL["fear"], LABEL["joy"]]
+    shutil.copy(tmp_path / "tables" / "train.parquet", tmp_path / "tables" / "train-1.parquet")
+    with pytest.raises(DataError, match="two tables of the part train"):
+        read_dataset(tmp_path / "tables")
+
+
+def test_pretraining_reads_the_same_layouts_in_its_own_scheme(tmp_path):
+    from core.labels import IEMOCAP_4
+
+    path = write_challenge(tmp_path, CHALLENGE) / "fer2013.csv"
+    train = read_stills(path, IEMOCAP_4, zoom=0.8)
+    assert train.labels.tolist() == [IEMOCAP_4.index("anger"), IEMOCAP_4.index("joy")] and train.zoom == 0.8
+    # disgust is none of the four
+    assert read_stills(tmp_path, IEMOCAP_4, split="test").labels.tolist() == [IGNORED]
+    with pytest.raises(DataError, match="holds no other pictures, only train, dev, test"):
+        read_stills(path, MELD_7, split="other")
+
+
+def test_pictures_held_out_keep_copies_together():
+    random = np.random.default_rng(0)
+    different = random.integers(0, 256, (60, 4, 4, 1), np.uint8)
+    pictures = np.concatenate([different, different[:30]])
+    labels = [MELD_7.labels[i % 3] for i in range(60)] + [MELD_7.labels[i % 3] for i in range(30)]
+    stills = make_stills("made", list(pictures), labels, MELD_7)
+    kept, held = stills.held_out(0.2, seed=3)
+    assert len(kept) + len(held) == 90 and 9 <= len(held) <= 27
+
+    def distinct(part):
+        return {picture.tobytes() for picture in part.pixels}
+
+    assert not distinct(kept) & distinct(held)
+    assert set(held.labels.tolist()) == {0, 1, 2}
+    assert stills.held_out(0.2, seed=3)[1].pixels.tolist() == held.pixels.tolist()
+
+
+def test_copies_of_a_test_are_taken_out_of_what_is_learned():
+    pictures = list(np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8))
+    train = make_stills("made", pictures, ["joy"] * 5, MELD_7)
+    test = make_stills("made", [pictures[1], pictures[3], pictures[3] + 100], ["fear"] * 3, MELD_7)
+    assert train.without(test).pixels[:, 0, 0, 0].tolist() == [0, 2, 4]
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    from training.datasets.fer2013 import read_fer2013
+
+    with pytest.raises(DataError, match="holds no fer2013.csv"):
+        read_fer2013(tmp_path)

@@ -1,0 +1,105 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.config import TrainConfig
+from training.losses import class_loss, contrastive_loss, effective_number_weights, log_prior
+from training.losses.objective import Objective
+
+COUNTS = torch.tensor([70.0, 25.0, 5.0])
+PLAIN = TrainConfig(
+    data=(Path("a"),), out=Path("b"), cache_dir=Path("c"), prior_tau=0.0, label_smoothing=0.0, num_epochs=4
+)
+
+
+def batch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    projections = {name: torch.randn(6, 8, generator=generator) for name in ("video", "audio", "text")}
+    present = torch.rand(6, 3, generator=generator) < 0.8
+    labels = torch.randint(0, 3, (6,), generator=generator)
+    return torch.randn(6, 3, generator=generator), projections, present, labels
+
+
+def test_plain_settings_are_cross_entropy_and_the_contrast():
+    logits, projections, present, labels = batch(0)
+    losses = Objective(PLAIN, COUNTS, 8)(logits, projections, present, labels, epoch=0)
+    by_class = torch.nn.functional.cross_entropy(logits, labels)
+    contrast = contrastive_loss(projections, present, labels, text_audio_weight=1.0)
+    torch.testing.assert_close(losses.total, by_class + 0.5 * contrast)
+    assert losses.prototype == 0.0
+    assert list(losses.values()) == ["loss", "class_loss", "contrastive_loss", "prototype_loss"]
+    assert Objective(PLAIN, COUNTS, 8).state_dict() == {}
+
+
+def test_class_weights_come_in_from_their_epoch():
+    config = replace(PLAIN, class_weight_beta=0.9, class_weight_from_epoch=2, focal_gamma=1.5)
+    objective = Objective(replace(config, prior_tau=0.5), COUNTS, 8)
+    logits, projections, present, labels = batch(1)
+    options = {"log_prior": log_prior(COUNTS, 0.5), "focal_gamma": 1.5}
+    weights = effective_number_weights(COUNTS, 0.9)
+    for epoch, expected in ((1, None), (2, weights), (3, weights)):
+        losses = objective(logits, projections, present, labels, epoch=epoch)
+        torch.testing.assert_close(losses.by_class, class_loss(logits, labels, weights=expected, **options))
+
+
+REMEMBERING = replace(PLAIN, queue_size=2, prototype_weight=0.3)
+
+
+def test_a_batch_is_remembered_after_it_was_compared_and_only_in_training():
+    objective = Objective(REMEMBERING, COUNTS, 8)
+    first = objective(*batch(2), epoch=0)
+    assert first.prototype == 0.0
+    torch.testing.assert_close(first.contrastive, Objective(PLAIN, COUNTS, 8)(*batch(2), epoch=0).contrastive)
+    second = objective(*batch(3), epoch=0)
+    assert second.prototype > 0.0
+    assert second.contrastive != Objective(PLAIN, COUNTS, 8)(*batch(3), epoch=0).contrastive
+    torch.testing.assert_close(
+        second.total, second.by_class + 0.5 * second.contrastive + 0.3 * second.prototype
+    )
+    before = {name: value.clone() for name, value in objective.state_dict().items()}
+    objective.eval()(*batch(4), epoch=0)
+    assert all(torch.equal(value, before[name]) for name, value in objective.state_dict().items())
+
+
+def test_what_is_remembered_does_not_disturb_the_gradient():
+    def gradient(objective):
+        logits, projections, present, labels = batch(3)
+        for value in projections.values():
+            value.requires_grad_()
+        objective(logits, projections, present, labels, epoch=0).total.backward()
+        return projections["text"].grad
+
+    learning, watching = (Objective(REMEMBERING, COUNTS, 8) for _ in range(2))
+    for objective in (learning, watching):
+        objective(*batch(2), epoch=0)
+    # in evaluation mode nothing is taken in before the gradient is computed
+    torch.testing.assert_close(gradient(learning), gradient(watching.eval()))
+
+
+def test_a_resumed_run_goes_on_with_the_same_losses():
+    whole, resumed = Objective(REMEMBERING, COUNTS, 8), Objective(REMEMBERING, COUNTS, 8)
+    for seed in range(3):
+        whole(*batch(seed), epoch=0)
+    resumed.load_state_dict(whole.state_dict())
+    for seed in range(3, 6):
+        assert whole(*batch(seed), epoch=0).total == resumed(*batch(seed), epoch=0).total
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_weight_beta": 1.0}, r"class_weight_beta should lie in \[0, 1\)"),
+        ({"class_weight_from_epoch": 1}, "set class_weight_beta too"),
+        ({"class_weight_beta": 0.9, "class_weight_from_epoch": 4}, r"should lie in \[0, 3\]"),
+        ({"focal_gamma": -1.0}, "focal_gamma should not be below zero"),
+        ({"queue_size": 4, "contrastive_form": "published"}, "queue_size needs the corrected"),
+        ({"queue_size": 4, "contrastive_weight": 0.0}, "queue_size needs the corrected"),
+        ({"word_dropout": 0.1}, "set num_text_layers too"),
+        ({"progressive_balance": True}, "set class_balance too"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(PLAIN, **changes)

@@ -1,0 +1,126 @@
+"""A run that is interrupted anywhere ends with the weights of one that is not."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import training.learner
+from core.checkpoint import load_checkpoint
+from training.config import TrainConfig
+from training.datasets import DataError
+from training.loop import train
+from training.state import RunStopped, read_state
+
+
+@pytest.fixture(scope="module")
+def config(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    return TrainConfig(
+        data=(corpus,),
+        out=folder / "whole",
+        cache_dir=folder / "cache",
+        preset="tiny",
+        num_epochs=3,
+        batch_size=4,
+        accumulation=2,
+        num_train_frames=(4,),
+        # everything that remembers something: moments, average, queue, prototypes, a fine-tuned layer
+        weight_average=0.9,
+        queue_size=2,
+        prototype_weight=0.1,
+        num_text_layers=1,
+        num_audio_layers=1,
+        num_threads=1,
+        save_every=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(config):
+    return load_file(train(config) / "model.safetensors")
+
+
+def interrupt(monkeypatch, at_step, how):
+    """Have something happen right after one optimizer step."""
+    step = training.learner.Learner.step
+
+    def watched(self):
+        step(self)
+        if self.num_steps_done == at_step:
+            how()
+
+    monkeypatch.setattr(training.learner.Learner, "step", watched)
+
+
+@pytest.mark.parametrize("at_step", [1, 2, 4])
+def test_a_terminated_run_goes_on_to_the_same_weights(at_step, config, whole, tmp_path, monkeypatch):
+    config = replace(config, out=tmp_path / "part")
+    with monkeypatch.context() as patch:
+        interrupt(patch, at_step, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(RunStopped, match="the same command with --resume goes on"):
+            train(config)
+    assert not config.out.exists()
+    resumed = load_file(train(config, resume=True) / "model.safetensors")
+    assert resumed.keys() == whole.keys()
+    for name, value in whole.items():
+        assert torch.equal(resumed[name], value), name
+    expected, history = load_checkpoint(config.out.parent / "part").history, None
+    history = pd.read_parquet(config.out / "history.parquet")
+    assert list(history["epoch"]) == [0, 1, 2] and expected.equals(history)
+    assert read_state(config.run_folder) is None
+
+
+def test_a_killed_run_goes_on_from_the_last_step_that_was_kept(config, whole, tmp_path, monkeypatch):
+    config = replace(config, out=tmp_path / "part", save_every=1)
+
+    def die():
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        interrupt(patch, 3, die)
+        with pytest.raises(MemoryError):
+            train(config)
+    assert read_state(config.run_folder).values["learner"]["num_steps_done"] == 2
+    resumed = load_file(train(config, resume=True) / "model.safetensors")
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+def test_an_unfinished_run_is_neither_forgotten_nor_mixed_with_another(config, whole, tmp_path, monkeypatch):
+    config = replace(config, out=tmp_path / "part")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(RunStopped):
+            train(config)
+    with pytest.raises(DataError, match="unfinished run; go on with --resume"):
+        train(config)
+    with pytest.raises(DataError, match="of another run \\(learning_rate was 0.0005 and is 0.1\\)"):
+        train(replace(config, learning_rate=0.1), resume=True)
+    (config.run_folder / "state.safetensors").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="holds no state of a run"):
+        train(config, resume=True)
+
+
+def test_curves_are_written_for_tensorboard(config, whole):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(config.run_folder / "curves"))
+    events.Reload()
+    history = load_checkpoint(config.out).history
+    losses = [point.value for point in events.Scalars("loss")]
+    assert losses == pytest.approx(history["loss"].tolist())
+    assert len(events.Scalars("step/loss")) == events.Scalars("loss")[-1].step
+
+
+def test_the_space_over_time_is_kept(config, whole):
+    checkpoint = load_checkpoint(config.out)
+    space = checkpoint.space
+    assert space.epochs.tolist() == [-1, 0, 1, 2]
+    assert space.embeddings["video"].shape[1:] == (len(space.keys), 16)
+    assert set(space.labels) <= set(checkpoint.config.labels.labels)
+    moved = abs(space.embeddings["text"][-1] - space.embeddings["text"][0]).max()
+    assert moved > 0

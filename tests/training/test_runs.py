@@ -1,0 +1,61 @@
+import json
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from core.checkpoint import read_metrics
+from training.config import TrainConfig
+from training.datasets import DataError
+from training.runs import train_runs
+
+
+@pytest.fixture(scope="module")
+def config(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return TrainConfig(
+        data=(corpus,),
+        out=folder / "runs",
+        cache_dir=folder / "cache",
+        preset="tiny",
+        num_epochs=1,
+        batch_size=4,
+        num_train_frames=(4,),
+        num_threads=1,
+    )
+
+
+def test_seeds_are_runs_of_their_own_and_come_to_a_mean(config):
+    summary = train_runs(config, seeds=[0, 3])
+    assert summary.runs == ("seed0", "seed3") and summary.split == "test" and not summary.caveat
+    parts = [read_metrics(config.out / name)["test"] for name in summary.runs]
+    values = [part["subsets"]["video+audio+text"]["macro_f1"] for part in parts]
+    assert summary.scores["macro_f1"].mean == pytest.approx(statistics.mean(values))
+    assert summary.scores["macro_f1"].deviation == pytest.approx(statistics.stdev(values))
+    written = json.loads((config.out / "summary.json").read_text())
+    assert written["scores"]["macro_f1"]["mean"] == summary.scores["macro_f1"].mean
+
+    made = [(config.out / name / "model.safetensors").stat().st_mtime_ns for name in summary.runs]
+    assert train_runs(config, seeds=[0, 3], resume=True) == summary
+    assert made == [(config.out / name / "model.safetensors").stat().st_mtime_ns for name in summary.runs]
+
+
+def test_a_finished_run_of_other_settings_is_not_taken(config):
+    train_runs(config, seeds=[0], resume=True)
+    with pytest.raises(DataError, match="other settings"):
+        train_runs(replace(config, learning_rate=1e-2), seeds=[0], resume=True)
+
+
+def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
+    config = replace(config, out=tmp_path / "folds", protocol="paper-10fold")
+    summary = train_runs(config, seeds=[0])
+    assert len(summary.runs) == 10 and "flatters" in summary.caveat
+    # dev is the test, so the choice was made on what is reported
+    metrics = read_metrics(config.out / summary.runs[0])
+    assert metrics["num_clips"]["dev"] == metrics["num_clips"]["test"] in (2, 3)
+    assert metrics["num_clips"]["train"] + metrics["num_clips"]["test"] == 24
+
+
+def test_seeds_are_checked(config):
+    with pytest.raises(ValueError, match="different numbers"):
+        train_runs(config, seeds=[1, 1])

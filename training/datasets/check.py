@@ -1,0 +1,254 @@
+"""What a data set holds, counted: splits, labels, lengths, what was left out and what splits share."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.labels import SCHEMES
+from training.datasets.leakage import Shared, leakage, shared_values
+from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
+
+if TYPE_CHECKING:
+    from training.datasets.stills import Stills
+
+MIN_FRAMES = 3
+"""Clips with fewer pictures are counted: there is nothing to see moving in them."""
+
+NO_SPLIT = "(none)"
+"""Stands for the split of utterances that have none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Durations:
+    """Lengths of a split's utterances, in seconds, of those `num_known` whose length is known."""
+
+    num_known: int
+    total_seconds: float
+    shortest_seconds: float
+    median_seconds: float
+    longest_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCounts:
+    """One split in numbers.
+
+    Attributes:
+        num_rows: utterances, or pictures.
+        num_with_media: of which a clip or picture is at hand.
+        num_with_words: with a transcript that is not empty.
+        num_left_out: labelled utterances that are not among the rows, because of their clip or their label.
+        num_speakers / num_dialogues: different ones; zero where none is known.
+        labels: rows by label, in the scheme's order.
+        durations: None where no length is known.
+    """
+
+    split: str
+    num_rows: int
+    num_with_media: int
+    num_with_words: int
+    num_left_out: int
+    num_speakers: int
+    num_dialogues: int
+    labels: dict[str, int]
+    durations: Durations | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetReport:
+    """What `check_dataset` found.
+
+    Attributes:
+        name / scheme: as in `Dataset`.
+        splits: train, dev and test first.
+        durations_from: "files", "annotations", or None where no length is known.
+        skipped: as the adapter gives them, and clips that could not be opened.
+        leakage: see `training.datasets.leakage`.
+        notes: sentences.
+    """
+
+    name: str
+    scheme: str | None
+    splits: tuple[SplitCounts, ...]
+    durations_from: str | None
+    skipped: tuple[SkippedClip, ...]
+    leakage: tuple[Shared, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict:
+        """As plain values for JSON."""
+        return {
+            "name": self.name,
+            "scheme": self.scheme,
+            "splits": [asdict(part) for part in self.splits],
+            "durations_from": self.durations_from,
+            "num_skipped": len(self.skipped),
+            "skipped": [
+                asdict(clip) | {"path": None if clip.path is None else str(clip.path)}
+                for clip in self.skipped
+            ],
+            "leakage": [asdict(shared) | {"share": shared.share} for shared in self.leakage],
+            "notes": list(self.notes),
+        }
+
+
+def check_dataset(
+    dataset: Dataset,
+    *,
+    open_files: bool = False,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> DatasetReport:
+    """Count a data set.
+
+    Args:
+        dataset: as an adapter read it.
+        open_files: open every clip with the guarded reader: broken ones are reported as skipped, and lengths
+            are those of the files.
+        progress: called with done, total and a file's name, while files are opened.
+    """
+    utterances, skipped, notes = dataset.utterances, list(dataset.skipped), list(dataset.notes)
+    seconds = {u.key: u.annotated_seconds for u in utterances}
+    source = "annotations"
+    if open_files and any(_is_medium(u.path) for u in utterances):
+        utterances, seconds, more, num_short = _open(utterances, progress)
+        skipped += more
+        source = "files"
+        if num_short:
+            notes.append(f"{num_short} clips have fewer than {MIN_FRAMES} pictures.")
+    order = SCHEMES[dataset.scheme].labels if dataset.scheme else sorted({u.label for u in utterances})
+    if dataset.stills:
+        splits = [_count_stills(name, stills, order) for name, stills in dataset.stills.items()]
+        pictures = {name: stills.digests() for name, stills in dataset.stills.items()}
+        shared = tuple(shared_values("pictures", pictures))
+    else:
+        left_out = Counter(c.split or NO_SPLIT for c in skipped if c.label and not c.has_words)
+        of_split: dict[str, list[Utterance]] = {}
+        for u in utterances:
+            of_split.setdefault(u.split or NO_SPLIT, []).append(u)
+        splits = [_count(name, us, seconds, order, left_out[name]) for name, us in of_split.items()]
+        shared = leakage(utterances)
+    standing = {"train": 0, "dev": 1, "test": 2}
+    splits.sort(key=lambda part: (standing.get(part.split, 3), part.split))
+    return DatasetReport(
+        name=dataset.name,
+        scheme=dataset.scheme,
+        splits=tuple(splits),
+        durations_from=source if any(part.durations for part in splits) else None,
+        skipped=tuple(skipped),
+        leakage=shared,
+        notes=tuple(notes),
+    )
+
+
+def write_skipped(skipped: Sequence[SkippedClip], path: str | Path) -> None:
+    """One row per clip that was left out: key, split, label, path, whether its words are used, reason.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("key", "split", "label", "path", "has_words", "reason"))
+            for clip in skipped:
+                writer.writerow(
+                    (
+                        clip.key,
+                        clip.split or "",
+                        clip.label or "",
+                        clip.path or "",
+                        "yes" if clip.has_words else "no",
+                        clip.reason,
+                    )
+                )
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
+
+
+def _open(
+    utterances: Sequence[Utterance], progress: Callable[[int, int, str], None]
+) -> tuple[tuple[Utterance, ...], dict[str, float | None], list[SkippedClip], int]:
+    """Utterances whose file opens; lengths by key; those left out; how many have hardly a picture."""
+    from core.media import MediaError, open_clip
+
+    paths = sorted({u.path for u in utterances if _is_medium(u.path)})
+    infos, errors = {}, {}
+    for number, path in enumerate(paths):
+        progress(number, len(paths), path.name)
+        try:
+            infos[path] = open_clip(path).info
+        except MediaError as error:
+            errors[path] = str(error)
+    kept, seconds, skipped = [], {}, []
+    for u in utterances:
+        if u.path in errors:
+            skipped.append(
+                SkippedClip(key=u.key, path=u.path, split=u.split, label=u.label, reason=errors[u.path])
+            )
+            continue
+        kept.append(u)
+        is_span = u.start_seconds is not None or u.end_seconds is not None
+        whole = infos[u.path].duration_seconds if u.path in infos else None
+        if is_span and whole is not None:
+            end = whole if u.end_seconds is None else min(u.end_seconds, whole)
+            whole = end - (u.start_seconds or 0.0)
+        seconds[u.key] = u.annotated_seconds if whole is None else whole
+    num_short = sum(info.has_video and 0 < info.num_frames < MIN_FRAMES for info in infos.values())
+    return tuple(kept), seconds, skipped, num_short
+
+
+def _is_medium(path: Path | None) -> bool:
+    """Whether there is something to decode: the authors' features are none."""
+    return path is not None and path.suffix not in (".pkl", ".safetensors")
+
+
+def _count(
+    name: str,
+    utterances: list[Utterance],
+    seconds: dict[str, float | None],
+    order: Sequence[str],
+    num_left_out: int,
+) -> SplitCounts:
+    labels = Counter(u.label for u in utterances)
+    known = np.array([seconds[u.key] for u in utterances if seconds[u.key] is not None])
+    return SplitCounts(
+        split=name,
+        num_rows=len(utterances),
+        num_with_media=sum(u.path is not None for u in utterances),
+        num_with_words=sum(bool(u.transcript) for u in utterances),
+        num_left_out=num_left_out,
+        num_speakers=len({u.speaker for u in utterances} - {None}),
+        num_dialogues=len({u.dialogue for u in utterances} - {None}),
+        labels={label: labels[label] for label in order},
+        durations=None
+        if not known.size
+        else Durations(
+            num_known=known.size,
+            total_seconds=float(known.sum()),
+            shortest_seconds=float(known.min()),
+            median_seconds=float(np.median(known)),
+            longest_seconds=float(known.max()),
+        ),
+    )
+
+
+def _count_stills(name: str, stills: Stills, order: Sequence[str]) -> SplitCounts:
+    counts = np.bincount(stills.labels[stills.labels >= 0], minlength=len(order))
+    return SplitCounts(
+        split=name,
+        num_rows=len(stills),
+        num_with_media=len(stills),
+        num_with_words=0,
+        num_left_out=0,
+        num_speakers=0,
+        num_dialogues=0,
+        labels=dict(zip(order, counts.tolist(), strict=True)),
+        durations=None,
+    )

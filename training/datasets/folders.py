@@ -1,0 +1,80 @@
+"""Finding the files of a data set, however a release nests its folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from training.datasets.utterance import SPLITS
+
+MEDIA_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".flv", ".wav", ".flac", ".ogg", ".mp3", ".m4a")
+"""Best first: of two files of one name, one with a picture is taken before one of sound alone."""
+
+_LFS_HEAD = b"version https://git-lfs.github.com/"
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, by path; hidden ones, links to folders and macOS' shadow files left out."""
+    return sorted(_walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def split_of(path: Path, root: Path) -> str | None:
+    """The split named by the nearest folder of a file: `dev_splits_complete` is "dev"; None where none is."""
+    for part in reversed(path.relative_to(root).parts[:-1]):
+        for word in re.split(r"[^a-z]+", part.lower()):
+            if word in SPLITS:
+                return SPLITS[word]
+    return None
+
+
+def best_medium(paths: Iterable[Path]) -> Path:
+    """Of several files of one clip, the one with the most to see and hear, by `MEDIA_SUFFIXES`."""
+    return min(paths, key=lambda path: (MEDIA_SUFFIXES.index(path.suffix.lower()), path))
+
+
+def unusable(path: Path) -> str | None:
+    """Why a file cannot be a clip, where that is seen without decoding it; None where it may be one."""
+    try:
+        num_bytes = path.stat().st_size
+        head = b""
+        if 0 < num_bytes < 1024:
+            with path.open("rb") as file:
+                head = file.read(len(_LFS_HEAD))
+    except OSError as error:
+        # such as a link to a file that is not there
+        return f"{path.name} cannot be read ({error.strerror}); copy or unpack it again."
+    if num_bytes == 0:
+        return f"{path.name} is empty (0 bytes); copy or unpack it again."
+    if head == _LFS_HEAD:
+        return f"{path.name} is a Git LFS pointer, not the clip; run `git lfs pull` in its folder."
+    return None
+
+
+def speaker_splits(speakers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A speaker-disjoint split, the same for the same speakers.
+
+    Of each group (men and women), in order of their names, the last sixth is "test", the sixth before it
+    "dev" and the rest "train"; each of the three gets at least one where the group has three.
+
+    Args:
+        speakers: pairs of a speaker and the group it belongs to.
+    """
+    groups: dict[str, list[str]] = {}
+    for speaker, group in sorted(set(speakers)):
+        groups.setdefault(group, []).append(speaker)
+    splits = {}
+    for members in groups.values():
+        num_held_out = max(1, round(len(members) / 6)) if len(members) >= 3 else 0
+        for i, speaker in enumerate(members):
+            from_end = len(members) - 1 - i
+            is_test, is_dev = from_end < num_held_out, from_end < 2 * num_held_out
+            splits[speaker] = "test" if is_test else "dev" if is_dev else "train"
+    return splits

@@ -1,0 +1,178 @@
+"""The network while it learns: losses, gradients, the optimizer, and the average of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from core.checkpoint import stored_state
+from core.config import VideoConfig
+from core.model import DeepMSI, ModelInput
+from training.average import WeightAverage
+from training.config import TrainConfig
+from training.losses.objective import Objective
+from training.optimizer import build_optimizer, warmup_cosine
+from training.sampler import Batch
+from training.state import (
+    RunState,
+    optimizer_tensors,
+    random_state,
+    restore_optimizer,
+    restore_random,
+    with_prefix,
+)
+
+
+class Learner:
+    """A model in training, in one process or shared by several.
+
+    Args:
+        config: of the run.
+        model: changed by every step.
+        counts: `(class,)` training clips.
+        num_steps: of the whole run, for the learning rate.
+        accelerator: device, precision and processes.
+
+    Attributes:
+        num_steps_done: so far.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: DeepMSI,
+        counts: Tensor,
+        num_steps: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.config, self.model, self.accelerator = config, model, accelerator
+        self.num_steps, self.num_steps_done = num_steps, 0
+        self._plain_optimizer = build_optimizer(config, model)
+        self._network, self._optimizer = accelerator.prepare(_Network(model), self._plain_optimizer)
+        self._average = WeightAverage(model, config.weight_average) if config.weight_average else None
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._plain_optimizer, self._rate)
+        width = model.config.heads.projection_width
+        self._objective = Objective(config, counts, width).to(accelerator.device)
+
+    @property
+    def evaluated_model(self) -> DeepMSI:
+        """The network whose weights are evaluated and saved."""
+        return self._average.model if self._average else self.model
+
+    @property
+    def learning_rate(self) -> float:
+        """Of what is neither video encoder nor backbone, now."""
+        return self._schedule.get_last_lr()[0]
+
+    def train(self) -> None:
+        """Put the network into training mode."""
+        self._network.train()
+
+    def backward(self, batch: Batch, *, epoch: int, num_batches: int, is_last: bool) -> dict[str, float]:
+        """Add the gradient of one batch to what the step has so far.
+
+        Args:
+            batch: this process's share.
+            epoch: counted from zero.
+            num_batches: of this step.
+            is_last: of them; only then do processes exchange their gradients.
+
+        Returns:
+            Losses by name.
+        """
+        device = self.accelerator.device
+        inputs, labels = batch.inputs.to(device), batch.labels.to(device)
+        with nullcontext() if is_last else self.accelerator.no_sync(self._network):
+            with self._frames_kept(inputs), self.accelerator.autocast():
+                logits, projections, present = self._network(inputs)
+            losses = self._objective(logits, projections, present, labels, epoch=epoch)
+            self.accelerator.backward(losses.total / num_batches)
+        return losses.values()
+
+    def step(self) -> None:
+        """Move the weights along the gradient that was gathered."""
+        self.accelerator.clip_grad_norm_(self.model.trained_parameters(), self.config.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._schedule.step()
+        self.num_steps_done += 1
+        if self._average:
+            self._average.update(self.model)
+
+    def state(self) -> RunState:
+        """All that decides the next steps. All processes take part; each has the same answer."""
+        own = with_prefix("random", random_state()) | with_prefix("objective", self._objective.state_dict())
+        tensors = with_prefix("model", stored_state(self.model))
+        tensors |= with_prefix("optimizer", optimizer_tensors(self._plain_optimizer))
+        for rank, part in enumerate(gather_object([own])):
+            tensors |= with_prefix(f"process.{rank}", part)
+        if self._average:
+            tensors |= with_prefix("average", stored_state(self._average.model))
+        scaler = self.accelerator.scaler
+        values = {
+            "num_steps_done": self.num_steps_done,
+            "num_averaged": self._average.num_steps if self._average else 0,
+            "schedule": {k: v for k, v in self._schedule.state_dict().items() if k != "lr_lambdas"},
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        return RunState(tensors=tensors, values=values)
+
+    def restore(self, state: RunState) -> None:
+        """The inverse of `state`, for this process."""
+        values = state.values
+        self.model.load_state_dict(state.part("model").tensors, strict=False)
+        if self._average:
+            self._average.model.load_state_dict(state.part("average").tensors, strict=False)
+            self._average.num_steps = values["num_averaged"]
+        own = state.part(f"process.{self.accelerator.process_index}")
+        self._objective.load_state_dict(own.part("objective").tensors)
+        restore_random(own.part("random").tensors)
+        rates = values["schedule"]["_last_lr"]
+        restore_optimizer(self._plain_optimizer, state.part("optimizer").tensors, rates)
+        self._schedule.load_state_dict({**values["schedule"], "lr_lambdas": [None] * len(rates)})
+        if values["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(values["scaler"])
+        self.num_steps_done = values["num_steps_done"]
+
+    def _rate(self, step: int) -> float:
+        return warmup_cosine(step, max(1, round(self.num_steps * self.config.warmup_share)), self.num_steps)
+
+    def _frames_kept(self, inputs: ModelInput):
+        """With fewer candidates, the same share of them is kept: else none would be compressed."""
+        video = self.model.config.video
+        num_candidates = 0 if inputs.frames is None else inputs.frames.shape[1]
+        share = video.num_kept_frames / video.num_candidate_frames
+        num_kept = max(1, min(video.num_kept_frames, round(num_candidates * share)))
+        return _with_video_config(self.model, replace(video, num_kept_frames=num_kept))
+
+
+class _Network(nn.Module):
+    """The model, giving only what the loss reads.
+
+    Processes wait for the gradient of all that an output depends on: also of the guide, which leads nowhere
+    when no clip of a batch shows its video.
+    """
+
+    def __init__(self, model: DeepMSI) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: ModelInput) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
+        output = self.model(inputs)
+        return output.logits, output.projections, output.present
+
+
+@contextmanager
+def _with_video_config(model: DeepMSI, config: VideoConfig) -> Iterator[None]:
+    """For a while, another configuration of a model's video encoder."""
+    usual, model.video.config = model.video.config, config
+    try:
+        yield
+    finally:
+        model.video.config = usual

@@ -1,0 +1,109 @@
+"""What a training step minimises, and what it remembers from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.config import TrainConfig
+from training.losses.classes import class_loss, effective_number_weights, log_prior
+from training.losses.contrastive import contrastive_loss
+from training.losses.memory import ClassPrototypes, ClassQueue
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepLosses:
+    """Scalars; the total is the weighted sum of the others."""
+
+    total: Tensor
+    by_class: Tensor
+    contrastive: Tensor
+    prototype: Tensor
+
+    def values(self) -> dict[str, float]:
+        """For the history."""
+        return {
+            "loss": self.total.item(),
+            "class_loss": self.by_class.item(),
+            "contrastive_loss": self.contrastive.item(),
+            "prototype_loss": self.prototype.item(),
+        }
+
+
+class Objective(nn.Module):
+    """All losses of a run, as its configuration says.
+
+    It has no parameters. Its `state_dict` holds what is remembered (empty without queue and prototypes): a
+    run that is resumed must load it, of several processes each its own, to go on exactly.
+
+    Args:
+        config: the fields on losses are read.
+        counts: `(class,)` training clips.
+        projection_width: of the model.
+    """
+
+    def __init__(self, config: TrainConfig, counts: Tensor, projection_width: int) -> None:
+        super().__init__()
+        self.config = config
+        prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
+        weights = (
+            effective_number_weights(counts, config.class_weight_beta) if config.class_weight_beta else None
+        )
+        self.register_buffer("prior", prior, persistent=False)
+        self.register_buffer("class_weights", weights, persistent=False)
+        size = len(counts), projection_width
+        self.queue = ClassQueue(*size, config.queue_size) if config.queue_size else None
+        self.prototypes = ClassPrototypes(*size) if config.prototype_weight else None
+
+    def forward(
+        self,
+        logits: Tensor,
+        projections: dict[str, Tensor],
+        present: Tensor,
+        labels: Tensor,
+        *,
+        epoch: int,
+    ) -> StepLosses:
+        """Losses of one batch; in training mode the batch is remembered, after it was compared.
+
+        Args:
+            logits: `(clip, class)`, of any precision: losses are computed in float32.
+            projections: per modality `(clip, width)`.
+            present: `(clip, modality)`.
+            labels: `(clip,)`.
+            epoch: counted from zero; class weights may come in late (Cao et al. 2019).
+        """
+        config = self.config
+        projections = {name: value.float() for name, value in projections.items()}
+        by_class = class_loss(
+            logits.float(),
+            labels,
+            log_prior=self.prior,
+            weights=self.class_weights if epoch >= config.class_weight_from_epoch else None,
+            focal_gamma=config.focal_gamma,
+            label_smoothing=config.label_smoothing,
+        )
+        contrastive = contrastive_loss(
+            projections,
+            present,
+            labels,
+            temperature=config.temperature,
+            form=config.contrastive_form,
+            text_audio_weight=config.text_audio_weight,
+            queue=self.queue,
+        )
+        prototype = torch.zeros_like(by_class)
+        if self.prototypes is not None:
+            prototype = self.prototypes.loss(projections, present, labels, temperature=config.temperature)
+        if self.training:
+            for memory in (self.queue, self.prototypes):
+                if memory is not None:
+                    memory.take_in(projections, present, labels)
+        return StepLosses(
+            total=by_class + config.contrastive_weight * contrastive + config.prototype_weight * prototype,
+            by_class=by_class,
+            contrastive=contrastive,
+            prototype=prototype,
+        )

@@ -1,0 +1,154 @@
+"""Several runs of one configuration: every fold of a protocol, with every seed, and what they come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.checkpoint import CheckpointError, load_checkpoint, read_metrics
+from training.config import TrainConfig
+from training.data import make_configured_folds, read_configured
+from training.datasets import DataError
+from training.loop import train
+from training.protocol import PAPER_10FOLD_FLATTERS
+
+SUMMARY = "summary.json"
+HEADLINES = ("accuracy", "weighted_f1", "macro_f1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Mean over the runs that have a value, and their standard deviation.
+
+    Attributes:
+        mean: None where no run has one, as of a class without clips.
+        deviation: of a sample; None for less than two values.
+    """
+
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsSummary:
+    """What several runs come to, on the test part of each (the dev part where there is none).
+
+    Attributes:
+        runs: folders of their checkpoints, beside this summary's.
+        split: "test" or "dev".
+        scores: per headline metric, all modalities.
+        f1_per_class: likewise.
+        num_clips_per_class: fewest and most of any run.
+        caveat: what to tell with every number; "" for nothing.
+    """
+
+    protocol: str
+    runs: tuple[str, ...]
+    split: str
+    scores: dict[str, Spread]
+    f1_per_class: dict[str, Spread]
+    num_clips_per_class: dict[str, tuple[int, int]]
+    caveat: str
+
+
+def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = False) -> RunsSummary:
+    """Train every fold of the configuration's protocol with every seed.
+
+    Args:
+        config: of each run but for its seed, its fold and its folder, which is made inside `config.out`.
+        seeds: of training; the folds do not depend on them.
+        resume: keep the runs that are finished and go on with the one that is not.
+
+    Returns:
+        The summary, which is also written to `summary.json` in `config.out`.
+
+    Raises:
+        DataError, CheckpointError, RunStopped: see `training.loop.train`.
+    """
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise ValueError(f"seeds should be different numbers, at least one, not {list(seeds)}")
+    protocol = config.protocol or "official"
+    folds = [""]
+    if config.protocol is not None:
+        utterances = read_configured(config)
+        folds = [fold.name for fold in make_configured_folds(config, utterances)]
+    folders = []
+    for fold in folds:
+        for seed in seeds:
+            name = f"{fold}-seed{seed}" if len(folds) > 1 else f"seed{seed}"
+            run = replace(config, out=config.out / name, fold=fold, seed=seed)
+            folders.append(run.out)
+            if not (resume and _is_finished(run)):
+                train(run, resume=resume)
+    summary = summarise(folders, protocol)
+    _write(config.out / SUMMARY, summary)
+    return summary
+
+
+def summarise(folders: Sequence[Path], protocol: str) -> RunsSummary:
+    """Mean and deviation over finished runs.
+
+    Raises:
+        DataError: if only some of them have a test part.
+    """
+    metrics = [read_metrics(folder) for folder in folders]
+    split = "test" if all("test" in one for one in metrics) else "dev"
+    if split == "dev" and any("test" in one for one in metrics):
+        raise DataError(
+            f"Some runs in {folders[0].parent} have a test part and others none; train them alike."
+        )
+    parts = [one[split] for one in metrics]
+    whole = "video+audio+text"
+    return RunsSummary(
+        protocol=protocol,
+        runs=tuple(folder.name for folder in folders),
+        split=split,
+        scores={name: _spread([part["subsets"][whole][name] for part in parts]) for name in HEADLINES},
+        f1_per_class={
+            label: _spread([part["f1_per_class"][label] for part in parts])
+            for label in parts[0]["f1_per_class"]
+        },
+        num_clips_per_class={
+            label: (min(numbers), max(numbers))
+            for label in parts[0]["num_clips_per_class"]
+            for numbers in [[part["num_clips_per_class"][label] for part in parts]]
+        },
+        caveat=PAPER_10FOLD_FLATTERS if protocol == "paper-10fold" else "",
+    )
+
+
+def _spread(scores: Sequence[float | None]) -> Spread:
+    values = [score for score in scores if score is not None]
+    if not values:
+        return Spread(mean=None, deviation=None)
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(mean=float(np.mean(values)), deviation=deviation)
+
+
+def _is_finished(run: TrainConfig) -> bool:
+    """Whether the run's checkpoint is there and was made by these very settings."""
+    if not run.out.exists():
+        return False
+    try:
+        made = load_checkpoint(run.out).metrics.get("train_config")
+    except CheckpointError:
+        return False
+    if made != run.recipe():
+        raise DataError(
+            f"{run.out} was trained with other settings than are asked for now; choose another folder, or "
+            "remove it."
+        )
+    return True
+
+
+def _write(path: Path, summary: RunsSummary) -> None:
+    values = {
+        **vars(summary),
+        "scores": {name: vars(spread) for name, spread in summary.scores.items()},
+        "f1_per_class": {name: vars(spread) for name, spread in summary.f1_per_class.items()},
+    }
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
