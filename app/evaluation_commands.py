@@ -74,12 +74,14 @@ def evaluate(
 
         from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import require_replaceable
-        from training.evaluate import evaluate_checkpoint, read_split
-        from training.features import prepare
+        from training.evaluate import evaluate_checkpoint
+        from training.sources import make_features, of_split, read_sources, require_labels
 
         require_replaceable(out)
         loaded = load_checkpoint(checkpoint)
-        utterances = read_split(data, split, loaded.config.labels, allow_outside=allow_outside)
+        labels = loaded.config.labels
+        sources = of_split(read_sources([data], allow_outside=allow_outside, scheme=labels.name), split)
+        require_labels(sources, labels)
         if num_processes > 1:
             from training.processes import join
 
@@ -87,7 +89,7 @@ def evaluate(
         elif torch.cuda.is_available():
             loaded.model.to("cuda")
         is_main = rank == 0
-        features = prepare(utterances, loaded.model, cache_dir, progress=is_main and not as_json)
+        features = make_features(sources, loaded.model, cache_dir, progress=is_main and not as_json)
         for skipped in features.skipped if is_main else ():
             errors.print(f"skipped {escape(skipped.utterance.key)}: {escape(skipped.reason)}", style="yellow")
         with progress_bar(is_long=True) as update:

@@ -40,7 +40,7 @@ from training.sampler import epoch_batches, random_stream
 MEASURES = ("macro_f1", "weighted_f1")
 """What an epoch can be chosen by."""
 
-FROZEN = {"num_epochs": 20, "batch_size": 64, "learning_rate": 1e-3}
+FROZEN = {"num_epochs": 10, "batch_size": 64, "learning_rate": 1e-3, "weight_average": 0.99}
 FINE_TUNED = {
     "num_text_layers": -1,
     "num_epochs": 4,
@@ -48,12 +48,12 @@ FINE_TUNED = {
     "learning_rate": 1e-3,
     "encoder_learning_rate": 1e-4,
     "warmup_share": 0.1,
+    "weight_average": 0.0,
 }
 PLAIN = {
     "prior_tau": 0.0,
     "label_smoothing": 0.0,
     "contrastive_weight": 0.0,
-    "weight_average": 0.0,
     "weight_decay": 0.01,
 }
 """Settings of cross-entropy, which every recipe changes."""

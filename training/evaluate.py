@@ -23,7 +23,6 @@ from core.labels import MODALITIES, LabelScheme
 from core.model import DeepMSI
 from core.prediction import SUBSETS
 from training.answers import Answer, Progress, Watch, ask, gather_answers
-from training.data import read_utterances, require_labels
 from training.datasets import DataError, Utterance
 from training.features import FeatureSet
 
@@ -243,30 +242,6 @@ def assemble(
         _stack_embeddings(checkpoint.model, told),
         media_folder=folder,
     )
-
-
-def read_split(
-    data: Path, split: str, scheme: LabelScheme, *, allow_outside: bool = False
-) -> list[Utterance]:
-    """The utterances of one split of a data set; "all" for every one.
-
-    Args:
-        data: see `training.datasets.read_dataset`.
-        split: by the data set's own name.
-        scheme: of the model.
-        allow_outside: admit clips outside a manifest's folder.
-
-    Raises:
-        DataError: if the data cannot be read, have no such split, or have a label that the scheme lacks.
-    """
-    utterances = read_utterances([data], allow_outside=allow_outside)
-    chosen = [u for u in utterances if split in ("all", u.split)]
-    if not chosen:
-        splits = sorted({u.split for u in utterances if u.split})
-        has = f"it has {', '.join(splits)}" if splits else "it has no splits"
-        raise DataError(f"{data} has no clip of the split {split}: {has}; choose one, or all.")
-    require_labels(chosen, scheme)
-    return chosen
 
 
 def _recipe(checkpoint: Checkpoint) -> dict:

@@ -28,6 +28,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from core.media.clip import Frames
+from core.media.faces import crop, track_face
 from training.datasets.utterance import Utterance
 
 FORMAT = 2
@@ -70,9 +71,10 @@ class ClipFeatures:
 class _Entry:
     utterance: Utterance
     clip_sha256: str
-    video: Path | None
-    audio: Path | None
-    text: Path | None
+    video: Path | None = None
+    audio: Path | None = None
+    text: Path | None = None
+    crop: np.ndarray | None = None
 
 
 class FeatureSet(Sequence[ClipFeatures]):
@@ -112,6 +114,14 @@ class FeatureSet(Sequence[ClipFeatures]):
     def __iter__(self) -> Iterator[ClipFeatures]:
         return (self.read(index) for index in range(len(self)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[FeatureSet]) -> FeatureSet:
+        """The features of several sets, one after the other."""
+        return cls(
+            [entry for part in parts for entry in part._entries],
+            [one for part in parts for one in part.skipped],
+        )
+
     def select(self, indices: Sequence[int]) -> FeatureSet:
         """The features of some of the utterances."""
         return FeatureSet([self._entries[i] for i in indices], ())
@@ -124,6 +134,10 @@ class FeatureSet(Sequence[ClipFeatures]):
         """Features of one utterance; of its candidate frames only `frames`, where given."""
         entry = self._entries[index]
         crops = times = boxes = face = None
+        if entry.crop is not None:
+            height, width = entry.crop.shape[:2]
+            crops, times = entry.crop[None], np.zeros(1)
+            boxes, face = np.array([[0, 0, width, height]], np.float32), "one"
         if entry.video is not None:
             with safe_open(entry.video, framework="np") as file:
                 if "crops" in file.keys():
@@ -157,9 +171,33 @@ class FeatureSet(Sequence[ClipFeatures]):
         """Number of candidate frames of one utterance; zero where it has no video."""
         video = self._entries[index].video
         if video is None:
-            return 0
+            return 0 if self._entries[index].crop is None else 1
         with safe_open(video, framework="np") as file:
             return file.get_slice("crops").get_shape()[0] if "crops" in file.keys() else 0
+
+
+def pictures_as_clips(
+    pictures: np.ndarray, utterances: Sequence[Utterance], size: int, *, zoom: float = 1.0
+) -> FeatureSet:
+    """Single pictures of faces as clips of one frame, kept in memory.
+
+    Args:
+        pictures: `(picture, side, side, channel)` uint8, of one channel or three.
+        utterances: one for each.
+        size: side of the crops in pixels.
+        zoom: share of a picture's side that a crop covers; above one its edge is repeated around it.
+    """
+    side = pictures.shape[1]
+    half = zoom * side / 2
+    boxes = np.tile([side / 2 - half, side / 2 - half, side / 2 + half, side / 2 + half], (len(pictures), 1))
+    crops = crop(np.broadcast_to(pictures, (*pictures.shape[:3], 3)), boxes, size)
+    return FeatureSet(
+        [
+            _Entry(utterance=utterance, clip_sha256=hashlib.sha256(picture.tobytes()).hexdigest(), crop=one)
+            for utterance, picture, one in zip(utterances, pictures, crops, strict=True)
+        ],
+        (),
+    )
 
 
 def prepare(
@@ -238,7 +276,7 @@ class _Maker:
                     features = self._read_words(utterance.transcript)
                 _save(text, {"features": features})
         if utterance.path is None:
-            return _Entry(utterance=utterance, clip_sha256="", video=None, audio=None, text=text)
+            return _Entry(utterance=utterance, clip_sha256="", text=text)
         try:
             stat = utterance.path.stat()
             signature = f"{utterance.path}|{stat.st_size}|{stat.st_mtime_ns}"
@@ -261,7 +299,6 @@ class _Maker:
 
     def _decode(self, clip, region: str | None, video: Path, audio: Path) -> None:
         from core.media import decode
-        from core.media.faces import crop, track_face
 
         config = self.model.config
         media = decode(clip, num_frames=config.video.num_candidate_frames)

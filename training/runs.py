@@ -11,7 +11,7 @@ import numpy as np
 
 from core.checkpoint import CheckpointError, load_checkpoint, read_metrics
 from training.config import TrainConfig
-from training.data import make_configured_folds, read_configured
+from training.data import configured_folds
 from training.datasets import DataError
 from training.loop import train
 from training.protocol import PAPER_10FOLD_FLATTERS
@@ -74,8 +74,7 @@ def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = Fals
     protocol = config.protocol or "official"
     folds = [""]
     if config.protocol is not None:
-        utterances = read_configured(config)
-        folds = [fold.name for fold in make_configured_folds(config, utterances)]
+        folds = [fold.name for fold in configured_folds(config)]
     folders = []
     for fold in folds:
         for seed in seeds:

@@ -99,7 +99,7 @@ def test_json_is_the_metrics(checkpoint, clips, tmp_path):
 
 def test_what_cannot_be_evaluated_is_one_sentence(checkpoint, clips, tmp_path):
     for more, reason in (
-        (("--split", "dev"), "has no clip of the split dev: it has test, train"),
+        (("--split", "dev"), "no clip is of the split dev: it has test, train"),
         (("--data", clips / "none.csv"), "does not exist"),
     ):
         result = evaluate(checkpoint, clips, tmp_path / "out", *more)

@@ -12,8 +12,8 @@ import training.loop
 import training.pretrain
 from core.checkpoint import load_checkpoint
 from training.config import Phase, PretrainConfig, TrainConfig
-from training.evaluate import evaluate_checkpoint, read_split
-from training.features import prepare
+from training.evaluate import evaluate_checkpoint
+from training.sources import make_features, of_split, read_sources
 
 
 def digest(tensors) -> str:
@@ -77,10 +77,10 @@ def main(folder: Path, corpus: Path) -> None:
         )
     )
     checkpoint = load_checkpoint(folder / "checkpoint")
-    utterances = read_split(corpus, "test", checkpoint.config.labels)
+    sources = of_split(read_sources([corpus]), "test")
     evaluation = evaluate_checkpoint(
         checkpoint,
-        prepare(utterances, checkpoint.model, folder / "cache", progress=False),
+        make_features(sources, checkpoint.model, folder / "cache", progress=False),
         data=corpus,
         split="test",
         num_bootstrap=100,

@@ -17,7 +17,7 @@ from core.model import build_model
 from core.prediction import SUBSETS
 from training.answers import Answer, ask, gather_answers, join_answers
 from training.datasets import DataError, Utterance, read_manifest
-from training.evaluate import Answers, assemble, evaluate, evaluate_checkpoint, figure, read_split
+from training.evaluate import Answers, assemble, evaluate, evaluate_checkpoint, figure
 from training.features import prepare
 from training.sampler import collate
 
@@ -269,17 +269,3 @@ def test_a_clip_with_nothing_in_it_is_skipped_and_told(checkpoint, corpus, corpu
     assert "no picture, no sound and no words" in told.info.skipped[0].reason
     with pytest.raises(DataError, match="no clip of the split dev can be evaluated"):
         assemble(checkpoint, dev.select([2]), [empty], data=corpus, split="dev")
-
-
-def test_one_split_is_read(corpus, tmp_path):
-    assert len(read_split(corpus, "dev", MELD_7)) == 6 and len(read_split(corpus, "all", MELD_7)) == 24
-    with pytest.raises(
-        DataError, match="no clip of the split probe: it has dev, test, train; choose one, or all"
-    ):
-        read_split(corpus, "probe", MELD_7)
-    manifest = tmp_path / "manifest.csv"
-    manifest.write_text("path,label\na.mp4,rapture\n")
-    with pytest.raises(DataError, match="it has no splits"):
-        read_split(manifest, "test", MELD_7)
-    with pytest.raises(DataError, match="label 'rapture', which meld-7 lacks"):
-        read_split(manifest, "all", MELD_7)

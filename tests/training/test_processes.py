@@ -13,8 +13,8 @@ from test_pretrain import write_stills
 from core.checkpoint import load_checkpoint
 from core.evaluation import read_evaluation
 from core.labels import MODALITIES
-from training.evaluate import evaluate_checkpoint, read_split
-from training.features import prepare
+from training.evaluate import evaluate_checkpoint
+from training.sources import make_features, of_split, read_sources
 
 pytestmark = pytest.mark.slow
 
@@ -66,10 +66,10 @@ def test_processes_stop_together(folder, notes):
 def test_an_evaluation_by_two_processes_says_the_same(folder, corpus):
     shared = read_evaluation(folder / "evaluation")
     checkpoint = load_checkpoint(folder / "checkpoint")
-    utterances = read_split(corpus, "test", checkpoint.config.labels)
-    features = prepare(utterances, checkpoint.model, folder / "cache", progress=False)
+    sources = of_split(read_sources([corpus]), "test")
+    features = make_features(sources, checkpoint.model, folder / "cache", progress=False)
     alone = evaluate_checkpoint(checkpoint, features, data=corpus, split="test", num_bootstrap=100)
-    assert list(shared.predictions["key"]) == [utterance.key for utterance in utterances]
+    assert list(shared.predictions["key"]) == [utterance.key for utterance in sources.utterances]
     np.testing.assert_allclose(shared.probabilities(MODALITIES), alone.probabilities(MODALITIES), atol=1e-5)
     mine, theirs = alone.metrics.to_dict(), shared.metrics.to_dict()
     whole = "video+audio+text"

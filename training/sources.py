@@ -1,0 +1,148 @@
+"""Data sets as one list of clips: their keys made unique, their pictures made clips, and their features.
+
+Several data sets may be mixed, also such as show, sound or say only: the network learns from whatever a clip
+has. Each utterance then tells in its extra column `source` which data set it is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.labels import MELD_7, LabelScheme
+from core.model import DeepMSI
+from training.datasets import DataError, Dataset, Utterance, read_dataset
+from training.datasets.stills import IGNORED, Stills
+from training.features import FeatureSet, pictures_as_clips, prepare
+
+SOURCE = "source"
+"""Extra column of an utterance that names its data set, where there are several."""
+
+READ_ALOUD = ("ravdess", "cremad")
+"""Data sets whose actors say the same sentences in every emotion: the words are not shown to the network."""
+
+_DEV_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sources:
+    """What was read of one or several data sets.
+
+    Attributes:
+        utterances: clips, and words without media.
+        pictures: with an utterance for each picture.
+        names: of the data sets, in order.
+    """
+
+    utterances: tuple[Utterance, ...]
+    pictures: tuple[tuple[Stills, tuple[Utterance, ...]], ...]
+    names: tuple[str, ...]
+
+
+def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: str | None = None) -> Sources:
+    """Read data sets.
+
+    Args:
+        data: see `training.datasets.read_dataset`.
+        allow_outside: admit clips outside the folder of the manifest that names them.
+        scheme: name of the labels wanted, of data sets that have several.
+
+    Raises:
+        DataError: where a data set cannot be read.
+    """
+    utterances: list[Utterance] = []
+    pictures: list[tuple[Stills, tuple[Utterance, ...]]] = []
+    names: list[str] = []
+    for path in data:
+        dataset = read_dataset(path, **({"allow_outside": True} if allow_outside else {}))
+        if dataset.name == "iemocap" and scheme not in (None, dataset.scheme):
+            dataset = read_dataset(path, name="iemocap", scheme=scheme)
+        name = dataset.name if dataset.name != "manifest" else (path if path.is_dir() else path.parent).name
+        if name in names:
+            name = f"{name}-{len(names)}"
+        names.append(name)
+        mark = name if len(data) > 1 else ""
+        utterances += [_marked(one, mark, dataset.name) for one in dataset.utterances]
+        for split, stills in _splits_of(dataset).items():
+            known = stills.select(np.flatnonzero(stills.labels != IGNORED))
+            pictures.append((known, _as_utterances(known, split, mark)))
+    return Sources(utterances=tuple(utterances), pictures=tuple(pictures), names=tuple(names))
+
+
+def require_labels(sources: Sources, scheme: LabelScheme) -> None:
+    """Check that a model can have learned every label. Raises DataError for the first it cannot."""
+    groups = [sources.utterances, *(utterances for _, utterances in sources.pictures)]
+    for utterance in (one for group in groups for one in group):
+        if utterance.label not in scheme.labels:
+            raise DataError(
+                f"{utterance.key} has the label {utterance.label!r}, which {scheme.name} lacks; "
+                f"it knows {', '.join(scheme.labels)}."
+            )
+
+
+def of_split(sources: Sources, split: str) -> Sources:
+    """What is of one split; "all" for everything.
+
+    Raises:
+        DataError: if nothing is; it tells which splits there are.
+    """
+    if split == "all":
+        return sources
+    utterances = tuple(one for one in sources.utterances if one.split == split)
+    pictures = tuple(part for part in sources.pictures if part[1] and part[1][0].split == split)
+    if not utterances and not pictures:
+        there = {one.split for one in sources.utterances} | {part[1][0].split for part in sources.pictures}
+        names = sorted(filter(None, there))
+        has = f"has {', '.join(names)}" if names else "has no splits"
+        raise DataError(
+            f"{', '.join(sources.names)}: no clip is of the split {split}: it {has}; choose one, or all."
+        )
+    return replace(sources, utterances=utterances, pictures=pictures)
+
+
+def make_features(
+    sources: Sources, model: DeepMSI, cache_dir: Path, *, num_workers: int = 2, progress: bool = True
+) -> FeatureSet:
+    """The features of everything; see `training.features.prepare`."""
+    parts = []
+    if sources.utterances:
+        parts.append(
+            prepare(sources.utterances, model, cache_dir, num_workers=num_workers, progress=progress)
+        )
+    size = model.config.video.image_size
+    for stills, utterances in sources.pictures:
+        parts.append(pictures_as_clips(stills.pixels, utterances, size, zoom=stills.zoom))
+    return FeatureSet.joined(parts)
+
+
+def _marked(utterance: Utterance, mark: str, kind: str) -> Utterance:
+    if kind in READ_ALOUD:
+        utterance = replace(utterance, transcript=None)
+    if not mark:
+        return utterance
+    return replace(utterance, key=f"{mark}:{utterance.key}", extra={**utterance.extra, SOURCE: mark})
+
+
+def _splits_of(dataset: Dataset) -> dict[str, Stills]:
+    """Pictures by split: none is learned from that is tested on, and some are kept to choose by."""
+    parts = dict(dataset.stills)
+    for held in ("dev", "test"):
+        if held in parts and "train" in parts:
+            parts["train"] = parts["train"].without(parts[held])
+    if "train" in parts and "dev" not in parts:
+        parts["train"], parts["dev"] = parts["train"].held_out(_DEV_SHARE)
+    return parts
+
+
+def _as_utterances(stills: Stills, split: str, mark: str) -> tuple[Utterance, ...]:
+    extra = {SOURCE: mark} if mark else {}
+    start = f"{mark}:" if mark else ""
+    return tuple(
+        Utterance(
+            key=f"{start}{split}/{number}", path=None, label=MELD_7.labels[label], split=split, extra=extra
+        )
+        for number, label in enumerate(stills.labels)
+    )
