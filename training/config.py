@@ -27,6 +27,8 @@ class TrainConfig:
         out: folder of the checkpoint to be made.
         cache_dir: of the features (`training.features`).
         preset: of the model.
+        source_shares: of the clips drawn, by data set; () for as many as each has.
+        epoch_size: clips drawn for an epoch; zero for as many as there are.
         labels: name of the label scheme (`core.labels.SCHEMES`); the preset's own if None.
         compression: variants of the compression step; the preset's own if None.
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
@@ -68,6 +70,8 @@ class TrainConfig:
             their sizes, one wholly.
         progressive_balance: sampling starts as the clips are and ends, in the last epoch, as `class_balance`
             says.
+        tune_offsets: after training, shift each class's logit for the dev split's macro-F1
+            (`training.offsets`), where that promises anything for unseen clips.
         weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
         precision: "no", "bf16" or "fp16".
         save_every: steps after which the run's state is kept, so that it can be resumed; zero for the ends of
@@ -86,6 +90,8 @@ class TrainConfig:
     fold_group: str = "speaker"
     preset: str = "mini"
     labels: str | None = None
+    source_shares: tuple[float, ...] = ()
+    epoch_size: int = 0
     compression: CompressionConfig | None = None
     pretrained_video: Path | None = None
     num_text_layers: int = 0
@@ -120,6 +126,7 @@ class TrainConfig:
     class_balance: float = 0.0
     progressive_balance: bool = False
     label_smoothing: float = 0.05
+    tune_offsets: bool = False
     weight_average: float = 0.99
     precision: str = "no"
     save_every: int = 200
@@ -175,6 +182,14 @@ class TrainConfig:
         self._check_combinations()
         if self.weight_average == 1.0:
             raise ValueError("weight_average should be below 1, or the average never moves")
+        if self.source_shares and len(self.source_shares) != len(self.data):
+            raise ValueError(
+                f"source_shares has {len(self.source_shares)} numbers, data has {len(self.data)} data sets"
+            )
+        if any(not share > 0.0 for share in self.source_shares):
+            raise ValueError(f"source_shares should be above zero, not {self.source_shares}")
+        if self.epoch_size < 0:
+            raise ValueError(f"epoch_size should not be below zero, as {self.epoch_size} is")
         if self.save_every < 0:
             raise ValueError(f"save_every should not be below zero, as {self.save_every} is")
         for name in (

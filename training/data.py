@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 from accelerate import Accelerator
 
 from core.model import DeepMSI
@@ -12,7 +13,7 @@ from training.datasets import DataError
 from training.features import FeatureSet
 from training.logs import console
 from training.protocol import Fold, make_folds, with_splits
-from training.sources import Sources, make_features, read_sources, require_labels
+from training.sources import SOURCE, Sources, make_features, read_sources, require_labels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,12 +22,19 @@ class TrainingData:
 
     Attributes:
         sha256: of all clips' bytes and what is known of them.
+        names: of the data sets.
     """
 
     train: FeatureSet
     dev: FeatureSet
     test: FeatureSet
     sha256: str
+    names: tuple[str, ...]
+
+    def sources(self) -> np.ndarray:
+        """`(clip,)` number of the data set that each training clip is of."""
+        numbers = {name: number for number, name in enumerate(self.names)}
+        return np.array([numbers.get(one.extra.get(SOURCE), 0) for one in self.train.utterances])
 
 
 def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> TrainingData:
@@ -50,6 +58,7 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
         dev=features.of_split("dev"),
         test=features.of_split("test"),
         sha256=features.data_sha256,
+        names=sources.names,
     )
     for name, part in (("train", data.train), ("dev", data.dev)):
         if not len(part):

@@ -35,7 +35,7 @@ class Learner:
     Args:
         config: of the run.
         model: changed by every step.
-        counts: `(class,)` training clips.
+        counts: `(source, class)` training clips.
         num_steps: of the whole run, for the learning rate.
         accelerator: device, precision and processes.
 
@@ -91,7 +91,9 @@ class Learner:
         with nullcontext() if is_last else self.accelerator.no_sync(self._network):
             with self._frames_kept(inputs), self.accelerator.autocast():
                 logits, projections, present = self._network(inputs)
-            losses = self._objective(logits, projections, present, labels, epoch=epoch)
+            losses = self._objective(
+                logits, projections, present, labels, epoch=epoch, sources=batch.sources.to(device)
+            )
             self.accelerator.backward(losses.total / num_batches)
         return losses.values()
 

@@ -31,6 +31,7 @@ from training.evaluate import ALL, Answers, evaluate, figure
 from training.features import FeatureSet
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
+from training.offsets import LogitOffsets, tune_offsets
 from training.pretrained import load_pretrained
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
@@ -143,11 +144,13 @@ class _Run:
         self.config, self.data, self.accelerator = config, data, accelerator
         self.is_main = accelerator.is_main_process
         self.model_config = model.config
-        self.labels = label_indices(data.train, model.config.labels)
+        self.labels, self.sources = label_indices(data.train, model.config.labels), data.sources()
         per_process = max(2, config.batch_size // accelerator.num_processes)
         self.batch_size = per_process * accelerator.num_processes
         num_steps = -(-len(self._batches(0)) // config.accumulation) * config.num_epochs
-        counts = torch.bincount(torch.from_numpy(self.labels), minlength=len(model.config.labels)).float()
+        counts = torch.zeros(len(data.names), len(model.config.labels))
+        pairs = torch.from_numpy(self.sources), torch.from_numpy(self.labels)
+        counts.index_put_(pairs, torch.ones(len(self.labels)), accumulate=True)
         self.learner = Learner(config, model, counts, num_steps, accelerator)
         self.probe, self.space = SelectionProbe(), SpaceRecorder(data.dev, model.config)
         # where the run stands: batches of this epoch that are done, and the sums of their losses
@@ -219,11 +222,15 @@ class _Run:
         model = self.learner.evaluated_model
         model.load_state_dict(best.weights, strict=False)
         dev = evaluate(model, self.data.dev)
+        offsets = None
+        if self.config.tune_offsets:
+            dev, offsets = _with_offsets(model, dev)
         dev = replace(dev, temperature=fit_temperature(dev.logits[ALL], dev.truth))
         metrics = {"dev": dev.to_dict()}
         if len(self.data.test):
             metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
         metrics["best_epoch"] = best.epoch
+        metrics["logit_offsets"] = None if offsets is None else vars(offsets)
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
         metrics["train_config"] = self.config.recipe()
         video = self.model_config.video
@@ -256,6 +263,9 @@ class _Run:
             random,
             class_balance=self.config.class_balance,
             balanced_share=share,
+            sources=self.sources,
+            shares=self.config.source_shares,
+            num_draws=self.config.epoch_size,
         )
 
     def _make(self, number: int, indices: np.ndarray) -> Batch:
@@ -263,7 +273,7 @@ class _Run:
         is_blind = self.epoch < self.config.num_blind_epochs
         stream = self.config.seed, 2, self.epoch, number
         num_frames = random_stream(*stream).choice(self.config.num_train_frames)
-        return training_batch(
+        batch = training_batch(
             self.data.train,
             indices[rank::num],
             self.model_config,
@@ -274,6 +284,7 @@ class _Run:
             augment=self.config.augment,
             word_dropout=self.config.word_dropout,
         )
+        return replace(batch, sources=torch.from_numpy(self.sources[indices[rank::num]]))
 
     def _learn(self, stop: StopRequest, curves: Curves) -> None:
         """The rest of the epoch."""
@@ -374,3 +385,12 @@ class _Run:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _with_offsets(model: DeepMSI, dev: Answers) -> tuple[Answers, LogitOffsets]:
+    """Tune offsets and make them part of the classifier's bias, so that every later answer has them."""
+    offsets = tune_offsets(dev.logits[ALL], dev.truth)
+    with torch.no_grad():
+        model.classifier.output.bias += torch.tensor(offsets.values).to(model.classifier.output.bias)
+    shifted = {subset: logits + np.array(offsets.values) for subset, logits in dev.logits.items()}
+    return replace(dev, logits=shifted), offsets

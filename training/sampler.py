@@ -22,10 +22,11 @@ from training.features import ClipFeatures, FeatureSet
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Clips as the network reads them, and their labels `(clip,)`."""
+    """Clips as the network reads them; their labels, and numbers of their data sets, `(clip,)`."""
 
     inputs: ModelInput
     labels: Tensor
+    sources: Tensor | None = None
 
 
 def random_stream(*numbers: int) -> np.random.Generator:
@@ -45,6 +46,9 @@ def epoch_batches(
     *,
     class_balance: float = 0.0,
     balanced_share: float = 1.0,
+    sources: np.ndarray | None = None,
+    shares: Sequence[float] = (),
+    num_draws: int = 0,
 ) -> list[np.ndarray]:
     """Indices of clips for one epoch, in batches of equal size; what is left over is dropped.
 
@@ -57,17 +61,26 @@ def epoch_batches(
             square-root sampling, one draws all classes alike.
         balanced_share: of the draws, the others take all clips alike; zero shows each clip once. Growing from
             zero to one over the epochs, this is progressively-balanced sampling (Kang et al. 2020).
+        sources: `(clip,)` number of its data set; one for all if None. Classes are balanced within each.
+        shares: of the draws, by data set; () for as many as it has clips.
+        num_draws: clips of the epoch where clips are drawn with repeats; as many as there are if zero.
     """
     num_clips = len(labels)
-    if class_balance and balanced_share:
-        counts = np.bincount(labels)
-        weights = counts[labels].astype(float) ** -class_balance
-        chances = balanced_share * weights / weights.sum() + (1.0 - balanced_share) / num_clips
-        order = random.choice(num_clips, size=num_clips, p=chances)
+    sources = np.zeros(num_clips, int) if sources is None else sources
+    if shares or num_draws or (class_balance and balanced_share):
+        sizes = np.bincount(sources, minlength=max(1, len(shares)))
+        share_of = np.array(shares or sizes, float) * (sizes > 0)
+        chances = np.zeros(num_clips)
+        for source in np.flatnonzero(sizes):
+            rows = sources == source
+            weights = np.bincount(labels[rows])[labels[rows]].astype(float) ** -class_balance
+            within = balanced_share * weights / weights.sum() + (1.0 - balanced_share) / sizes[source]
+            chances[rows] = within * share_of[source] / share_of.sum()
+        order = random.choice(num_clips, size=num_draws or num_clips, p=chances)
     else:
         order = random.permutation(num_clips)
-    batch_size = min(batch_size, num_clips)
-    return [order[i : i + batch_size] for i in range(0, num_clips - batch_size + 1, batch_size)]
+    batch_size = min(batch_size, len(order))
+    return [order[i : i + batch_size] for i in range(0, len(order) - batch_size + 1, batch_size)]
 
 
 def drop_modalities(present: np.ndarray, probability: float, random: np.random.Generator) -> np.ndarray:

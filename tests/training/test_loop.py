@@ -13,6 +13,7 @@ from training.datasets import DataError, read_manifest
 from training.evaluate import evaluate
 from training.features import prepare
 from training.loop import train
+from training.sources import make_features, of_split, read_sources
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,25 @@ def test_every_option_runs(config, tmp_path):
     )
     checkpoint = load_checkpoint(train(options))
     assert checkpoint.config.compression.order == "score"
+    rare = replace(
+        config,
+        num_epochs=2,
+        out=tmp_path / "rare",
+        queue_size=2,
+        prototype_weight=0.1,
+        class_weight_beta=0.9,
+        class_weight_from_epoch=1,
+        focal_gamma=1.0,
+        class_balance=0.5,
+        progressive_balance=True,
+        num_text_layers=1,
+        word_dropout=0.1,
+        source_shares=(1.0,),
+        epoch_size=9,
+        accumulation=2,
+        tune_offsets=True,
+    )
+    assert load_checkpoint(train(rare)).config.text.num_trained_layers == 1
 
 
 def test_a_blind_epoch_learns_from_sound_and_words_alone(config, tmp_path):
@@ -163,3 +183,17 @@ def test_config_round_trip_and_refusals():
     ]:
         with pytest.raises(ValueError, match=message):
             TrainConfig.from_dict({**config.to_dict(), name: value})
+
+
+def test_offsets_are_part_of_the_classifier(config, tmp_path):
+    plain = load_checkpoint(train(replace(config, out=tmp_path / "plain", num_epochs=2)))
+    tuned = load_checkpoint(train(replace(config, out=tmp_path / "tuned", num_epochs=2, tune_offsets=True)))
+    assert plain.metrics["logit_offsets"] is None
+    values = torch.tensor(tuned.metrics["logit_offsets"]["values"])
+    moved = tuned.model.classifier.output.bias - plain.model.classifier.output.bias
+    torch.testing.assert_close(moved, values.float())
+    assert "macro-F1" in tuned.card
+    # what is reported of the dev split is what the saved network says
+    features = make_features(of_split(read_sources(config.data), "dev"), tuned.model, config.cache_dir)
+    again = evaluate(tuned.model, features).scores()
+    assert again.macro_f1 == pytest.approx(tuned.metrics["dev"]["subsets"]["video+audio+text"]["macro_f1"])

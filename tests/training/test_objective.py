@@ -24,18 +24,18 @@ def batch(seed):
 
 def test_plain_settings_are_cross_entropy_and_the_contrast():
     logits, projections, present, labels = batch(0)
-    losses = Objective(PLAIN, COUNTS, 8)(logits, projections, present, labels, epoch=0)
+    losses = Objective(PLAIN, COUNTS[None], 8)(logits, projections, present, labels, epoch=0)
     by_class = torch.nn.functional.cross_entropy(logits, labels)
     contrast = contrastive_loss(projections, present, labels, text_audio_weight=1.0)
     torch.testing.assert_close(losses.total, by_class + 0.5 * contrast)
     assert losses.prototype == 0.0
     assert list(losses.values()) == ["loss", "class_loss", "contrastive_loss", "prototype_loss"]
-    assert Objective(PLAIN, COUNTS, 8).state_dict() == {}
+    assert Objective(PLAIN, COUNTS[None], 8).state_dict() == {}
 
 
 def test_class_weights_come_in_from_their_epoch():
     config = replace(PLAIN, class_weight_beta=0.9, class_weight_from_epoch=2, focal_gamma=1.5)
-    objective = Objective(replace(config, prior_tau=0.5), COUNTS, 8)
+    objective = Objective(replace(config, prior_tau=0.5), COUNTS[None], 8)
     logits, projections, present, labels = batch(1)
     options = {"log_prior": log_prior(COUNTS, 0.5), "focal_gamma": 1.5}
     weights = effective_number_weights(COUNTS, 0.9)
@@ -48,13 +48,15 @@ REMEMBERING = replace(PLAIN, queue_size=2, prototype_weight=0.3)
 
 
 def test_a_batch_is_remembered_after_it_was_compared_and_only_in_training():
-    objective = Objective(REMEMBERING, COUNTS, 8)
+    objective = Objective(REMEMBERING, COUNTS[None], 8)
     first = objective(*batch(2), epoch=0)
     assert first.prototype == 0.0
-    torch.testing.assert_close(first.contrastive, Objective(PLAIN, COUNTS, 8)(*batch(2), epoch=0).contrastive)
+    torch.testing.assert_close(
+        first.contrastive, Objective(PLAIN, COUNTS[None], 8)(*batch(2), epoch=0).contrastive
+    )
     second = objective(*batch(3), epoch=0)
     assert second.prototype > 0.0
-    assert second.contrastive != Objective(PLAIN, COUNTS, 8)(*batch(3), epoch=0).contrastive
+    assert second.contrastive != Objective(PLAIN, COUNTS[None], 8)(*batch(3), epoch=0).contrastive
     torch.testing.assert_close(
         second.total, second.by_class + 0.5 * second.contrastive + 0.3 * second.prototype
     )
@@ -71,7 +73,7 @@ def test_what_is_remembered_does_not_disturb_the_gradient():
         objective(logits, projections, present, labels, epoch=0).total.backward()
         return projections["text"].grad
 
-    learning, watching = (Objective(REMEMBERING, COUNTS, 8) for _ in range(2))
+    learning, watching = (Objective(REMEMBERING, COUNTS[None], 8) for _ in range(2))
     for objective in (learning, watching):
         objective(*batch(2), epoch=0)
     # in evaluation mode nothing is taken in before the gradient is computed
@@ -79,7 +81,7 @@ def test_what_is_remembered_does_not_disturb_the_gradient():
 
 
 def test_a_resumed_run_goes_on_with_the_same_losses():
-    whole, resumed = Objective(REMEMBERING, COUNTS, 8), Objective(REMEMBERING, COUNTS, 8)
+    whole, resumed = Objective(REMEMBERING, COUNTS[None], 8), Objective(REMEMBERING, COUNTS[None], 8)
     for seed in range(3):
         whole(*batch(seed), epoch=0)
     resumed.load_state_dict(whole.state_dict())
@@ -103,3 +105,14 @@ def test_a_resumed_run_goes_on_with_the_same_losses():
 def test_settings_that_would_do_nothing_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(PLAIN, **changes)
+
+
+def test_each_data_set_has_a_prior_of_its_own():
+    counts = torch.stack([COUNTS, COUNTS.flip(0)])
+    objective = Objective(replace(PLAIN, prior_tau=1.0), counts, 8)
+    logits, projections, present, labels = batch(4)
+    sources = torch.tensor([0, 1, 1, 0, 0, 1])
+    share = counts / 100
+    expected = torch.nn.functional.cross_entropy(logits + share[sources].log(), labels)
+    given = objective(logits, projections, present, labels, epoch=0, sources=sources)
+    torch.testing.assert_close(given.by_class, expected)

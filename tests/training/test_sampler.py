@@ -145,3 +145,24 @@ def test_a_blind_batch_hides_the_picture_of_clips_that_have_more(corpus_features
         batch = training_batch(Features, [0, 1, 2], tiny_model.config, random_stream(seed), **options)
         seen |= set(map(tuple, batch.inputs.present.tolist()))
     assert seen == {(True, False, False), (False, True, True), (False, True, False), (False, False, True)}
+
+
+def test_data_sets_are_drawn_by_their_shares_and_balanced_within():
+    # 900 clips of one, 60 of the other, each three quarters of one label
+    sources = np.repeat([0, 1], [900, 60])
+    labels = (np.arange(960) % 4 == 0).astype(int)
+    random = np.random.default_rng(0)
+    drawn = np.concatenate(
+        epoch_batches(
+            labels, 10, random, class_balance=1.0, sources=sources, shares=(1.0, 3.0), num_draws=20_000
+        )
+    )
+    assert len(drawn) == 20_000
+    assert (sources[drawn] == 1).mean() == pytest.approx(0.75, abs=0.02)
+    for source in (0, 1):
+        assert labels[drawn][sources[drawn] == source].mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_shorter_epoch_draws_fewer_clips():
+    batches = epoch_batches(np.zeros(100, int), 8, np.random.default_rng(0), num_draws=24)
+    assert [len(one) for one in batches] == [8, 8, 8]

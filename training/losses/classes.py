@@ -31,7 +31,8 @@ def class_loss(
     Args:
         logits: `(clip, class)`.
         labels: `(clip,)`.
-        log_prior: `(class,)`, tau included.
+        log_prior: `(class,)`, or `(clip, class)` where clips are of data sets with priors of their own; tau
+            included.
         weights: `(class,)`; one for each if None.
         focal_gamma: zero for plain cross-entropy.
         label_smoothing: share of the target spread over all classes.
@@ -49,8 +50,8 @@ def class_loss(
 
 
 def log_prior(counts: Tensor, tau: float = 1.0) -> Tensor:
-    """`tau · log p(class)` from the training clips of each class; an absent class counts half a clip."""
-    share = counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()
+    """`tau · log p(class)` from the training clips `(…, class)`; an absent class counts half a clip."""
+    share = counts.clamp_min(0.5) / counts.clamp_min(0.5).sum(-1, keepdim=True)
     return tau * share.log()
 
 

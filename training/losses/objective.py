@@ -40,7 +40,8 @@ class Objective(nn.Module):
 
     Args:
         config: the fields on losses are read.
-        counts: `(class,)` training clips.
+        counts: `(source, class)` training clips of each data set: each has a prior of its own, so that what
+            is common in one of them is not taken for common everywhere.
         projection_width: of the model.
     """
 
@@ -49,11 +50,13 @@ class Objective(nn.Module):
         self.config = config
         prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
         weights = (
-            effective_number_weights(counts, config.class_weight_beta) if config.class_weight_beta else None
+            effective_number_weights(counts.sum(0), config.class_weight_beta)
+            if config.class_weight_beta
+            else None
         )
         self.register_buffer("prior", prior, persistent=False)
         self.register_buffer("class_weights", weights, persistent=False)
-        size = len(counts), projection_width
+        size = counts.shape[1], projection_width
         self.queue = ClassQueue(*size, config.queue_size) if config.queue_size else None
         self.prototypes = ClassPrototypes(*size) if config.prototype_weight else None
 
@@ -65,6 +68,7 @@ class Objective(nn.Module):
         labels: Tensor,
         *,
         epoch: int,
+        sources: Tensor | None = None,
     ) -> StepLosses:
         """Losses of one batch; in training mode the batch is remembered, after it was compared.
 
@@ -74,13 +78,15 @@ class Objective(nn.Module):
             present: `(clip, modality)`.
             labels: `(clip,)`.
             epoch: counted from zero; class weights may come in late (Cao et al. 2019).
+            sources: `(clip,)` numbers of the clips' data sets; all of the first if None.
         """
         config = self.config
+        sources = torch.zeros_like(labels) if sources is None else sources
         projections = {name: value.float() for name, value in projections.items()}
         by_class = class_loss(
             logits.float(),
             labels,
-            log_prior=self.prior,
+            log_prior=None if self.prior is None else self.prior[sources],
             weights=self.class_weights if epoch >= config.class_weight_from_epoch else None,
             focal_gamma=config.focal_gamma,
             label_smoothing=config.label_smoothing,
