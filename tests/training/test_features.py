@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from made_clips import write_clip
+from safetensors.numpy import save_file
 
 import core.media
+import training.feature_cache
 from core.model import build_model
 from training.datasets import Utterance
 from training.features import prepare
@@ -41,8 +43,8 @@ def test_a_second_run_decodes_nothing_and_says_the_same(clip, tiny_model, tmp_pa
     def refuse(*args, **kwargs):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(core.media, "decode", refuse)
-    monkeypatch.setattr(core.media, "open_clip", refuse)
+    monkeypatch.setattr(training.feature_cache, "decode", refuse)
+    monkeypatch.setattr(training.feature_cache, "open_clip", refuse)
     again = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
     assert not again.skipped
     np.testing.assert_array_equal(again[0].crops, first.crops)
@@ -134,3 +136,30 @@ def test_encoders_that_are_trained_read_tokens_and_waveforms(clip, tiny_model, t
     assert torch.equal(features.text.long(), model.text.tokenize(["hello there"])[0][0])
     media = core.media.decode(core.media.open_clip(clip.path))
     np.testing.assert_allclose(features.audio.float(), media.waveform, atol=1e-3)
+
+
+def write_adopted(path, *, text_width):
+    random = np.random.default_rng(0)
+    values = {
+        "frames": random.integers(0, 256, (5, 40, 40, 3), np.uint8),
+        "text": random.normal(size=text_width).astype(np.float32),
+        "audio": random.normal(size=32).astype(np.float32),
+    }
+    save_file(values, path)
+    return values
+
+
+def test_features_that_others_made_are_taken_as_they_are(clip, tiny_model, tmp_path):
+    config = tiny_model.config
+    model = build_model(replace(config, audio=replace(config.audio, pooling="mean")), weights="random")
+    values = write_adopted(tmp_path / "made.safetensors", text_width=32)
+    made = replace(clip, path=tmp_path / "made.safetensors", transcript="never read")
+    (features,) = prepared = prepare([made], model, tmp_path / "cache", progress=False)
+    np.testing.assert_array_equal(features.text, values["text"])
+    np.testing.assert_array_equal(features.audio, values["audio"])
+    assert features.crops.shape == (5, 64, 64, 3) and prepared.num_frames(0) == 5
+    assert np.abs(features.crops.mean((1, 2)) - values["frames"].mean((1, 2))).max() < 2
+
+    write_adopted(tmp_path / "made.safetensors", text_width=1024)
+    [skipped] = prepare([made], model, tmp_path / "cache", progress=False).skipped
+    assert "its text vector has 1024 numbers" in skipped.reason and "preset paper" in skipped.reason

@@ -1,0 +1,240 @@
+"""The cache of features: one safetensors file per clip and modality, made once.
+
+A file is named by a hash of everything it depends on (the clip's bytes and span, the preprocessing, the
+frozen backbone's weights), so a cache folder is shared by runs, presets and processes, survives an
+interruption, and never serves a stale value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from torch import nn
+
+from core.media import decode, open_clip
+from core.media.clip import Frames
+from core.media.faces import FaceDetector, crop, track_face
+from training.adopted import SUFFIX, read_adopted
+from training.datasets.utterance import Utterance
+
+FORMAT = 2
+"""Raised when what an entry holds, or how it is made, changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """An utterance without features, and why, in one sentence."""
+
+    utterance: Utterance
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where the features of one utterance lie; a modality that it lacks is None, or its file says so.
+
+    Attributes:
+        crop: the one picture of a still, in memory.
+    """
+
+    utterance: Utterance
+    clip_sha256: str
+    video: Path | None = None
+    audio: Path | None = None
+    text: Path | None = None
+    crop: np.ndarray | None = None
+
+
+class FeatureCache:
+    """Finds or makes entries; shared by threads.
+
+    Args:
+        model: a `core.model.DeepMSI`; its configuration and its text and audio encoders are used.
+        folder: made where it does not exist.
+    """
+
+    def __init__(self, model: nn.Module, folder: Path) -> None:
+        self.model = model
+        self.folder = folder
+        self.index_path = folder / "clips.json"
+        self.lock = threading.Lock()
+        self.detector = None
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.index: dict[str, str] = json.loads(self.index_path.read_text())
+        except (OSError, ValueError):
+            self.index = {}
+        config = model.config
+        self.video_recipe = ["video", FORMAT, config.video.image_size, config.video.num_candidate_frames]
+        self.audio_recipe = ["audio", FORMAT, vars(config.audio), _fingerprint(model.audio)]
+        if config.audio.num_trained_layers:
+            self.audio_recipe = ["waveform", FORMAT]
+        self.text_recipe = ["text", FORMAT, vars(config.text), _fingerprint(model.text)]
+        if config.text.num_trained_layers:
+            self.text_recipe = ["tokens", FORMAT, config.text.backbone, config.text.max_tokens]
+
+    def entry(self, utterance: Utterance) -> Entry | Skipped:
+        """Paths of one utterance's features, made where they are missing."""
+        try:
+            return self._entry(utterance)
+        # one bad clip among thousands must not end a long job, whatever is wrong with it
+        except Exception as error:  # noqa: BLE001
+            return Skipped(utterance=utterance, reason=str(error) or type(error).__name__)
+
+    def save_index(self) -> None:
+        """Remember the hashes of files, so that the next run need not read them all."""
+        with self.lock:
+            _write_atomically(self.index_path, lambda path: path.write_text(json.dumps(self.index)))
+
+    def _entry(self, utterance: Utterance) -> Entry:
+        text = None
+        if utterance.transcript:
+            text = self._path(self.text_recipe, utterance.transcript)
+            if not text.exists():
+                with self.lock:
+                    features = self._read_words(utterance.transcript)
+                _save(text, {"features": features})
+        if utterance.path is None:
+            return Entry(utterance=utterance, clip_sha256="", text=text)
+        if utterance.path.suffix == SUFFIX:
+            return self._adopt(utterance)
+        try:
+            stat = utterance.path.stat()
+            signature = f"{utterance.path}|{stat.st_size}|{stat.st_mtime_ns}"
+        except OSError:
+            signature = ""
+        clip = None
+        sha256 = self.index.get(signature)
+        if sha256 is None:
+            clip = _open(utterance)
+            sha256 = clip.sha256
+            with self.lock:
+                self.index[signature] = sha256
+        span = [sha256, utterance.start_seconds, utterance.end_seconds]
+        # half a picture is another picture; but a whole one keeps the name it always had
+        seen = [*span, utterance.region] if utterance.region else span
+        video, audio = self._path(self.video_recipe, seen), self._path(self.audio_recipe, span)
+        if not (video.exists() and audio.exists()):
+            self._decode(clip or _open(utterance), utterance.region, video, audio)
+        return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
+
+    def _adopt(self, utterance: Utterance) -> Entry:
+        with utterance.path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        recipe = FORMAT, self.model.config.video.image_size
+        video, audio, text = (
+            self._path(["adopted", *recipe, name], sha256) for name in ("video", "audio", "text")
+        )
+        if not (video.exists() and audio.exists() and text.exists()):
+            values = read_adopted(utterance.path, self.model.config)
+            crops = values["crops"]
+            tensors = {
+                "crops": crops,
+                # the authors kept neither times nor places
+                "times_seconds": np.arange(len(crops), dtype=np.float64),
+                "boxes": np.zeros((len(crops), 4), np.float32),
+            }
+            _save(video, tensors, {"face": "one"})
+            _save(audio, {"features": values["audio"]})
+            _save(text, {"features": values["text"]})
+        return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
+
+    def _decode(self, clip, region: str | None, video: Path, audio: Path) -> None:
+        config = self.model.config
+        media = decode(clip, num_frames=config.video.num_candidate_frames)
+        if not video.exists():
+            tensors, metadata = {}, {}
+            if media.frames is not None:
+                frames, left = _part_of(media.frames, region)
+                face = track_face(frames, self._detector())
+                tensors = {
+                    "crops": crop(frames.pixels, face.boxes, config.video.image_size),
+                    "times_seconds": np.asarray(frames.times_seconds, np.float64),
+                    "boxes": np.asarray(face.boxes + [left, 0, left, 0], np.float32),
+                }
+                metadata = {"face": face.state}
+            _save(video, tensors, metadata)
+        if not audio.exists():
+            tensors = {}
+            if media.waveform is not None:
+                tensors = {"features": self._hear(media.waveform)}
+            _save(audio, tensors)
+
+    def _read_words(self, words: str) -> np.ndarray:
+        if self.model.config.text.num_trained_layers:
+            ids, mask = self.model.text.tokenize([words])
+            return ids[0, mask[0]].numpy().astype(np.int32)
+        return self.model.text.encode([words])[0].float().cpu().numpy()
+
+    def _hear(self, waveform: np.ndarray) -> np.ndarray:
+        if self.model.config.audio.num_trained_layers:
+            # 16 bits of a sound in [−1, 1] are as good as its file's
+            return waveform.astype(np.float16)
+        with torch.inference_mode():
+            return self.model.audio.encode([waveform])[0].float().cpu().numpy()
+
+    def _detector(self):
+        with self.lock:
+            if self.detector is None:
+                self.detector = FaceDetector()
+            return self.detector
+
+    def _path(self, recipe: list, what: object) -> Path:
+        digest = hashlib.sha256(json.dumps([recipe, what], sort_keys=True).encode()).hexdigest()[:40]
+        # two levels, since file systems are slow with many thousand files in one folder
+        return self.folder / recipe[0] / digest[:2] / f"{digest}.safetensors"
+
+
+def _part_of(frames: Frames, region: str | None) -> tuple[Frames, int]:
+    """The part of each picture that shows the speaker, and its left edge in the whole picture."""
+    middle = frames.pixels.shape[2] // 2
+    columns = {None: slice(None), "left": slice(middle), "right": slice(middle, None)}[region]
+    part = replace(frames, pixels=np.ascontiguousarray(frames.pixels[:, :, columns]))
+    return part, columns.start or 0
+
+
+def _open(utterance: Utterance):
+    return open_clip(utterance.path, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds)
+
+
+def _fingerprint(module: nn.Module) -> str:
+    """Hash of the frozen parameters: two backbones of one name and different weights do not mix."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(module.named_parameters()):
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_features(path: Path) -> torch.Tensor | None:
+    """What a file of sound or words holds; None where the clip has none."""
+    with safe_open(path, framework="pt") as file:
+        return file.get_tensor("features") if "features" in file.keys() else None
+
+
+def _save(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    # a file without any tensor cannot be read back
+    contiguous = contiguous or {"is_absent": np.ones(1, np.uint8)}
+    _write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+
+
+def _write_atomically(path: Path, write) -> None:
+    """A reader sees the whole file or none, also when the writer is killed or another one races it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
