@@ -216,7 +216,7 @@ class Trainer:
         self.optimizer = build_optimizer(config, self.net)
         self.average = WeightAverage(self.net, config.weight_average) if config.weight_average else None
         counts = torch.from_numpy(np.bincount(self.labels, minlength=len(MELD_7))).float()
-        self.objective = Objective(config, counts, words.config.heads.projection_width)
+        self.objective = Objective(config, counts[None], words.config.heads.projection_width)
         num_steps = len(self._batches(0)) * config.num_epochs
         num_warmup = max(1, round(num_steps * config.warmup_share))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
