@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,11 @@ def evaluate(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Admit clips outside the manifest's folder.")
     ] = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Parts the data as in training; the checkpoint's own on its own data."),
+    ] = None,
+    fold: Annotated[str, typer.Option(help="Of the protocol.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Ask a checkpoint about every clip of a data set, keep the answers, and tell how good they are.
@@ -74,22 +80,30 @@ def evaluate(
 
         from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import require_replaceable
-        from training.evaluate import evaluate_checkpoint
+        from training.evaluate import evaluate_checkpoint, part_as_trained
         from training.sources import make_features, of_split, read_sources, require_labels
 
         require_replaceable(out)
         loaded = load_checkpoint(checkpoint)
         labels = loaded.config.labels
-        sources = of_split(read_sources([data], allow_outside=allow_outside, scheme=labels.name), split)
+        sources = read_sources([data], allow_outside=allow_outside, scheme=labels.name)
+        try:
+            sources, used = part_as_trained(loaded, sources, protocol, fold)
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.") from error
+        sources = of_split(sources, split)
         require_labels(sources, labels)
+        is_main, turn = rank == 0, nullcontext()
         if num_processes > 1:
             from training.processes import join
 
-            loaded.model.to(join(num_threads=torch.get_num_threads()).device)
+            accelerator = join(num_threads=torch.get_num_threads())
+            loaded.model.to(accelerator.device)
+            turn = accelerator.main_process_first()
         elif torch.cuda.is_available():
             loaded.model.to("cuda")
-        is_main = rank == 0
-        features = make_features(sources, loaded.model, cache_dir, progress=is_main and not as_json)
+        with turn:
+            features = make_features(sources, loaded.model, cache_dir, progress=is_main and not as_json)
         for skipped in features.skipped if is_main else ():
             errors.print(f"skipped {escape(skipped.utterance.key)}: {escape(skipped.reason)}", style="yellow")
         with progress_bar(is_long=True) as update:
@@ -98,6 +112,7 @@ def evaluate(
                 features,
                 data=data,
                 split=split,
+                protocol=used,
                 batch_size=batch_size,
                 num_bootstrap=bootstrap,
                 progress=(lambda done, total: update(done, total, "clips")) if is_main else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,7 +88,7 @@ def train(
             )
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error
-        if seeds is None and protocol is None:
+        if seeds is None and config.protocol is None:
             typer.echo(run(config, resume=resume))
             return
         try:
@@ -95,8 +96,9 @@ def train(
             summary = train_runs(config, seeds=wanted, resume=resume)
         except ValueError as error:
             raise typer.BadParameter(f"{error}.") from error
-        _show_runs(summary)
-        typer.echo(out)
+        if int(os.environ.get("RANK", 0)) == 0:
+            _show_runs(summary)
+            typer.echo(out)
 
 
 @commands.command(

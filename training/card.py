@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from core.config import AudioConfig, ModelConfig, TextConfig
 from training.config import TrainConfig
 from training.evaluate import figure
+from training.protocol import PAPER_10FOLD_FLATTERS
 
 _USE = """## Intended use
 
@@ -40,13 +43,21 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         "## Data and protocol",
         "",
         f"- Data: {', '.join(path.name if path.is_dir() else path.parent.name for path in config.data)}; "
-        f"{num['train']} clips to learn from, {num['dev']} dev, {num['test']} test, split as the manifest "
-        "says.",
+        f"{num['train']} clips to learn from, {num['dev']} dev, {num['test']} test, "
+        + (
+            f"split by the protocol {config.protocol}{config.fold and f' (fold {config.fold})'}."
+            if config.protocol
+            else "split as the data say."
+        ),
         f"- Epoch {metrics['best_epoch'] + 1} was chosen by the macro-F1 of the dev split, on which "
-        "temperature and uncertainty threshold were fitted too; the test split was only read with the "
-        "finished model.",
+        "temperature and uncertainty threshold were fitted too"
+        + (
+            f". {PAPER_10FOLD_FLATTERS[0].upper()}{PAPER_10FOLD_FLATTERS[1:]}"
+            if config.protocol == "paper-10fold"
+            else "; the test split was only read with the finished model."
+        ),
         f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
-        f"({config.contrastive_form} form); seed {config.seed}.",
+        f"({config.contrastive_form} form){_rare(config)}; seed {config.seed}.",
         f"- Text `{model.text.backbone}` {_trained(model.text)}, audio `{model.audio.backbone}` "
         f"{_trained(model.audio)}; the video encoder "
         + ("started from random weights." if config.pretrained_video is None else "was pretrained on faces."),
@@ -81,6 +92,18 @@ def _trained(encoder: TextConfig | AudioConfig) -> str:
         if encoder.num_trained_layers
         else "is frozen"
     )
+
+
+def _rare(config: TrainConfig) -> str:
+    """Settings of loss and sampling that differ from the defaults."""
+    names = (
+        *("class_weight_beta", "class_weight_from_epoch", "focal_gamma", "class_balance"),
+        *("progressive_balance", "queue_size", "prototype_weight", "source_shares", "epoch_size"),
+        *("modality_dropout", "word_dropout", "label_smoothing"),
+    )
+    usual = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    told = [f"{name} {getattr(config, name)}" for name in names if getattr(config, name) != usual[name]]
+    return "".join(f", {one}" for one in told)
 
 
 def _prior(config: TrainConfig) -> str:

@@ -232,6 +232,13 @@ class TrainConfig:
         """As plain JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self), default=str))
 
+    def decisive(self) -> dict:
+        """What decides the weights, as plain JSON types; the data are told by their hash."""
+        values = self.to_dict()
+        for name in _INDECISIVE:
+            del values[name]
+        return values
+
     def recipe(self) -> dict:
         """What a checkpoint tells of its making: `to_dict` without this machine's folders."""
         values = self.to_dict()
@@ -245,6 +252,16 @@ class TrainConfig:
     def from_dict(cls, values: dict) -> TrainConfig:
         """The inverse of `to_dict`. Raises ValueError for unknown keys and values of a wrong type."""
         return dataclass_from_dict(cls, values, "training")
+
+
+_INDECISIVE = (
+    *("out", "cache_dir", "num_workers", "num_threads", "save_every", "sources"),
+    # the same data may lie elsewhere now
+    *("data", "allow_outside", "pretrained_video"),
+    # what is done with finished weights
+    *("half_weights", "tune_offsets"),
+)
+"""Fields of `TrainConfig` that may differ when a run goes on, or when it is asked whether it was made."""
 
 
 @dataclass(frozen=True, kw_only=True)

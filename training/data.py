@@ -33,8 +33,9 @@ class TrainingData:
 
     def sources(self) -> np.ndarray:
         """`(clip,)` number of the data set that each training clip is of."""
-        numbers = {name: number for number, name in enumerate(self.names)}
-        return np.array([numbers.get(one.extra.get(SOURCE), 0) for one in self.train.utterances])
+        if len(self.names) == 1:
+            return np.zeros(len(self.train), int)
+        return np.array([self.names.index(one.extra[SOURCE]) for one in self.train.utterances])
 
 
 def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> TrainingData:
@@ -45,7 +46,7 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     """
     sources = read_sources(config.data, allow_outside=config.allow_outside, scheme=config.labels)
     if config.protocol is not None:
-        sources = _split_by(config, sources)
+        sources = split_by(config, sources)
     require_labels(sources, model.config.labels)
     is_main = accelerator.is_main_process
     features = make_features(
@@ -97,7 +98,12 @@ def _folds(config: TrainConfig, sources: Sources) -> tuple[Fold, ...]:
     )
 
 
-def _split_by(config: TrainConfig, sources: Sources) -> Sources:
+def split_by(config: TrainConfig, sources: Sources) -> Sources:
+    """The same with the splits of the configuration's protocol and fold.
+
+    Raises:
+        DataError: if the data cannot serve the protocol, or it has no such fold.
+    """
     folds = {fold.name: fold for fold in _folds(config, sources)}
     if config.fold:
         fold = folds.get(config.fold)

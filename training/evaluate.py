@@ -23,8 +23,11 @@ from core.labels import MODALITIES, LabelScheme
 from core.model import DeepMSI
 from core.prediction import SUBSETS
 from training.answers import Answer, Progress, Watch, ask, gather_answers
+from training.config import TrainConfig
+from training.data import split_by
 from training.datasets import DataError, Utterance
 from training.features import FeatureSet
+from training.sources import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +245,40 @@ def assemble(
         _stack_embeddings(checkpoint.model, told),
         media_folder=folder,
     )
+
+
+def part_as_trained(
+    checkpoint: Checkpoint, sources: Sources, protocol: str | None, fold: str
+) -> tuple[Sources, str]:
+    """Part data by the protocol asked for, else by the one that parted them when the checkpoint was trained.
+
+    Args:
+        checkpoint: its recipe tells the data and protocol of its training.
+        sources: as read, with the data's own splits.
+        protocol: None for the checkpoint's own, where these are its data, and else for the data's own splits.
+        fold: of the protocol.
+
+    Returns:
+        The data with their splits, and the name of what parted them.
+
+    Raises:
+        DataError: if the data cannot serve the protocol.
+    """
+    recipe = checkpoint.metrics.get("train_config", {})
+    if protocol is None and recipe.get("protocol") and sources.names == tuple(recipe.get("source_names", ())):
+        protocol, fold = recipe["protocol"], recipe["fold"]
+    if protocol is None:
+        return sources, "official"
+    config = TrainConfig(
+        data=(Path(),),
+        out=Path(),
+        cache_dir=Path(),
+        protocol=protocol,
+        fold=fold,
+        num_folds=recipe.get("num_folds", 5),
+        fold_group=recipe.get("fold_group", "speaker"),
+    )
+    return split_by(config, sources), protocol
 
 
 def _recipe(checkpoint: Checkpoint) -> dict:

@@ -23,7 +23,7 @@ from torch import nn
 from core.media import decode, open_clip
 from core.media.clip import Frames
 from core.media.faces import FaceDetector, crop, track_face
-from training.adopted import SUFFIX, read_adopted
+from training.adopted import SUFFIX, read_adopted, require_fit
 from training.datasets.utterance import Utterance
 
 FORMAT = 2
@@ -80,7 +80,7 @@ class FeatureCache:
             self.audio_recipe = ["waveform", FORMAT]
         self.text_recipe = ["text", FORMAT, vars(config.text), _fingerprint(model.text)]
         if config.text.num_trained_layers:
-            self.text_recipe = ["tokens", FORMAT, config.text.backbone, config.text.max_tokens]
+            self.text_recipe = ["tokens", FORMAT, vars(config.text), model.text.sha256]
 
     def entry(self, utterance: Utterance) -> Entry | Skipped:
         """Paths of one utterance's features, made where they are missing."""
@@ -96,6 +96,8 @@ class FeatureCache:
             _write_atomically(self.index_path, lambda path: path.write_text(json.dumps(self.index)))
 
     def _entry(self, utterance: Utterance) -> Entry:
+        if utterance.path is not None and utterance.path.suffix == SUFFIX:
+            return self._adopt(utterance)
         text = None
         if utterance.transcript:
             text = self._path(self.text_recipe, utterance.transcript)
@@ -105,8 +107,6 @@ class FeatureCache:
                 _save(text, {"features": features})
         if utterance.path is None:
             return Entry(utterance=utterance, clip_sha256="", text=text)
-        if utterance.path.suffix == SUFFIX:
-            return self._adopt(utterance)
         try:
             stat = utterance.path.stat()
             signature = f"{utterance.path}|{stat.st_size}|{stat.st_mtime_ns}"
@@ -128,6 +128,8 @@ class FeatureCache:
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
     def _adopt(self, utterance: Utterance) -> Entry:
+        # also where its copy is in the cache: another configuration put it there
+        require_fit(utterance.path, self.model.config)
         with utterance.path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         recipe = FORMAT, self.model.config.video.image_size
@@ -135,7 +137,7 @@ class FeatureCache:
             self._path(["adopted", *recipe, name], sha256) for name in ("video", "audio", "text")
         )
         if not (video.exists() and audio.exists() and text.exists()):
-            values = read_adopted(utterance.path, self.model.config)
+            values = read_adopted(utterance.path, self.model.config.video.image_size)
             crops = values["crops"]
             tensors = {
                 "crops": crops,

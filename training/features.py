@@ -51,6 +51,13 @@ class ClipFeatures:
     text: torch.Tensor | None
 
 
+_IDENTITY = (
+    *("key", "label", "transcript", "split", "speaker", "dialogue"),
+    *("start_seconds", "end_seconds", "region"),
+)
+"""What of an utterance makes it another one."""
+
+
 class FeatureSet(Sequence[ClipFeatures]):
     """The features of a list of utterances, read from the cache when asked for.
 
@@ -73,7 +80,7 @@ class FeatureSet(Sequence[ClipFeatures]):
         """Hash of the clips' bytes and all that is known of them; the same for any order."""
         lines = sorted(
             json.dumps(
-                [e.clip_sha256, e.utterance.key, e.utterance.label, e.utterance.transcript, e.utterance.split]
+                [e.clip_sha256, *(getattr(e.utterance, name) for name in _IDENTITY)], ensure_ascii=True
             )
             for e in self._entries
         )

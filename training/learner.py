@@ -68,7 +68,7 @@ class Learner:
     @property
     def learning_rate(self) -> float:
         """Of what is neither video encoder nor backbone, now."""
-        return self._schedule.get_last_lr()[0]
+        return self.config.learning_rate * self._rate(self.num_steps_done)
 
     def train(self) -> None:
         """Put the network into training mode."""

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from core.checkpoint import CheckpointInfo, require_replaceable, save_checkpoint, stored_state
+from core.checkpoint import CheckpointInfo, save_checkpoint, stored_state
 from core.config import PRESETS, ModelConfig
 from core.evaluation.calibration import choose_threshold, fit_temperature
 from core.labels import SCHEMES
@@ -33,6 +33,7 @@ from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
 from training.pretrained import load_pretrained
+from training.resume import identity, look
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
@@ -40,7 +41,6 @@ from training.state import (
     RunState,
     RunStopped,
     StopRequest,
-    read_state,
     remove_state,
     require_same_run,
     with_prefix,
@@ -56,7 +56,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
 
     Args:
         config: of the run.
-        resume: go on from the state that an interrupted run of this configuration left; without one, start.
+        resume: go on from the state that an interrupted run of this configuration left; keep its checkpoint
+            where it is finished; else start.
 
     Returns:
         `config.out`, a folder as `core.checkpoint` describes it.
@@ -67,19 +68,17 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         CheckpointError: where `config.out` holds something else; told before anything is done.
         RunStopped: when the process was asked to end; the state was kept.
     """
-    require_replaceable(config.out)
-    state = read_state(config.run_folder)
-    if state is not None and not resume:
-        raise DataError(
-            f"{config.run_folder} holds the state of an unfinished run; go on with --resume, or remove it."
-        )
     accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
+    # one process looks, for the others may be on machines that do not see its files
+    is_finished, state = processes.from_main(accelerator, lambda: look(config, resume))
+    if is_finished:
+        return config.out
     torch.manual_seed(config.seed)
-    model = _build(config)
+    model = _build(config).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_data(config, model, accelerator)
     if state is not None:
-        require_same_run(state, _identity(config, data, accelerator), config.run_folder)
+        require_same_run(state, identity(config, data, accelerator), config.run_folder)
     _standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
@@ -102,30 +101,25 @@ def _build(config: TrainConfig) -> DeepMSI:
         text=replace(model_config.text, num_trained_layers=config.num_text_layers),
         audio=replace(model_config.audio, num_trained_layers=config.num_audio_layers),
     )
-    model = build_model(model_config)
+    try:
+        model = build_model(model_config)
+    except ValueError as error:
+        raise DataError(f"The preset {config.preset} cannot be built so: {error}.") from error
     if config.pretrained_video is not None:
         load_pretrained(model, config.pretrained_video)
     return model
 
 
 def _standardise(model: DeepMSI, features: FeatureSet) -> None:
-    """Take the scale of audio features from the training clips."""
+    """Take the scale of audio features from the training clips, where the model has use for it."""
+    if model.config.audio.pooling != "layer-statistics":
+        return
     is_raw = bool(model.config.audio.num_trained_layers)
     sounds = [
         model.audio.encode([sound.float().numpy()])[0] if is_raw else sound for sound in features.sounds()
     ]
     if sounds:
         model.audio.standardise_to(torch.stack(sounds))
-
-
-def _identity(config: TrainConfig, data: TrainingData, accelerator: Accelerator) -> dict:
-    """What must be the same for a run to go on."""
-    values = config.to_dict()
-    for name in ("out", "cache_dir", "num_workers", "num_threads", "save_every", "sources", "half_weights"):
-        del values[name]
-    # the same data may lie elsewhere now
-    del values["data"], values["pretrained_video"]
-    return values | {"data_sha256": data.sha256, "num_processes": accelerator.num_processes}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -225,21 +219,22 @@ class _Run:
         offsets = None
         if self.config.tune_offsets:
             dev, offsets = _with_offsets(model, dev)
-        dev = replace(dev, temperature=fit_temperature(dev.logits[ALL], dev.truth))
+        usable = np.isfinite(dev.logits[ALL]).all(axis=1)
+        dev = replace(dev, temperature=fit_temperature(dev.logits[ALL][usable], dev.truth[usable]))
         metrics = {"dev": dev.to_dict()}
         if len(self.data.test):
             metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
         metrics["best_epoch"] = best.epoch
         metrics["logit_offsets"] = None if offsets is None else vars(offsets)
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
-        metrics["train_config"] = self.config.recipe()
+        metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
         save_checkpoint(
             self.config.out,
             model,
             info=CheckpointInfo(
                 temperature=dev.temperature,
-                uncertainty_threshold=choose_threshold(dev.probabilities(), dev.truth),
+                uncertainty_threshold=choose_threshold(dev.probabilities()[usable], dev.truth[usable]),
                 data_sha256=self.data.sha256,
                 seed=self.config.seed,
                 preprocessing={
@@ -316,7 +311,7 @@ class _Run:
                 now = losses | {"learning_rate": self.learner.learning_rate}
                 curves.add(step, {f"step/{name}": value for name, value in now.items()})
                 is_end = self.num_done == len(batches)
-                if self._is_stop_wanted(stop) and not is_end:
+                if self._is_stop_wanted(stop):
                     self._write_state(time.monotonic() - started)
                     raise RunStopped(
                         f"Stopped after step {step} of {self.learner.num_steps}; the run's state is kept in "
@@ -350,7 +345,7 @@ class _Run:
             tensors |= with_prefix("best", self.best.weights)
             best = {"epoch": self.best.epoch, "macro_f1": self.best.macro_f1}
         values = {
-            "identity": _identity(self.config, self.data, self.accelerator),
+            "identity": identity(self.config, self.data, self.accelerator),
             "learner": learner.values,
             "epoch": self.epoch,
             "num_done": self.num_done,
@@ -389,7 +384,8 @@ class _Run:
 
 def _with_offsets(model: DeepMSI, dev: Answers) -> tuple[Answers, LogitOffsets]:
     """Tune offsets and make them part of the classifier's bias, so that every later answer has them."""
-    offsets = tune_offsets(dev.logits[ALL], dev.truth)
+    usable = np.isfinite(dev.logits[ALL]).all(axis=1)
+    offsets = tune_offsets(dev.logits[ALL][usable], dev.truth[usable])
     with torch.no_grad():
         model.classifier.output.bias += torch.tensor(offsets.values).to(model.classifier.output.bias)
     shifted = {subset: logits + np.array(offsets.values) for subset, logits in dev.logits.items()}

@@ -5,10 +5,31 @@ A run is one process, or several that `torchrun` starts and that share the gradi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import broadcast_object_list
+
+from training.datasets.utterance import DataError
+
+Answer = TypeVar("Answer")
+
+
+def from_main(accelerator: Accelerator, ask: Callable[[], Answer]) -> Answer:
+    """What the main process answers, in every process; what it raises is raised in every one."""
+    told: list[object] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            told = [ask(), None]
+        except Exception as error:  # noqa: BLE001, raised again below
+            told = [None, error]
+    answer, error = broadcast_object_list(told)
+    if error is not None:
+        raise error
+    return answer
 
 
 def join(*, num_threads: int, precision: str = "no") -> Accelerator:
@@ -17,7 +38,12 @@ def join(*, num_threads: int, precision: str = "no") -> Accelerator:
     Args:
         num_threads: of this process.
         precision: "no", "bf16" or "fp16".
+
+    Raises:
+        DataError: for fp16 without a GPU.
     """
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise DataError("The precision fp16 needs a GPU, and there is none; take bf16, or no.")
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=precision,

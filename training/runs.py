@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from core.checkpoint import CheckpointError, load_checkpoint, read_metrics
+from core.checkpoint import read_metrics
 from training.config import TrainConfig
 from training.data import configured_folds
 from training.datasets import DataError
@@ -74,17 +75,17 @@ def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = Fals
     protocol = config.protocol or "official"
     folds = [""]
     if config.protocol is not None:
-        folds = [fold.name for fold in configured_folds(config)]
+        folds = [config.fold] if config.fold else [fold.name for fold in configured_folds(config)]
     folders = []
     for fold in folds:
         for seed in seeds:
-            name = f"{fold}-seed{seed}" if len(folds) > 1 else f"seed{seed}"
+            name = f"{fold}-seed{seed}" if fold else f"seed{seed}"
             run = replace(config, out=config.out / name, fold=fold, seed=seed)
             folders.append(run.out)
-            if not (resume and _is_finished(run)):
-                train(run, resume=resume)
+            train(run, resume=resume)
     summary = summarise(folders, protocol)
-    _write(config.out / SUMMARY, summary)
+    if int(os.environ.get("RANK", 0)) == 0:
+        _write(config.out / SUMMARY, summary)
     return summary
 
 
@@ -126,22 +127,6 @@ def _spread(scores: Sequence[float | None]) -> Spread:
         return Spread(mean=None, deviation=None)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Spread(mean=float(np.mean(values)), deviation=deviation)
-
-
-def _is_finished(run: TrainConfig) -> bool:
-    """Whether the run's checkpoint is there and was made by these very settings."""
-    if not run.out.exists():
-        return False
-    try:
-        made = load_checkpoint(run.out).metrics.get("train_config")
-    except CheckpointError:
-        return False
-    if made != run.recipe():
-        raise DataError(
-            f"{run.out} was trained with other settings than are asked for now; choose another folder, or "
-            "remove it."
-        )
-    return True
 
 
 def _write(path: Path, summary: RunsSummary) -> None:

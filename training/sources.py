@@ -14,8 +14,10 @@ import numpy as np
 
 from core.labels import MELD_7, LabelScheme
 from core.model import DeepMSI
-from training.datasets import DataError, Dataset, Utterance, read_dataset
+from training.datasets import DataError, Dataset, SkippedClip, Utterance, read_dataset
+from training.datasets.iemocap import LABELS
 from training.datasets.stills import IGNORED, Stills
+from training.feature_cache import Skipped
 from training.features import FeatureSet, pictures_as_clips, prepare
 
 SOURCE = "source"
@@ -35,11 +37,13 @@ class Sources:
         utterances: clips, and words without media.
         pictures: with an utterance for each picture.
         names: of the data sets, in order.
+        skipped: clips that the data sets list and do not hold, or not whole.
     """
 
     utterances: tuple[Utterance, ...]
     pictures: tuple[tuple[Stills, tuple[Utterance, ...]], ...]
     names: tuple[str, ...]
+    skipped: tuple[SkippedClip, ...] = ()
 
 
 def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: str | None = None) -> Sources:
@@ -56,20 +60,35 @@ def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: s
     utterances: list[Utterance] = []
     pictures: list[tuple[Stills, tuple[Utterance, ...]]] = []
     names: list[str] = []
+    skipped: list[SkippedClip] = []
     for path in data:
         dataset = read_dataset(path, **({"allow_outside": True} if allow_outside else {}))
-        if dataset.name == "iemocap" and scheme not in (None, dataset.scheme):
+        if dataset.name == "authors":
+            raise DataError(
+                f"{path} holds the authors' pickles; make safetensors of them first, with "
+                f"`deepmsi data convert {path} --out FOLDER`, and give that folder."
+            )
+        if dataset.name == "iemocap" and scheme in LABELS and scheme != dataset.scheme:
             dataset = read_dataset(path, name="iemocap", scheme=scheme)
-        name = dataset.name if dataset.name != "manifest" else (path if path.is_dir() else path.parent).name
+        name = dataset.name if dataset.name != "manifest" else folder_of(path).name
         if name in names:
             name = f"{name}-{len(names)}"
         names.append(name)
         mark = name if len(data) > 1 else ""
+        skipped += [replace(one, key=f"{mark}:{one.key}" if mark else one.key) for one in dataset.skipped]
         utterances += [_marked(one, mark, dataset.name) for one in dataset.utterances]
         for split, stills in _splits_of(dataset).items():
             known = stills.select(np.flatnonzero(stills.labels != IGNORED))
             pictures.append((known, _as_utterances(known, split, mark)))
-    return Sources(utterances=tuple(utterances), pictures=tuple(pictures), names=tuple(names))
+    return Sources(
+        utterances=tuple(utterances), pictures=tuple(pictures), names=tuple(names), skipped=tuple(skipped)
+    )
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of a data set that is given as a folder or as a file in it, however it is written."""
+    path = path.resolve()
+    return path if path.is_dir() else path.parent
 
 
 def require_labels(sources: Sources, scheme: LabelScheme) -> None:
@@ -100,7 +119,8 @@ def of_split(sources: Sources, split: str) -> Sources:
         raise DataError(
             f"{', '.join(sources.names)}: no clip is of the split {split}: it {has}; choose one, or all."
         )
-    return replace(sources, utterances=utterances, pictures=pictures)
+    skipped = tuple(one for one in sources.skipped if one.split == split)
+    return replace(sources, utterances=utterances, pictures=pictures, skipped=skipped)
 
 
 def make_features(
@@ -115,6 +135,19 @@ def make_features(
     size = model.config.video.image_size
     for stills, utterances in sources.pictures:
         parts.append(pictures_as_clips(stills.pixels, utterances, size, zoom=stills.zoom))
+    # what still has its words is among the utterances
+    parts.append(
+        FeatureSet(
+            (),
+            [
+                Skipped(
+                    utterance=Utterance(key=one.key, path=one.path, label=one.label or ""), reason=one.reason
+                )
+                for one in sources.skipped
+                if not one.has_words
+            ],
+        )
+    )
     return FeatureSet.joined(parts)
 
 

@@ -80,6 +80,9 @@ class Wav2Vec2Backbone(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.num_layers = encoder.config.num_hidden_layers
+        # both draw from a generator that no seed of ours reaches, and the first fails on short sounds
+        encoder.config.apply_spec_augment = False
+        encoder.config.layerdrop = 0.0
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
         """As `WhisperBackbone.forward`."""

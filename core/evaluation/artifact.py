@@ -181,11 +181,14 @@ class Evaluation:
         """
         if not isinstance(path, str):
             return None
-        shipped = [SAMPLE_DATA.parent] if path.startswith(f"{SHIPPED}/") else []
-        known = [] if self.media_folder is None else [self.media_folder]
-        for root in (*roots, *shipped, *known):
-            if (Path(root) / path).is_file():
-                return (Path(root) / path).resolve()
+        inner = path.removeprefix(f"{SHIPPED}/")
+        shipped = [(CLIPS, inner)] if inner != path else []
+        known = [] if self.media_folder is None else [(self.media_folder, path)]
+        for root, name in (*((root, path) for root in roots), *shipped, *known):
+            found = (Path(root) / name).resolve()
+            # an evaluation may come from anyone: what it names must lie where clips are looked for
+            if found.is_relative_to(Path(root).resolve()) and found.is_file():
+                return found
         return None
 
     def write(self, folder: str | Path) -> Path:
@@ -198,7 +201,7 @@ class Evaluation:
         require_replaceable(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         root = None
-        if self.media_folder is not None:
+        if self.media_folder is not None and _travels_with(self.media_folder.resolve(), folder.resolve()):
             root = Path(os.path.relpath(self.media_folder.resolve(), folder.resolve())).as_posix()
         values = {"format": FORMAT, **dataclasses.asdict(self.info), "media_folder": root}
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
@@ -216,6 +219,12 @@ class Evaluation:
         return folder
 
 
+def _travels_with(media_folder: Path, folder: Path) -> bool:
+    """Whether the clips stay beside the evaluation: what ships does without what does not ship."""
+    ships = folder.is_relative_to(SAMPLE_DATA)
+    return media_folder.is_relative_to(SAMPLE_DATA) or not ships
+
+
 def read_evaluation(folder: str | Path) -> Evaluation:
     """Read an evaluation, strictly.
 
@@ -229,6 +238,8 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             raise EvaluationError(f"{folder} is no evaluation: it has no {name}; make it again.")
     values, metrics = _read_json(folder / INFO), _read_json(folder / METRICS)
     root = values.pop("media_folder", None)
+    if root is not None and (not isinstance(root, str) or Path(root).is_absolute()):
+        raise EvaluationError(f"{folder / INFO}: media_folder should be a relative path; make it again.")
     try:
         info = dataclass_from_dict(EvaluationInfo, values, "evaluation")
         scores = dataclass_from_dict(Metrics, metrics, "metrics")

@@ -105,6 +105,29 @@ def test_an_unfinished_run_is_neither_forgotten_nor_mixed_with_another(config, w
         train(config, resume=True)
 
 
+def test_a_finished_run_is_kept_and_not_made_again(config, whole):
+    made = (config.out / "model.safetensors").stat().st_mtime_ns
+    train(replace(config, num_threads=2, save_every=7), resume=True)
+    assert (config.out / "model.safetensors").stat().st_mtime_ns == made
+    with pytest.raises(DataError, match="other settings than are asked for now \\(seed\\)"):
+        train(replace(config, seed=5), resume=True)
+
+
+def test_a_run_that_is_stopped_at_the_end_of_an_epoch_reads_the_dev_split_later(
+    config, whole, tmp_path, monkeypatch
+):
+    config = replace(config, out=tmp_path / "part")
+    # 12 clips in batches of 4, two to a step: two steps an epoch
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(RunStopped):
+            train(config)
+    values = read_state(config.run_folder).values
+    assert values["epoch"] == 0 and values["history"] == []
+    resumed = load_file(train(config, resume=True) / "model.safetensors")
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
 def test_curves_are_written_for_tensorboard(config, whole):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.checkpoint import read_metrics
+from core.checkpoint import load_checkpoint, read_metrics
 from training.config import TrainConfig
 from training.datasets import DataError
+from training.evaluate import part_as_trained
 from training.runs import train_runs
+from training.sources import of_split, read_sources
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,20 @@ def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
     metrics = read_metrics(config.out / summary.runs[0])
     assert metrics["num_clips"]["dev"] == metrics["num_clips"]["test"] in (2, 3)
     assert metrics["num_clips"]["train"] + metrics["num_clips"]["test"] == 24
+    assert "flatters" in load_checkpoint(config.out / summary.runs[0]).card
+
+    # what is evaluated as its test was not learned from, though the data have a split of their own
+    checkpoint = load_checkpoint(config.out / summary.runs[0])
+    sources = read_sources(config.data)
+    parted, protocol = part_as_trained(checkpoint, sources, None, "")
+    assert protocol == "paper-10fold"
+    assert len(of_split(parted, "test").utterances) == metrics["num_clips"]["test"]
+    assert part_as_trained(checkpoint, sources, "official", "")[0].names == sources.names
+
+
+def test_one_fold_may_be_a_run_of_its_own(config, tmp_path):
+    config = replace(config, out=tmp_path / "fold", protocol="paper-10fold", fold="fold03")
+    assert train_runs(config, seeds=[2]).runs == ("fold03-seed2",)
 
 
 def test_seeds_are_checked(config):

@@ -84,6 +84,19 @@ def test_media_is_found_again(evaluation, folder, tmp_path):
     assert away.find_media("c0.mp4", roots=[tmp_path / "clips"]) == tmp_path / "clips" / "c0.mp4"
 
 
+def test_no_file_outside_the_folders_of_clips_is_named(evaluation, folder, tmp_path):
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(b"film")
+    back = read_evaluation(folder)
+    for path in ("../secret.mp4", str(secret), "sample_data/clips/../../pyproject.toml/../README.md"):
+        assert back.find_media(path) is None
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    values = json.loads((copy / "evaluation.json").read_text())
+    (copy / "evaluation.json").write_text(json.dumps({**values, "media_folder": "/"}))
+    with pytest.raises(EvaluationError, match="media_folder should be a relative path"):
+        read_evaluation(copy)
+
+
 def test_shipped_clips_are_found_wherever_the_evaluation_lies(tmp_path):
     clip = sorted(DEMO.glob("*/*.mp4"))[0]
     path = portable_path(clip, DEMO)
