@@ -38,12 +38,33 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """A single picture of a face, kept as it is: crops of a large set would not fit in memory.
+
+    Attributes:
+        pixels: `(side, side, channel)` uint8.
+        size: side of the crop that is read of it, in pixels.
+        zoom: share of the picture's side that the crop covers.
+    """
+
+    pixels: np.ndarray
+    size: int
+    zoom: float
+
+    def crop(self) -> np.ndarray:
+        """`(size, size, rgb)` uint8."""
+        side = len(self.pixels)
+        edges = side / 2 + self.zoom * side / 2 * np.array([[-1.0, -1.0, 1.0, 1.0]])
+        return crop(np.broadcast_to(self.pixels, (1, side, side, 3)), edges, self.size)[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """Where the features of one utterance lie; a modality that it lacks is None, or its file says so.
 
     Attributes:
-        crop: the one picture of a still, in memory.
+        picture: the one picture of a still, in memory.
     """
 
     utterance: Utterance
@@ -51,7 +72,7 @@ class Entry:
     video: Path | None = None
     audio: Path | None = None
     text: Path | None = None
-    crop: np.ndarray | None = None
+    picture: Picture | None = None
 
 
 class FeatureCache:

@@ -22,9 +22,8 @@ from rich.progress import track
 from safetensors import safe_open
 from torch import nn
 
-from core.media.faces import crop
 from training.datasets.utterance import Utterance
-from training.feature_cache import Entry, FeatureCache, Skipped, read_features
+from training.feature_cache import Entry, FeatureCache, Picture, Skipped, read_features
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,10 +114,10 @@ class FeatureSet(Sequence[ClipFeatures]):
         """Features of one utterance; of its candidate frames only `frames`, where given."""
         entry = self._entries[index]
         crops = times = boxes = face = None
-        if entry.crop is not None:
-            height, width = entry.crop.shape[:2]
-            crops, times = entry.crop[None], np.zeros(1)
-            boxes, face = np.array([[0, 0, width, height]], np.float32), "one"
+        if entry.picture is not None:
+            side = len(entry.picture.pixels)
+            crops, times = entry.picture.crop()[None], np.zeros(1)
+            boxes, face = np.array([[0, 0, side, side]], np.float32), "one"
         if entry.video is not None:
             with safe_open(entry.video, framework="np") as file:
                 if "crops" in file.keys():
@@ -152,7 +151,7 @@ class FeatureSet(Sequence[ClipFeatures]):
         """Number of candidate frames of one utterance; zero where it has no video."""
         video = self._entries[index].video
         if video is None:
-            return 0 if self._entries[index].crop is None else 1
+            return 0 if self._entries[index].picture is None else 1
         with safe_open(video, framework="np") as file:
             return file.get_slice("crops").get_shape()[0] if "crops" in file.keys() else 0
 
@@ -168,14 +167,14 @@ def pictures_as_clips(
         size: side of the crops in pixels.
         zoom: share of a picture's side that a crop covers; above one its edge is repeated around it.
     """
-    side = pictures.shape[1]
-    half = zoom * side / 2
-    boxes = np.tile([side / 2 - half, side / 2 - half, side / 2 + half, side / 2 + half], (len(pictures), 1))
-    crops = crop(np.broadcast_to(pictures, (*pictures.shape[:3], 3)), boxes, size)
     return FeatureSet(
         [
-            Entry(utterance=utterance, clip_sha256=hashlib.sha256(picture.tobytes()).hexdigest(), crop=one)
-            for utterance, picture, one in zip(utterances, pictures, crops, strict=True)
+            Entry(
+                utterance=utterance,
+                clip_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+                picture=Picture(pixels=pixels, size=size, zoom=zoom),
+            )
+            for utterance, pixels in zip(utterances, pictures, strict=True)
         ],
         (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from core.labels import LabelScheme
 from core.model import DeepMSI
 from training.augment import augment_pictures, resample
-from training.datasets.manifest import DataError, read_manifest
-from training.datasets.stills import IGNORED, Stills, read_frames, read_stills
+from training.datasets import DataError, read_dataset, read_manifest
+from training.datasets.stills import IGNORED, Stills, honest_parts, read_frames, read_stills
 from training.features import prepare
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sources:
+class PictureSources:
     """What is learned from, and what the best is chosen by; a dev source bears its train source's name."""
 
     train: tuple[Stills, ...]
     dev: tuple[Stills, ...]
 
 
-def read_sources(
+def read_picture_sources(
     model: DeepMSI,
     cache_dir: Path,
     *,
@@ -38,7 +38,7 @@ def read_sources(
     stills_zoom: float,
     num_workers: int,
     progress: bool,
-) -> Sources:
+) -> PictureSources:
     """Frames of the clips that have dense truth (their `train` and `dev` splits), and tables of stills.
 
     Args:
@@ -57,7 +57,7 @@ def read_sources(
     """
     scheme = model.config.labels
     train, dev = [], []
-    utterances = [u for path in data for u in read_manifest(path, allow_outside=True)]
+    utterances = [u for path in data for u in read_manifest(path)]
     if utterances:
         features = prepare(
             [u for u in utterances if u.split in ("train", "dev")],
@@ -72,10 +72,17 @@ def read_sources(
             frames = read_frames(features.of_split(split), scheme)
             if frames is not None:
                 into.append(frames)
-    for paths, into, split in ((stills, train, "train"), (dev_stills, dev, "dev")):
-        into.extend(read_stills(path, scheme, split=split, zoom=stills_zoom) for path in paths)
+    for path in stills:
+        if path.is_dir() or path.suffix.lower() == ".csv":
+            parts = honest_parts(read_dataset(path).stills)
+            for split, into in (("train", train), ("dev", dev)):
+                if split in parts:
+                    into.append(replace(parts[split], zoom=stills_zoom))
+        else:
+            train.append(read_stills(path, scheme, zoom=stills_zoom))
+    dev.extend(read_stills(path, scheme, split="dev", zoom=stills_zoom) for path in dev_stills)
     _check(train, dev, scheme)
-    return Sources(train=tuple(train), dev=tuple(dev))
+    return PictureSources(train=tuple(train), dev=tuple(dev))
 
 
 def _check(train: list[Stills], dev: list[Stills], scheme: LabelScheme) -> None:
@@ -170,7 +177,7 @@ class StillsScores:
 
 @torch.inference_mode()
 def evaluate_stills(
-    net: nn.Module, sources: Sources, image_size: int, *, num_pictures: int, device: torch.device
+    net: nn.Module, sources: PictureSources, image_size: int, *, num_pictures: int, device: torch.device
 ) -> dict[str, StillsScores]:
     """Scores on each dev source, read with the emotion head of the train source of the same name.
 

@@ -37,7 +37,13 @@ from training.datasets.manifest import DataError
 from training.datasets.stills import IGNORED, TARGETS, Stills
 from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
 from training.optimizer import warmup_cosine, weight_decay_groups
-from training.pictures import Sources, StillsSampler, draw_stills, evaluate_stills, read_sources
+from training.pictures import (
+    PictureSources,
+    StillsSampler,
+    draw_stills,
+    evaluate_stills,
+    read_picture_sources,
+)
 from training.pretrained import load_pretrained, save_part
 
 
@@ -78,7 +84,7 @@ def pretrain(config: PretrainConfig) -> Path:
     if config.start is not None:
         load_pretrained(model, config.start)
     with accelerator.main_process_first():
-        sources = read_sources(
+        sources = read_picture_sources(
             model,
             config.cache_dir,
             data=config.data,
@@ -114,7 +120,7 @@ class _Best:
     state: dict[str, Tensor]
 
 
-def _finish(config: PretrainConfig, sources: Sources, model: DeepMSI, best: _Best | None) -> None:
+def _finish(config: PretrainConfig, sources: PictureSources, model: DeepMSI, best: _Best | None) -> None:
     """Teach what only whole clips tell, and write everything."""
     about = {
         "pretrain": config.to_dict(),
@@ -167,7 +173,7 @@ def _finish(config: PretrainConfig, sources: Sources, model: DeepMSI, best: _Bes
 
 
 def _train_on_pictures(
-    config: PretrainConfig, sources: Sources, net: PretrainNet, accelerator: Accelerator
+    config: PretrainConfig, sources: PictureSources, net: PretrainNet, accelerator: Accelerator
 ) -> _Best | None:
     """All phases. The main process returns the best encoder, others None; None where there is no phase."""
     # every process draws pictures of its own
@@ -225,7 +231,7 @@ def _examples(stills: Stills, image_size: int, num_pictures: int = 256) -> Tenso
     return resample(torch.from_numpy(stills.pixels[chosen]), image_size, zoom=stills.zoom)
 
 
-def _counts(config: PretrainConfig, phase: Phase, sources: Sources, num_processes: int) -> list[int]:
+def _counts(config: PretrainConfig, phase: Phase, sources: PictureSources, num_processes: int) -> list[int]:
     """Pictures per source in one process's share of a batch."""
     shares = np.asarray(config.shares or [1.0] * len(sources.train), float)
     names = ", ".join(still.name for still in sources.train)
@@ -243,7 +249,9 @@ def _counts(config: PretrainConfig, phase: Phase, sources: Sources, num_processe
 class _Log:
     """Looks at the dev pictures, writes the history and keeps the best encoder."""
 
-    def __init__(self, config: PretrainConfig, sources: Sources, net, accelerator: Accelerator) -> None:
+    def __init__(
+        self, config: PretrainConfig, sources: PictureSources, net, accelerator: Accelerator
+    ) -> None:
         self.config, self.sources, self.net, self.device = config, sources, net, accelerator.device
         self.remaining = _Remaining(config.phases)
         self.num_steps = sum(phase.num_steps for phase in config.phases)

@@ -14,9 +14,9 @@ import numpy as np
 
 from core.labels import MELD_7, LabelScheme
 from core.model import DeepMSI
-from training.datasets import DataError, Dataset, SkippedClip, Utterance, read_dataset
+from training.datasets import DataError, SkippedClip, Utterance, read_dataset
 from training.datasets.iemocap import LABELS
-from training.datasets.stills import IGNORED, Stills
+from training.datasets.stills import IGNORED, Stills, honest_parts
 from training.feature_cache import Skipped
 from training.features import FeatureSet, pictures_as_clips, prepare
 
@@ -25,8 +25,6 @@ SOURCE = "source"
 
 READ_ALOUD = ("ravdess", "cremad")
 """Data sets whose actors say the same sentences in every emotion: the words are not shown to the network."""
-
-_DEV_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +75,7 @@ def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: s
         mark = name if len(data) > 1 else ""
         skipped += [replace(one, key=f"{mark}:{one.key}" if mark else one.key) for one in dataset.skipped]
         utterances += [_marked(one, mark, dataset.name) for one in dataset.utterances]
-        for split, stills in _splits_of(dataset).items():
+        for split, stills in honest_parts(dataset.stills).items():
             known = stills.select(np.flatnonzero(stills.labels != IGNORED))
             pictures.append((known, _as_utterances(known, split, mark)))
     return Sources(
@@ -157,17 +155,6 @@ def _marked(utterance: Utterance, mark: str, kind: str) -> Utterance:
     if not mark:
         return utterance
     return replace(utterance, key=f"{mark}:{utterance.key}", extra={**utterance.extra, SOURCE: mark})
-
-
-def _splits_of(dataset: Dataset) -> dict[str, Stills]:
-    """Pictures by split: none is learned from that is tested on, and some are kept to choose by."""
-    parts = dict(dataset.stills)
-    for held in ("dev", "test"):
-        if held in parts and "train" in parts:
-            parts["train"] = parts["train"].without(parts[held])
-    if "train" in parts and "dev" not in parts:
-        parts["train"], parts["dev"] = parts["train"].held_out(_DEV_SHARE)
-    return parts
 
 
 def _as_utterances(stills: Stills, split: str, mark: str) -> tuple[Utterance, ...]:

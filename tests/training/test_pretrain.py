@@ -88,12 +88,12 @@ def test_the_encoder_fits_its_model(out):
 @pytest.fixture(scope="module")
 def out_of_clips(out, config, tmp_path_factory):
     """A run that goes on from another one's encoder, on clips alone."""
-    from training.pictures import Sources
+    from training.pictures import PictureSources
 
-    sources = Sources(train=(expressive_clips(40, 0),), dev=(expressive_clips(12, 5),))
+    sources = PictureSources(train=(expressive_clips(40, 0),), dev=(expressive_clips(12, 5),))
     folder = tmp_path_factory.mktemp("clips")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.pretrain.read_sources", lambda *_, **__: sources)
+        patch.setattr("training.pretrain.read_picture_sources", lambda *_, **__: sources)
         return pretrain(replace(config, out=folder, start=out, phases=(), stills=(), dev_stills=()))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from core.labels import MELD_7
 from training.datasets import DataError
+from training.pictures import read_picture_sources
 from training.sources import make_features, of_split, read_sources, require_labels
 
 
@@ -54,6 +55,22 @@ def test_pictures_that_are_tested_on_are_not_learned(faces, tiny_model, tmp_path
     assert len(parts["test"]) == 7 and len(parts["train"]) + len(parts["dev"]) == 140
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert not set(parts[one].digests()) & set(parts[other].digests())
+
+
+def test_pretraining_takes_the_same_parts(faces, tiny_model, tmp_path):
+    sources = read_sources([faces])
+    pictures = read_picture_sources(
+        tiny_model,
+        tmp_path / "cache",
+        data=(),
+        stills=(faces,),
+        dev_stills=(),
+        stills_zoom=1.0,
+        num_workers=1,
+        progress=False,
+    )
+    for split, [stills] in (("train", pictures.train), ("dev", pictures.dev)):
+        assert stills.digests() == of_split(sources, split).pictures[0][0].digests()
 
 
 def test_what_actors_read_aloud_is_not_shown(tmp_path):

@@ -82,7 +82,7 @@ def read_fer2013(path: str | Path) -> Dataset:
     }
     notes = ()
     if "train" in stills and "dev" not in stills:
-        notes = ("There is no dev part: hold pictures of the training part out to choose by.",)
+        notes = ("There is no dev part: training takes a tenth of the training pictures for it.",)
     return Dataset(name="fer2013", scheme=MELD_7.name, stills=stills, skipped=tuple(skipped), notes=notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 43)
 
 TARGETS = tuple(f"au{unit}" for unit in ACTION_UNITS) + ("blink",)
 """Columns of `Stills.targets`."""
+
+_DEV_SHARE = 0.1
 
 IGNORED = -1
 """Label of a picture whose emotion is not to be learned."""
@@ -110,6 +112,22 @@ class Stills:
             blocks = part.reshape(len(part), side, shrink, side, shrink, channels)
             pixels[start : start + 1024] = blocks.mean((2, 4), dtype=np.float32).round()
         return replace(self, pixels=pixels)
+
+
+def honest_parts(stills: Mapping[str, Stills]) -> dict[str, Stills]:
+    """The splits of a data set such that none is learned from that is chosen by or tested on.
+
+    Args:
+        stills: by split. Training pictures that a later split holds too are left out, and where there is no
+            dev split, a tenth of the training pictures becomes one: the same whoever asks.
+    """
+    parts = dict(stills)
+    for held in ("dev", "test"):
+        if held in parts and "train" in parts:
+            parts["train"] = parts["train"].without(parts[held])
+    if "train" in parts and "dev" not in parts:
+        parts["train"], parts["dev"] = parts["train"].held_out(_DEV_SHARE)
+    return parts
 
 
 def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train", zoom: float = 1.0) -> Stills:
