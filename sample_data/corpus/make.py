@@ -2,8 +2,9 @@
 
 A shard is a folder of clips of few speakers. A clip is whole once its sidecar is there, a shard once its
 table is, the corpus once the table of all is: each appears in one step, so that a kill at any moment costs
-no more than the clips then in work. What lies in a folder belongs to one plan (preset, seed, size, rate);
-another plan is refused rather than mixed in.
+no more than the clips then in work. A table counts only while the clips that it lists are there; what was
+taken away is made again. What lies in a folder belongs to one plan, preset and version of the generator;
+another is refused rather than mixed in.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
-from filelock import FileLock, Timeout
 
+from sample_data.corpus.claim import claimed
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.plan import make_plan, plan_hash
 from sample_data.corpus.presets import PRESETS, Preset
@@ -27,7 +29,10 @@ from sample_data.corpus.workers import run_tasks
 from sample_data.corpus.writing import replacing
 
 CORPUS_FILE, TABLE_FILE, MANIFEST_FILE = "corpus.json", "corpus.parquet", "manifest.csv"
-SHARD_TABLE, LOCK_FILE = "shard.parquet", "corpus.lock"
+SHARD_TABLE = "shard.parquet"
+
+CLIPS_PER_SHARD = 25
+"""Clips in one folder, made by one process; which clips come out does not depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +42,9 @@ class MakeConfig:
     Attributes:
         num_workers: processes; the clips do not depend on it.
         size / frames_per_second: in place of the preset's.
-        num_clips: fewer than the preset's, from its beginning.
-        split: make the clips of one split alone; they are the same as in the whole corpus.
-        clips_per_shard: in one folder, made by one process; which clips come out does not depend on it.
+        num_clips: in place of the preset's number; of a balanced set the first ones, of others with the same
+            shares.
+        splits: make the clips of these alone; they are the same as in the whole corpus. All if empty.
     """
 
     out: Path
@@ -49,8 +54,7 @@ class MakeConfig:
     size: int | None = None
     frames_per_second: float | None = None
     num_clips: int | None = None
-    split: str | None = None
-    clips_per_shard: int = 25
+    splits: tuple[str, ...] = ()
 
     def resolved_preset(self) -> Preset:
         """The preset with what was chosen in its place.
@@ -99,33 +103,19 @@ def make_corpus(config: MakeConfig, progress: Progress = lambda done, total, tex
     """
     preset = config.resolved_preset()
     plans = make_plan(preset, config.seed, num_clips=config.num_clips)
-    if config.split is not None:
-        plans = tuple(plan for plan in plans if plan.split == config.split)
-    if not plans:
-        raise CorpusError(
-            f"The preset {preset.name} has no clip of the split {config.split!r}; choose another."
-        )
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        with FileLock(config.out / LOCK_FILE, timeout=0):
-            try:
-                _claim(config, preset, plans)
-                if not (config.out / TABLE_FILE).is_file():
-                    shards = _shards(config, plans)
-                    _run(shards, preset, config.num_workers, progress)
-                    _finish(config.out, shards)
-                progress(len(plans), len(plans), "")
-            finally:
-                (config.out / LOCK_FILE).unlink(missing_ok=True)
-    except Timeout as error:
-        raise CorpusError(
-            f"Another run is making clips in {config.out}; wait for it, or choose another folder."
-        ) from error
-    except OSError as error:
-        raise CorpusError(
-            f"{error.filename or config.out} cannot be written ({error.strerror or error}); make room or "
-            "choose another folder, then run the same command again: it goes on from there."
-        ) from error
+    for split in config.splits:
+        if all(plan.split != split for plan in plans):
+            raise CorpusError(f"The preset {preset.name} has no clip of the split {split!r}; choose another.")
+    if config.splits:
+        plans = tuple(plan for plan in plans if plan.split in config.splits)
+    with claimed(config.out, CORPUS_FILE, _description(config, preset, plans), what="clips"):
+        table = config.out / TABLE_FILE
+        if not (_is_sealed(table, config.out) and (config.out / MANIFEST_FILE).is_file()):
+            table.unlink(missing_ok=True)
+            shards = _shards(config.out, plans)
+            _run(shards, preset, config.num_workers, progress)
+            _finish(config.out, shards)
+        progress(len(plans), len(plans), "")
     return config.out / MANIFEST_FILE
 
 
@@ -174,54 +164,44 @@ def manifest_row(sidecar: Sidecar, path: str) -> dict[str, object]:
     }
 
 
-def _claim(config: MakeConfig, preset: Preset, plans: tuple[ClipPlan, ...]) -> None:
-    """Write down what the folder is for, or check that it is for this."""
-    description = {
+def _description(config: MakeConfig, preset: Preset, plans: tuple[ClipPlan, ...]) -> dict[str, Any]:
+    """All that decides what lies in the folder, and in which shard."""
+    settings = asdict(preset)
+    return {
         "schema_version": SCHEMA_VERSION,
-        "preset": preset.name,
+        "preset": settings.pop("name"),
         "seed": config.seed,
-        "split": config.split,
+        "split": "+".join(sorted(set(config.splits))) or None,
+        **settings,
         "num_clips": len(plans),
-        "size": preset.size,
-        "frames_per_second": preset.frames_per_second,
+        "clips_per_shard": CLIPS_PER_SHARD,
         "plan_sha256": plan_hash(plans),
     }
-    path = config.out / CORPUS_FILE
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise CorpusError(f"{path} is damaged; remove the folder and make the corpus again.")
-        for name, value in description.items():
-            if found.get(name) != value:
-                raise CorpusError(
-                    f"{config.out} holds clips of another plan ({name} is {found.get(name)}, not {value}); "
-                    "choose another folder, or remove this one."
-                )
-        return
-    # what a kill may leave before the description is there
-    ours = {LOCK_FILE, f"{CORPUS_FILE}.part"}
-    if any(found.name not in ours for found in config.out.iterdir()):
-        raise CorpusError(f"{config.out} is not empty and holds no corpus; choose an empty or new folder.")
-    with replacing(path) as part:
-        part.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def _shards(config: MakeConfig, plans: tuple[ClipPlan, ...]) -> list[Shard]:
+def _is_sealed(table: Path, out: Path) -> bool:
+    """Whether a table can be read, and every clip that it lists is there."""
+    try:
+        names = pyarrow.parquet.read_table(table, columns=["path"])["path"].to_pylist()
+    except (OSError, ValueError):
+        return False
+    return all(path.is_file() and path.with_suffix(".json").is_file() for path in map(out.joinpath, names))
+
+
+def _shards(out: Path, plans: tuple[ClipPlan, ...]) -> list[Shard]:
     """Clips sorted by speaker, so that a process builds few heads, and cut into shards."""
     ordered = sorted(plans, key=lambda plan: (plan.split, plan.speaker.speaker_id, plan.clip_id))
-    size = config.clips_per_shard
     return [
-        Shard(folder=config.out / f"{number:03d}", plans=tuple(ordered[start : start + size]))
-        for number, start in enumerate(range(0, len(ordered), size))
+        Shard(folder=out / f"{number:03d}", plans=tuple(ordered[start : start + CLIPS_PER_SHARD]))
+        for number, start in enumerate(range(0, len(ordered), CLIPS_PER_SHARD))
     ]
 
 
 def _run(shards: list[Shard], preset: Preset, num_workers: int, progress: Progress) -> None:
     total = sum(len(shard.plans) for shard in shards)
-    open_shards = [shard for shard in shards if not (shard.folder / SHARD_TABLE).is_file()]
+    open_shards = [
+        shard for shard in shards if not _is_sealed(shard.folder / SHARD_TABLE, shard.folder.parent)
+    ]
     num_sealed = total - sum(len(shard.plans) for shard in open_shards)
 
     def tell() -> None:
@@ -250,6 +230,8 @@ def _make_shard(shard: Shard, preset: Preset) -> None:
             voice = voice or Synthesiser()
             if head is None or head.identity.seed != plan.speaker.identity_seed:
                 head = Head(sample_identity(plan.speaker.identity_seed))
+            # a sidecar whose clip was taken away must not vouch for a new one before that is whole
+            (shard.folder / f"{plan.clip_id}.json").unlink(missing_ok=True)
             sidecar = make_clip(plan, preset, head, voice, shard.folder)
         sidecars.append(sidecar)
     rows = [

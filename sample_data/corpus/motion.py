@@ -140,7 +140,7 @@ def _action_units(
         course = plan.action_units.get(unit, 0.0) * envelope * tremble
         if unit in (1, 2):
             course = course + BROW_FLASH_HEIGHT * flashes
-        courses[unit] = np.clip(course, 0.0, 1.1)
+        courses[unit] = np.clip(course, 0.0, 1.0)
     return courses
 
 

@@ -27,15 +27,15 @@ from sample_data.corpus.speakers import SPLIT_SHARES, make_speakers
 
 LABELS = MELD_7.labels
 LABEL_WEIGHTS = {
-    "neutral": 0.470,
-    "joy": 0.170,
-    "surprise": 0.120,
-    "anger": 0.120,
-    "sadness": 0.066,
-    "disgust": 0.027,
-    "fear": 0.027,
+    "neutral": 4710,
+    "joy": 1743,
+    "surprise": 1205,
+    "anger": 1109,
+    "sadness": 683,
+    "disgust": 271,
+    "fear": 268,
 }
-"""Shares of MELD's training labels (4710, 1743, 1205, 1109, 683, 271, 268 of 9,989), rounded."""
+"""MELD's training labels, as they are counted there."""
 
 CARRIERS = {
     "all": ("video", "audio", "text"),
@@ -91,7 +91,7 @@ def make_plan(preset: Preset, seed: int, *, num_clips: int | None = None) -> tup
     Args:
         preset: which corpus.
         seed: of everything.
-        num_clips: fewer than the preset's; of a balanced set the first ones, of others with the same shares.
+        num_clips: in place of the preset's; of a balanced set the first ones, of others with the same shares.
     """
     by_split = defaultdict(list)
     for speaker in make_speakers(seed):
@@ -105,7 +105,7 @@ def make_plan(preset: Preset, seed: int, *, num_clips: int | None = None) -> tup
         # neighbours in the list have different speakers, and every label meets many of them
         order = stream(seed, f"{preset.name} order {number // len(speakers)}").permutation(len(speakers))
         speaker = speakers[order[number % len(speakers)]]
-        plans.append(_plan_clip(preset, seed, clip_id, speaker, label, cell))
+        plans.append(_plan_clip(preset, seed, number, clip_id, speaker, label, cell))
     return tuple(plans)
 
 
@@ -132,13 +132,15 @@ def _balanced_slots(preset: Preset, seed: int, num_clips: int) -> list[tuple[str
     return [grid[number % len(grid)] for number in range(num_clips)]
 
 
-def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label: str, cell: str) -> ClipPlan:
+def _plan_clip(
+    preset: Preset, seed: int, number: int, clip_id: str, speaker: Speaker, label: str, cell: str
+) -> ClipPlan:
     clip_seed = int(stream(seed, f"clip {clip_id}").integers(2**31))
 
     def draw(name: str) -> np.random.Generator:
         return stream(clip_seed, name)
 
-    scenario = _scenario(label, cell, draw("scenario"), number=int(clip_id[1:]) // len(CELLS) // len(LABELS))
+    scenario = _scenario(label, cell, draw("scenario"), number=number // len(CELLS) // len(LABELS))
     emotions = _emotions(label, scenario, draw("other emotion"))
     carriers = CARRIERS.get(scenario, ())
     is_clean = cell in preset.clean_cells
@@ -149,19 +151,18 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         spread = 1.0 - preset.min_intensity
         intensity = round(preset.min_intensity + spread * float(draw("intensity").beta(2.2, 1.6)), 3)
 
-    face = draw("window")
-    apex_start = round(face.uniform(0.05, 0.40), 3)
-    apex = (apex_start, round(min(1.05, apex_start + face.uniform(0.35, 0.70)), 3))
-    onset_seconds = round(face.uniform(*BODY[emotions["video"]].onset_seconds), 3)
-    offset_seconds = round(face.uniform(0.35, 0.70), 3)
+    apex_start = round(draw("apex start").uniform(0.05, 0.40), 3)
+    apex = (apex_start, round(min(1.05, apex_start + draw("apex length").uniform(0.35, 0.70)), 3))
+    onset_seconds = round(draw("onset").uniform(*BODY[emotions["video"]].onset_seconds), 3)
+    offset_seconds = round(draw("offset").uniform(0.35, 0.70), 3)
     voice = draw("voice window")
     is_localised = emotions["audio"] != "neutral" and voice.random() < SHARE_LOCALISED
     voice_start = voice.uniform(0.05, 0.50)
-    view, timing = draw("view"), draw("timing")
+    shift, flashes = draw("shift"), draw("brow flashes")
     bank = "trap" if scenario == "lexical_trap" else emotions["text"]
     past_speech = (apex[1] - 1) * (LONGEST_SPEECH if apex[1] > 1 else SHORTEST_SPEECH)
-    lead, tail = timing.uniform(0.5, 0.9), timing.uniform(0.6, 1.0)
-    num_flashes = timing.integers(0, 5 if scenario == "lively" else 3)
+    lead, tail = draw("lead").uniform(0.5, 0.9), draw("tail").uniform(0.6, 1.0)
+    num_flashes = flashes.integers(0, 5 if scenario == "lively" else 3)
     return ClipPlan(
         clip_id=clip_id,
         seed=clip_seed,
@@ -185,15 +186,15 @@ def _plan_clip(preset: Preset, seed: int, clip_id: str, speaker: Speaker, label:
         voice_window=(round(voice_start, 3), round(voice_start + voice.uniform(0.35, 0.50), 3))
         if is_localised
         else None,
-        brow_flashes=tuple(round(float(at), 3) for at in sorted(timing.uniform(0.0, 1.0, num_flashes))),
-        articulation=round(timing.uniform(0.85, 1.10), 3),
-        background=choose(view, BACKGROUND_WEIGHTS),
-        light=choose(view, LIGHT_WEIGHTS),
-        exposure=round(view.uniform(0.88, 1.12), 3),
-        yaw=round(float(np.clip(view.normal(0.0, 0.14), -0.35, 0.35)), 3),
-        pitch=round(view.normal(0.0, 0.04), 3),
-        shift=(round(view.uniform(-0.10, 0.10), 3), round(view.uniform(-0.06, 0.06), 3)),
-        field_of_view_degrees=round(view.uniform(17.5, 20.5), 2),
+        brow_flashes=tuple(round(float(at), 3) for at in sorted(flashes.uniform(0.0, 1.0, num_flashes))),
+        articulation=round(draw("articulation").uniform(0.85, 1.10), 3),
+        background=choose(draw("background"), BACKGROUND_WEIGHTS),
+        light=choose(draw("light"), LIGHT_WEIGHTS),
+        exposure=round(draw("exposure").uniform(0.88, 1.12), 3),
+        yaw=round(float(np.clip(draw("yaw").normal(0.0, 0.14), -0.35, 0.35)), 3),
+        pitch=round(draw("pitch").normal(0.0, 0.04), 3),
+        shift=(round(shift.uniform(-0.10, 0.10), 3), round(shift.uniform(-0.06, 0.06), 3)),
+        field_of_view_degrees=round(draw("field of view").uniform(17.5, 20.5), 2),
         microphone_gain_db=round(float(np.clip(draw("gain").normal(0.0, 2.5), -6.0, 6.0)), 2),
         lead_seconds=round(max(lead, onset_seconds - apex[0] * SHORTEST_SPEECH), 3),
         tail_seconds=round(max(tail, offset_seconds + past_speech), 3),

@@ -166,9 +166,10 @@ PLANNED_MOVES: dict[str, dict[str, int]] = {
     "anger": {"f0": 1, "range": 1, "level": 1, "rate": 1, "tilt": 1},
 }
 """Emotion → what is measured → sign of its difference to the same speaker's neutral voice: 1 or −1 for
-clearly higher or lower, 0 where nothing is planned. "f0" is the median in Hz, "range" its spread in
-semitones, "level" the loudness in dB (before the microphone's gain), "rate" syllables per second, "tilt"
-high against low frequencies in dB."""
+clearly higher or lower, 0 where nothing is planned. "f0" is median pitch in semitones, "range" what lies
+between its 10th and 90th percentile, in semitones, "level" that of voiced sounds in dB (before the
+microphone's gain), "rate" phones per second from the first to the last sound that is heard, "tilt" the level
+of 1 to 4 kHz over that of 0.1 to 1 kHz in voiced sounds, in dB."""
 
 
 def draw_prosody(emotion: str, generator: np.random.Generator) -> Prosody:

@@ -8,17 +8,23 @@ corpus. Times are seconds on the clip's own clock, angles radians, positions sha
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.config import dataclass_from_dict
+from core.labels import MODALITIES
 from sample_data.corpus.writing import replacing
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
+DISTRACTORS = {
+    "video": ("occlude_mouth", "occlude_eyes", "blur", "pixelate", "dark", "grain"),
+    "audio": ("hiss", "babble", "hum", "dropout"),
+}
+"""Modality → the kinds of what disturbs it. `sample_data.corpus.distractors` says how often and how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +80,8 @@ class ClipPlan:
     Attributes:
         seed: of whatever is drawn while the clip is made.
         scenario: one of `sample_data.corpus.plan.SCENARIOS`: who carries the emotion, and how.
-        cell: the scenario that a neutral clip is set against in a balanced set; the scenario itself
-            otherwise.
+        cell: one of `sample_data.corpus.plan.CELLS`: the scenario, or "conflict" for those in which a
+            modality contradicts the label; of a neutral clip, the cell that it is set against.
         video_emotion / audio_emotion / text_emotion: what each modality shows.
         informative: the modalities that carry the label.
         conflict: whether a modality shows another emotion than the label.
@@ -249,15 +255,49 @@ def sidecar_from_dict(content: dict[str, Any]) -> Sidecar:
     """What `Sidecar.to_dict` gave.
 
     Raises:
-        ValueError: for another version, or naming what is missing, unknown or of a wrong type.
+        ValueError: for another version, or naming what is missing, unknown, of a wrong type or senseless.
     """
     if isinstance(content, dict) and content.get("schema_version") != SCHEMA_VERSION:
         found = content.get("schema_version")
         raise ValueError(f"its schema version is {found}, not {SCHEMA_VERSION}")
     try:
-        return dataclass_from_dict(Sidecar, content, "sidecar")
+        sidecar = dataclass_from_dict(Sidecar, content, "sidecar")
     except TypeError as error:
         raise ValueError(str(error)) from error
+    if (fault := _fault(sidecar)) is not None:
+        raise ValueError(fault)
+    return sidecar
+
+
+def _fault(sidecar: Sidecar) -> str | None:
+    """What no clip can have, though its type is right."""
+    plan, face, sound = sidecar.plan, sidecar.face, sidecar.sound
+    # a clip without picture has no frames
+    positive = ("frames_per_second", "duration_seconds", *(("num_frames",) if face is not None else ()))
+    for name in positive:
+        if not 0 < (value := getattr(sidecar, name)) < float("inf"):
+            return f"sidecar.{name} should be positive, not {value}"
+    if plan.missing not in ("", *MODALITIES):
+        return f"sidecar.plan.missing should be a modality or nothing, not {plan.missing!r}"
+    shown = {"video": plan.video_emotion, "audio": plan.audio_emotion, "text": plan.text_emotion}
+    if plan.label not in ("neutral", *(shown[m] for m in MODALITIES if m != plan.missing)):
+        return f"sidecar.plan.label is {plan.label}, which no modality of the clip shows"
+    for one in sidecar.distractors:
+        if one.kind not in DISTRACTORS.get(one.modality, ()):
+            return f"sidecar.distractors has a {one.kind!r} of {one.modality}, which is not known"
+    if sound is not None and (sound.emotional_start_seconds is None) != (sound.emotional_end_seconds is None):
+        return "sidecar.sound should have both emotional_start_seconds and emotional_end_seconds, or neither"
+    if face is None:
+        return None
+    times = ("onset_seconds", "apex_start_seconds", "apex_end_seconds", "offset_seconds")
+    if len({getattr(face, name) is None for name in times}) > 1:
+        return f"sidecar.face should have all of {', '.join(times)}, or none"
+    courses = {field.name: getattr(face, field.name) for field in fields(face) if field.name not in times}
+    courses |= {f"action_units.{unit}": course for unit, course in courses.pop("action_units").items()}
+    for name, course in courses.items():
+        if len(course) != sidecar.num_frames:
+            return f"sidecar.face.{name} should hold {sidecar.num_frames} values, not {len(course)}"
+    return None
 
 
 def apex_frame(sidecar: Sidecar) -> int:

@@ -40,7 +40,10 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
         for number in range(count):
             # people of two corpora are different people
             speaker_id = f"{split[:2]}{number:03d}-{seed}"
-            draw = stream(seed, f"speaker {speaker_id}")
+            mix, formant, expressivity, second = (
+                stream(seed, f"{name} of {speaker_id}")
+                for name in ("voice mix", "formant", "expressivity", "second voice")
+            )
             identity = sample_identity(identity_seed(seed, split, number))
             own = voices[split][identity.sex]
             turn = num_of_sex[identity.sex]
@@ -48,7 +51,7 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
             chosen = [own[turn % len(own)]]
             if turn >= len(own):
                 others = [voice for voice in own if voice != chosen[0]]
-                chosen.append(others[draw.integers(len(others))])
+                chosen.append(others[second.integers(len(others))])
             speakers.append(
                 Speaker(
                     speaker_id=speaker_id,
@@ -59,9 +62,9 @@ def make_speakers(seed: int, num_speakers: int = NUM_SPEAKERS) -> tuple[Speaker,
                     hair=identity.hair_style,
                     has_glasses=identity.glasses is not None,
                     voices=tuple(chosen),
-                    voice_mix=round(float(draw.uniform(0.3, 0.7)), 2) if len(chosen) > 1 else 0.0,
-                    formant=round(float(draw.uniform(0.96, 1.05)), 3),
-                    expressivity=round(float(draw.uniform(0.85, 1.1)), 3),
+                    voice_mix=round(float(mix.uniform(0.3, 0.7)), 2) if len(chosen) > 1 else 0.0,
+                    formant=round(float(formant.uniform(0.96, 1.05)), 3),
+                    expressivity=round(float(expressivity.uniform(0.85, 1.1)), 3),
                 )
             )
     return tuple(speakers)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from core.labels import MELD_7
 from sample_data.corpus.backdrop import BACKGROUNDS, paint_backdrop
+from sample_data.corpus.claim import claimed
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.expressions import BODY, draw_action_units
 from sample_data.corpus.face import LIGHTS, Camera, FaceState, Head, sample_identity
@@ -30,6 +31,7 @@ from sample_data.corpus.visemes import mouth_track
 from sample_data.corpus.workers import run_tasks
 from sample_data.corpus.writing import replacing
 
+STILLS_FILE = "stills.json"
 STILLS_PER_FACE = 20
 DEV_SHARE = 0.1
 PHONES = tuple("pftsʃnɹɑæɛiouʌ")
@@ -59,49 +61,58 @@ def make_stills(
 ) -> tuple[Path, ...]:
     """Make `train.parquet` and `dev.parquet`, with the columns that `deepmsi pretrain --stills` reads.
 
-    Faces that an earlier run finished are not rendered again.
+    Faces that an earlier run finished are not rendered again. What lies in a folder belongs to one seed, size
+    and number; another is refused.
+
+    Args:
+        out: folder of the two files.
+        num_stills: of both files together.
+        size: side of the picture in pixels.
+        seed: of faces and pictures.
+        num_workers: processes; the pictures do not depend on it.
+        progress: told how many pictures are done, of how many.
 
     Raises:
-        CorpusError: if they cannot be written.
+        CorpusError: for fewer than two pictures, if the folder holds other pictures or is being written to by
+            another run, or if something cannot be written.
     """
+    if num_stills < 2:
+        raise CorpusError(
+            f"{num_stills} is too few pictures; choose 2 or more, one for each of train and dev."
+        )
     num_faces = max(2, -(-num_stills // STILLS_PER_FACE))
     num_dev = max(1, round(DEV_SHARE * num_faces))
-    parts, run = out / "parts", f"{seed}-{size}-{num_stills}"
+    parts = out / "parts"
     tasks = [
         _Task(
-            path=parts / f"{run}-{'dev' if face < num_dev else 'train'}-{face:06d}.parquet",
+            path=parts / f"{'dev' if face < num_dev else 'train'}-{face:06d}.parquet",
             face=face,
             seed=seed,
-            num_stills=min(STILLS_PER_FACE, max(1, num_stills - face * STILLS_PER_FACE)),
+            num_stills=len(range(face, num_stills, num_faces)),
             size=size,
         )
         for face in range(num_faces)
     ]
+    paths = out / "train.parquet", out / "dev.parquet"
 
     def tell() -> None:
-        progress(sum(task.num_stills for task in tasks if task.path.is_file()), total, "")
+        progress(sum(task.num_stills for task in tasks if task.path.is_file()), num_stills, "")
 
-    total = sum(task.num_stills for task in tasks)
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        missing = [(task,) for task in tasks if not task.path.is_file()]
-        tell()
-        run_tasks(_render, missing, num_workers, tell)
-        tell()
-        paths = []
-        for split in ("train", "dev"):
-            faces = [task.path for task in tasks if f"-{split}-" in task.path.name]
-            with replacing(out / f"{split}.parquet") as part:
-                tables = [pyarrow.parquet.read_table(path) for path in faces]
-                pyarrow.parquet.write_table(pa.concat_tables(tables), part)
-            paths.append(out / f"{split}.parquet")
-        shutil.rmtree(parts)
-    except OSError as error:
-        raise CorpusError(
-            f"{error.filename or out} cannot be written ({error.strerror or error}); make room or choose "
-            "another folder, then run the same command again: it goes on from there."
-        ) from error
-    return tuple(paths)
+    with claimed(out, STILLS_FILE, {"seed": seed, "size": size, "num_stills": num_stills}, what="pictures"):
+        if not all(path.is_file() for path in paths):
+            parts.mkdir(exist_ok=True)
+            tell()
+            run_tasks(_render, [(task,) for task in tasks if not task.path.is_file()], num_workers, tell)
+            for path in paths:
+                faces = [task.path for task in tasks if task.path.name.startswith(path.stem)]
+                with replacing(path) as part:
+                    tables = [pyarrow.parquet.read_table(face) for face in faces]
+                    pyarrow.parquet.write_table(pa.concat_tables(tables), part)
+        # both files are there, so that nothing is lost if this is cut short
+        if parts.is_dir():
+            shutil.rmtree(parts)
+        progress(num_stills, num_stills, "")
+    return paths
 
 
 def _render(task: _Task) -> None:

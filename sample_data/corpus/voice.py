@@ -51,8 +51,8 @@ _HUM_EDGES = 16, (8, 1)
 
 _LEAD_FRAMES, _TAIL_FRAMES = 6, 5
 """Silence that is rendered around the phones; the model plans 14 and more, and each frame costs time."""
-_LONGEST_LAST_PHONE = 10
-"""Frames; beyond them the last phone holds silence."""
+_SHORTEST_LAST_PHONE = 2
+"""Frames of the last phone that are kept, however quiet: a final stop may be hardly more than a closure."""
 _STRESS_MARKS = "ˈˌ"
 _PAUSES = ' .,!?;:—…"“”()'
 _EDGE = 0
@@ -163,7 +163,8 @@ class Synthesiser:
         tokens = np.array([[_EDGE, *(self._tables.vocabulary[phone] for phone in phonemes), _EDGE]])
         style = self._tables.style(voices, voice_mix, len(phonemes))
         raw, prosody_features, text_features = self._run("text", tokens, style)
-        frames = _without_held_silence(raw[0]) if frames is None else frames
+        # with less than what the model plans for the last phone, silence included, it swallows it
+        frames = raw[0].astype(float) if frames is None else frames
         frames = _whole_frames(_edit_durations(frames, window, neutral, emotional) * formant)
         features, f0, energy = self._run(
             "prosody", frames[None].astype(np.float32), prosody_features, text_features, style
@@ -197,6 +198,8 @@ class Synthesiser:
         share = emotional_share(sample_times, spoken, part)
         waveform = colour(waveform, share, neutral, emotional, generator)
         first, last = _sounding(waveform)
+        # the last phone may be quieter than the threshold, and is heard none the less
+        last = max(last, round((borders[-4] + _SHORTEST_LAST_PHONE / FRAMES_PER_SECOND) * SAMPLE_RATE))
         start = max(0, first - int(_MARGIN_BEFORE_SECONDS * SAMPLE_RATE))
         end = min(len(waveform), last + int(_MARGIN_AFTER_SECONDS * SAMPLE_RATE))
         sound_ends = (last - start) / SAMPLE_RATE
@@ -214,7 +217,7 @@ class Synthesiser:
         return Speech(
             waveform=waveform,
             phones=phones,
-            words=_time_words(words, phones, groups),
+            words=_time_words(words, phones, groups) if words else (),
             prosody=emotional,
             emotional=heard,
             duration_seconds=len(waveform) / SAMPLE_RATE,
@@ -240,7 +243,7 @@ class Synthesiser:
             held_since = None
             if symbol in _PAUSES:
                 group += symbol == " "
-            elif begin < sound_ends:
+            else:
                 phones.append(
                     Timed(
                         text=symbol,
@@ -311,12 +314,6 @@ def _draw_hum(generator: np.random.Generator) -> tuple[str, np.ndarray]:
     return "".join(phone for phone, _ in pattern) + ".", np.r_[before, frames, after]
 
 
-def _without_held_silence(frames: np.ndarray) -> np.ndarray:
-    frames = frames.astype(float)
-    frames[-3] = min(frames[-3], _LONGEST_LAST_PHONE)
-    return frames
-
-
 def _spoken(borders: np.ndarray) -> tuple[float, float]:
     """Begin of the first and end of the last phone; a mark of punctuation and the edge come after it."""
     return borders[1], borders[-3]
@@ -362,5 +359,5 @@ def _time_words(words: tuple[str, ...], phones: tuple[Timed, ...], groups: list[
         spans[group] = begin, phone.end_seconds
     return tuple(
         Timed(text=word, start_seconds=begin, end_seconds=end)
-        for word, (begin, end) in zip(words, spans.values(), strict=False)
+        for word, (begin, end) in zip(words, spans.values(), strict=True)
     )

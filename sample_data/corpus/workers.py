@@ -12,7 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
+from typing import Any
 
 import threadpoolctl
 
@@ -22,7 +24,8 @@ from sample_data.corpus.errors import CorpusError
 def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell: Callable[[], None]) -> None:
     """Call `function(*task)` for every task, in `num_workers` processes.
 
-    A task is begun only when a process is free, so that nothing is begun any more after a failure.
+    A task is begun only when a process is free, so that nothing is begun any more after a failure. Tasks that
+    run at that moment, or when this process is interrupted, are ended where they are.
 
     Args:
         function: of a module's top level.
@@ -35,10 +38,12 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
     """
     waiting: set[Future] = set()
     left = iter(tasks)
-    # fork would copy a numba and an ONNX runtime that have threads
-    context = multiprocessing.get_context("spawn")
+    context = _Spawning()
     try:
-        with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start) as pool:
+        with (
+            ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start) as pool,
+            context.ended_on_failure(),
+        ):
             while True:
                 with _without_main():
                     for task in islice(left, num_workers - len(waiting)):
@@ -54,6 +59,32 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
             "A process that made clips was ended from outside, perhaps for want of memory; use fewer workers "
             "and run the same command again: it goes on from there."
         ) from error
+
+
+class _Spawning(SpawnContext):
+    """Begins processes anew, since fork would copy a numba and an ONNX runtime that have threads.
+
+    Keeps hold of them: a pool waits for what its processes are doing, and gives no way to end them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # noqa: N802
+        self.processes.append(SpawnProcess(*args, **kwargs))
+        return self.processes[-1]
+
+    @contextmanager
+    def ended_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            for process in self.processes:
+                # not yet begun, if the interruption came just then
+                if process.pid is not None:
+                    process.kill()
+            raise
 
 
 @contextmanager

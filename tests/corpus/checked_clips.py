@@ -61,12 +61,29 @@ def measured(
 ) -> Measured:
     """A clip whose numbers are written by hand."""
     sidecar = sidecar or a_sidecar([0.0] * 30, **plan)
-    phones = tuple(Timed(text="a", start_seconds=0.1 * i, end_seconds=0.1 * i + 0.1) for i in range(10))
-    sound = Sound(
-        prosody={}, emotional_start_seconds=None, emotional_end_seconds=None, phones=phones, words=()
-    )
-    sidecar = replace(sidecar, sound=sidecar.sound or sound, transcript=sidecar.plan.transcript)
+    sound = sidecar.sound or a_sound(sidecar.plan.transcript)
+    sidecar = replace(sidecar, sound=sound, transcript=sidecar.plan.transcript)
     return Measured(path=Path(f"000/{name}.mp4"), sidecar=sidecar, row={"error": "", **(row or {})})
+
+
+def a_sound(transcript: str) -> Sound:
+    """A voice that says ten phones in a second and, in the same second, the words."""
+    words = [word.strip(",.?!") for word in transcript.split()]
+    return Sound(
+        prosody={},
+        emotional_start_seconds=None,
+        emotional_end_seconds=None,
+        phones=evenly_timed(["a"] * 10),
+        words=evenly_timed(words),
+    )
+
+
+def evenly_timed(texts: list[str]) -> tuple[Timed, ...]:
+    """One after the other, in a second."""
+    return tuple(
+        Timed(text=text, start_seconds=at / len(texts), end_seconds=(at + 1) / len(texts))
+        for at, text in enumerate(texts)
+    )
 
 
 def a_speaker(name: str, **changes):
@@ -108,7 +125,7 @@ def write_clip(folder: Path, plan: ClipPlan, picture, *, semitones: float = 0.0,
         speech_end_seconds=LEAD_SECONDS + spoken,
         transcript=plan.transcript,
         face=replace(face, lip_opening=tuple(map(float, opening)), **boxes),
-        sound=measured().sidecar.sound,
+        sound=a_sound(plan.transcript),
         distractors=tuple(distractors),
     )
     sidecar.write(folder / f"{plan.clip_id}.json")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet
 import pytest
-from checked_clips import a_speaker, darkness, write_clip, write_corpus, write_media
+from checked_clips import a_speaker, darkness, measured, write_clip, write_corpus, write_media
 from made_truth import a_plan
 from typer.testing import CliRunner
 
@@ -17,6 +17,7 @@ from core.labels import MELD_7
 from core.media import decode, open_clip
 from sample_data.corpus.check import check_corpus
 from sample_data.corpus.checking.courses import LAGS_SECONDS
+from sample_data.corpus.checking.files import check_files
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.face import FaceState
 from sample_data.corpus.schema import read_sidecar
@@ -38,6 +39,7 @@ def corpus(head, tmp_path_factory):
             seed=number,
             split=split,
             label=MELD_7.labels[number],
+            text_emotion=MELD_7.labels[number],
             speaker=a_speaker(f"{split}{number}", split=split, voices=(f"voice{number}",)),
             transcript=f"Sentence number {number}.",
         )
@@ -224,8 +226,29 @@ def test_what_is_in_two_splits_is_found(copy, what, change):
     assert failed[0].num_culprits == 1 and "dev, train" in failed[0].culprits[0]
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda words: words[:-1],
+        lambda words: (words[1], words[0], *words[2:]),
+        lambda words: (replace(words[0], end_seconds=words[0].start_seconds), *words[1:]),
+        lambda words: (*words[:-1], replace(words[-1], start_seconds=words[0].start_seconds - 0.1)),
+    ],
+    ids=["lost", "swapped", "no time", "too early"],
+)
+def test_a_word_without_its_time_is_found(copy, edit):
+    sidecars = sidecars_of(copy)
+    sound = sidecars[3].sound
+    sidecars[3] = replace(sidecars[3], sound=replace(sound, words=edit(sound.words)))
+    sidecars[3].write(copy / "000" / "p00003.json")
+    write_corpus(copy, sidecars)
+    _, failed = checked(copy)
+    assert [check.name for check in failed] == ["Every word of the transcript has a time"]
+    assert failed[0].culprits == ("000/p00003.mp4",) and failed[0].num_clips == NUM_CLIPS
+
+
 def test_a_label_too_often_is_found(copy):
-    planned_anew(copy, lambda plan: replace(plan, label="joy") if plan.seed < 4 else plan)
+    planned_anew(copy, lambda plan: replace(plan, label="joy", text_emotion="joy") if plan.seed < 4 else plan)
     _, failed = checked(copy)
     assert [check.name for check in failed] == ["Every label is in every cell equally often"]
 
@@ -293,3 +316,23 @@ def test_the_command_leaves_with_the_verdict(copy):
     (copy / "000" / "p00000.mp4").unlink()
     failed = CliRunner().invoke(cli, run)
     assert failed.exit_code == 1 and "failed: Every clip can be read" in failed.stdout
+
+
+def test_label_shares_of_a_natural_corpus(tmp_path):
+    """Of 200 clips MELD's shares are 94.3, 34.9, 24.1, 22.2, 13.7, 5.4 and 5.4."""
+    counts = {"neutral": 94, "joy": 35, "surprise": 24, "anger": 22, "sadness": 14, "disgust": 6, "fear": 5}
+    (tmp_path / "corpus.json").write_text(json.dumps({"preset": "train"}))
+
+    def shares(counts):
+        labels = [label for label, count in counts.items() for _ in range(count)]
+        # clips that cannot be read count too
+        clips = [
+            replace(measured({"error": "?"}, label=label, split="train"), path=tmp_path / "a.mp4")
+            for label in labels
+        ]
+        checks = {check.name: check for check in check_files(clips, tmp_path).checks}
+        return checks["Labels have the planned shares in every split"]
+
+    assert shares(counts).is_passed
+    told = shares(counts | {"neutral": 92, "fear": 7})
+    assert told.is_passed is False and told.culprits[0] == "train, neutral: 92 of 200"

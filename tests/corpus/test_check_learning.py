@@ -16,6 +16,10 @@ def failed(section):
     return [check.name for check in section.checks if check.is_passed is False]
 
 
+GIVEAWAY = "No word goes with a label where words say nothing"
+SILENT = {"text_emotion": "neutral", "informative": ("video",), "scenario": "video", "cell": "video"}
+
+
 def silent_texts(word_of_label, num=140):
     """Clips whose faces alone carry the label, with sentences of a few words."""
     draw = np.random.default_rng(0)
@@ -24,8 +28,7 @@ def silent_texts(word_of_label, num=140):
     for number in range(num):
         label = LABELS[number % 7]
         text = " ".join(draw.choice(words, 2)) + f" {word_of_label.get(label, '')} {number // 14}"
-        plan = {"label": label, "text_emotion": "neutral", "informative": ("video",), "scenario": "video"}
-        clips.append(measured(transcript=text.strip(), **plan))
+        clips.append(measured(transcript=text.strip(), label=label, **SILENT))
     return clips
 
 
@@ -38,13 +41,64 @@ def test_a_word_that_goes_with_a_label_is_a_leak():
     assert failed(section) == [
         "Words that say nothing tell no label (unseen sentences)",
         "Words that say nothing tell no label (any sentences)",
+        GIVEAWAY,
     ]
 
 
+def natural_texts(share_planted, num=900, *, hint=lambda label: f"hint {label}"):
+    """As in a corpus: four of ten clips neutral, labels rare, and more neutral clips of other cells.
+
+    Of the emotional clips a share holds a hint, by default one of its own for each label.
+    """
+    draw = np.random.default_rng(0)
+    words = [f"{kind}{number}" for kind in ("noun", "verb") for number in range(30)]
+    weights = [0.41, *[0.59 / 6] * 6]
+    clips = []
+    for _ in range(num):
+        label = draw.choice(["neutral", *(label for label in LABELS if label != "neutral")], p=weights)
+        is_planted = label != "neutral" and draw.random() < share_planted
+        text = " ".join([*draw.choice(words, 4), *([hint(label)] if is_planted else [])])
+        clips.append(measured(transcript=text, label=str(label), **SILENT))
+        # the words of a neutral clip that is set against another cell
+        neutral = " ".join(draw.choice(words, 4))
+        clips.append(
+            measured(
+                transcript=neutral,
+                label="neutral",
+                **SILENT | {"cell": "all", "informative": (), "scenario": "plain"},
+            )
+        )
+    return clips
+
+
+def test_a_giveaway_word_in_every_tenth_emotional_clip_is_caught():
+    planted = check_texts(natural_texts(0.1))
+    assert "Words that say nothing tell no label (unseen sentences)" in failed(planted)
+    # neutral clips of other cells are not asked
+    assert {check.num_clips for check in planted.checks[:2]} == {900}
+
+
+def test_a_word_that_only_emotional_clips_hold_is_named():
+    """It tells no label from another but neutral, so that a classifier gains little by it."""
+    section = check_texts(natural_texts(0.1, hint=lambda label: "maybe"))
+    (check,) = [one for one in section.checks if one.name == GIVEAWAY]
+    assert check.is_passed is False and check.culprits == ("maybe",)
+
+
+def test_texts_of_rare_labels_and_many_neutral_clips_pass():
+    section = check_texts(natural_texts(0.0))
+    assert failed(section) == []
+    assert [check.is_passed for check in section.checks[:3]] == [True] * 3
+
+
+def test_few_texts_say_nothing():
+    section = check_texts(silent_texts({"fear": "maybe"}, num=49))
+    assert {check.is_passed for check in section.checks} == {None}
+
+
 def returning(labels_of_sentence):
-    plan = {"text_emotion": "neutral", "informative": ("video",), "scenario": "video"}
     return [
-        measured(transcript=f"Sentence {sentence}!", label=label, **plan)
+        measured(transcript=f"Sentence {sentence}!", label=label, **SILENT)
         for sentence in range(30)
         for label in labels_of_sentence(sentence)
     ]

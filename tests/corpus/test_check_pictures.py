@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from checked_clips import RATE, measured, voice
+from checked_clips import RATE, a_speaker, measured, voice
 from made_truth import a_sidecar
 
 from sample_data.corpus.checking import picture
@@ -79,16 +79,20 @@ def test_gradient_histograms_tell_directions_and_not_brightness():
     np.testing.assert_allclose(picture.gradient_histograms(slope * 3 + 20).reshape(-1, 9), across, atol=0.02)
 
 
-def lips(lag_seconds, num=100, height=0.3):
+def lips(lag_seconds, num=100, height=0.3, num_speakers=10):
     noise = np.random.default_rng(0)
+    speakers = [a_speaker(f"s{number}") for number in range(num_speakers)]
     curve = height * np.exp(-0.5 * ((np.array(LAGS_SECONDS) - lag_seconds) / 0.06) ** 2)
 
     def around(mean):
         return list(mean + noise.normal(0, 0.1, len(curve)))
 
     return [
-        measured({"lips_seen": around(curve), "lips_told": around(curve), "lips_idle": around(0 * curve)})
-        for _ in range(num)
+        measured(
+            {"lips_seen": around(curve), "lips_told": around(curve), "lips_idle": around(0 * curve)},
+            speaker=speakers[number % num_speakers],
+        )
+        for number in range(num)
     ]
 
 
@@ -98,10 +102,11 @@ def lips(lag_seconds, num=100, height=0.3):
         (lips(0.0), [True, True]),
         # at 25 frames per second, 0.2 s are five frames
         (lips(0.2), [False, False]),
-        (lips(0.08, num=20), [True, None]),
-        (lips(0.0, height=0.0)[:20], [None, None]),
+        (lips(0.0, num=99), [None, None]),
+        (lips(0.2, num=99), [None, None]),
+        (lips(0.0, num_speakers=4), [None, None]),
     ],
-    ids=["right", "late", "few", "few and still"],
+    ids=["right", "late", "few", "few and late", "few speakers"],
 )
 def test_lips_that_are_late_or_still_fail_where_there_are_enough(clips, expected):
     assert [check.is_passed for check in check_lips(clips).checks] == expected
@@ -109,6 +114,15 @@ def test_lips_that_are_late_or_still_fail_where_there_are_enough(clips, expected
 
 def test_lips_that_do_not_move_fail():
     assert check_lips(lips(0.0, height=0.0)).checks[0].is_passed is False
+
+
+def test_the_interval_of_lips_counts_speakers_not_clips():
+    """Five of ten speakers move their lips: how many of them a draw has is what the gain depends on."""
+    moving, still = lips(0.0, num=200), lips(0.0, num=200, height=0.0)
+    clips = [moving[at] if at % 10 < 5 else still[at] for at in range(200)]
+    check = check_lips(clips).checks[0]
+    # a speaker adds 0.3 or nothing, and the mean of ten such scatters by 0.3 · 0.5 / √10
+    assert check.high - check.low == pytest.approx(2 * 1.96 * 0.15 / np.sqrt(10), rel=0.25)
 
 
 def test_faces_that_are_missed_are_named():

@@ -3,11 +3,12 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from types import ModuleType
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -18,18 +19,9 @@ from sample_data.corpus.make import MakeConfig, make_corpus, read_corpus
 from sample_data.corpus.plan import make_plan
 from sample_data.corpus.presets import PRESETS
 from sample_data.corpus.sheet import draw_sheet
-from sample_data.corpus.workers import run_tasks
 from training.datasets import read_manifest
 
 SMALL = {"preset": "probe", "seed": 3, "size": 64, "frames_per_second": 6.0, "num_clips": 4}
-
-
-def failing_task(path, number):
-    """Notes that it was begun; the first one fails."""
-    (path / str(number)).touch()
-    if number == 0:
-        raise OSError(28, "No space left on device")
-    time.sleep(0.2)
 
 
 def contents(folder):
@@ -102,9 +94,40 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(made, tmp_path):
     assert contents(out) == contents(made[0])
 
 
-def test_shards_and_workers_change_no_clip(made, tmp_path):
+@pytest.mark.parametrize("suffix", [".mp4", ".json"])
+def test_a_clip_that_was_taken_away_is_made_again(made, tmp_path, suffix):
+    out = tmp_path / "less"
+    shutil.copytree(made[0], out)
+    clips = {path: path.stat().st_mtime_ns for path in sorted(out.rglob("*.mp4"))}
+    gone = next(iter(clips))
+    gone.with_suffix(suffix).unlink()
+    make_corpus(MakeConfig(out=out, **SMALL))
+    assert contents(out) == contents(made[0])
+    assert [path for path in clips if path.stat().st_mtime_ns != clips[path]] == [gone]
+
+
+def test_a_shard_is_not_done_while_it_lacks_a_clip(made, tmp_path):
+    """As a run leaves it that was ended between its last shard and the corpus's table."""
+    out = tmp_path / "unsealed"
+    shutil.copytree(made[0], out)
+    (out / "corpus.parquet").rename(out / "000" / "shard.parquet")
+    next(out.rglob("*.mp4")).unlink()
+    make_corpus(MakeConfig(out=out, **SMALL))
+    assert contents(out) == contents(made[0])
+
+
+def test_a_damaged_table_is_made_again(made, tmp_path):
+    out = tmp_path / "damaged"
+    shutil.copytree(made[0], out)
+    (out / "corpus.parquet").write_bytes(b"half")
+    make_corpus(MakeConfig(out=out, **SMALL))
+    assert contents(out) == contents(made[0])
+
+
+def test_shards_and_workers_change_no_clip(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("sample_data.corpus.make.CLIPS_PER_SHARD", 2)
     out = tmp_path / "two"
-    make_corpus(MakeConfig(out=out, num_workers=2, clips_per_shard=2, **SMALL))
+    make_corpus(MakeConfig(out=out, num_workers=2, **SMALL))
     assert {path.name for path in out.iterdir() if path.is_dir()} == {"000", "001"}
     clips, expected = (
         {name.split("/")[1]: content for name, content in contents(folder).items() if "/" in name}
@@ -115,29 +138,6 @@ def test_shards_and_workers_change_no_clip(made, tmp_path):
     for row in (*rows, *before):
         row["path"] = row["path"].split("/")[1]
     assert rows == before
-
-
-def test_after_a_failure_nothing_is_begun_any_more(tmp_path):
-    with pytest.raises(OSError, match="No space left"):
-        run_tasks(failing_task, [(tmp_path, number) for number in range(12)], 1, lambda: None)
-    assert [path.name for path in tmp_path.iterdir()] == ["0"]
-
-
-def test_the_main_script_is_not_run_again(tmp_path, monkeypatch):
-    """As under Streamlit, whose pages stand as the main script for a while."""
-    script = tmp_path / "page.py"
-    script.write_text("raise NameError('run twice')")
-    page = ModuleType("__main__")
-    page.__file__ = str(script)
-    monkeypatch.setitem(sys.modules, "__main__", page)
-    out = tmp_path / "out"
-    run_tasks(os.mkdir, [(out,)], 1, lambda: None)
-    assert out.is_dir() and sys.modules["__main__"] is page
-
-
-def test_a_process_that_is_killed_is_told_in_a_sentence():
-    with pytest.raises(CorpusError, match="ended from outside.*use fewer workers"):
-        run_tasks(os._exit, [(9,)], 1, lambda: None)
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
@@ -156,7 +156,7 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
 def test_a_kill_before_the_first_clip_leaves_a_folder_that_can_be_used(tmp_path):
     (tmp_path / "corpus.json.part").write_text("{")
     (tmp_path / "000").mkdir()
-    with pytest.raises(CorpusError, match="is not empty and holds no corpus"):
+    with pytest.raises(CorpusError, match="is not empty and has no corpus.json"):
         make_corpus(MakeConfig(out=tmp_path, **SMALL))
     (tmp_path / "000").rmdir()
     (tmp_path / "corpus.json").write_text("[]")
@@ -199,8 +199,6 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
 
 
 def test_a_broken_sidecar_is_made_again(made, tmp_path):
-    import shutil
-
     out = tmp_path / "broken"
     shutil.copytree(made[0], out)
     (out / "corpus.parquet").unlink()
@@ -213,24 +211,56 @@ def test_a_broken_sidecar_is_made_again(made, tmp_path):
 
 def test_a_split_alone_has_the_clips_of_the_whole(tmp_path):
     few = {"preset": "train", "seed": 3, "size": 64, "frames_per_second": 6.0, "num_clips": 10}
-    make_corpus(MakeConfig(out=tmp_path / "test", split="test", **few))
+    make_corpus(MakeConfig(out=tmp_path / "test", splits=("test",), **few))
     planned = [plan for plan in make_plan(PRESETS["train"], 3, num_clips=10) if plan.split == "test"]
     assert [sidecar.plan for _, sidecar in read_corpus(tmp_path / "test")] == planned
     with pytest.raises(CorpusError, match="has no clip of the split 'exam'; choose another"):
-        make_corpus(MakeConfig(out=tmp_path / "exam", split="exam", **few))
+        make_corpus(MakeConfig(out=tmp_path / "exam", splits=("exam",), **few))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 4}, "holds clips of another plan .seed is 3, not 4.*choose another folder"),
+        ({"seed": 4}, "holds other clips .seed is 3, not 4.*choose another folder"),
         ({"size": 66}, "size is 64, not 66"),
         ({"preset": "demo"}, "preset is probe, not demo"),
+        ({"num_clips": 5}, "num_clips is 4, not 5"),
+        ({"splits": ("test",)}, "split is None, not test"),
     ],
 )
 def test_another_corpus_is_not_mixed_in(made, changes, message):
     with pytest.raises(CorpusError, match=message):
         make_corpus(MakeConfig(out=made[0], **(SMALL | changes)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("quality", 30), ("sample_rate", 24_000), ("supersample", 3), ("audio_bit_rate", 48_000)],
+)
+def test_a_preset_that_has_changed_is_not_mixed_in(made, monkeypatch, name, value):
+    before = getattr(PRESETS["probe"], name)
+    monkeypatch.setitem(PRESETS, "probe", replace(PRESETS["probe"], **{name: value}))
+    with pytest.raises(CorpusError, match=f"holds other clips .{name} is {before}, not {value}"):
+        make_corpus(MakeConfig(out=made[0], **SMALL))
+
+
+def test_another_version_of_the_generator_is_not_mixed_in(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("sample_data.corpus.claim.GENERATOR", 99)
+    with pytest.raises(CorpusError, match="holds other clips .generator is 2, not 99"):
+        make_corpus(MakeConfig(out=made[0], **SMALL))
+    # before versions were written down
+    shutil.copy(made[0] / "corpus.json", tmp_path)
+    description = json.loads((tmp_path / "corpus.json").read_text())
+    del description["generator"]
+    (tmp_path / "corpus.json").write_text(json.dumps(description))
+    with pytest.raises(CorpusError, match="generator is unknown, not 99"):
+        make_corpus(MakeConfig(out=tmp_path, **SMALL))
+
+
+def test_other_shards_are_not_mixed_in(made, monkeypatch):
+    monkeypatch.setattr("sample_data.corpus.make.CLIPS_PER_SHARD", 2)
+    with pytest.raises(CorpusError, match="clips_per_shard is 25, not 2"):
+        make_corpus(MakeConfig(out=made[0], **SMALL))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +281,9 @@ def test_what_cannot_be_made_is_told(tmp_path, changes, message):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(CorpusError, match="is not empty and holds no corpus; choose an empty or new folder"):
+    with pytest.raises(
+        CorpusError, match="is not empty and has no corpus.json.*choose an empty or new folder"
+    ):
         make_corpus(MakeConfig(out=tmp_path, **SMALL))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

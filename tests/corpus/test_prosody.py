@@ -1,6 +1,7 @@
 """Drawing prosody settings."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,3 +63,14 @@ def test_strength_goes_from_neutral_to_the_emotion():
 def test_an_unknown_emotion_is_named():
     with pytest.raises(ValueError, match="boredom.*neutral, joy"):
         draw_prosody("boredom", np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_the_table_in_the_docs_is_the_code(emotion):
+    lines = (Path(__file__).parents[2] / "docs" / "corpus.md").read_text().splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("| emotion | F0 ×"))
+    names = ("f0_ratio", "range_ratio", "rate_ratio", "level_db", "tilt_db_per_octave", "final_semitones")
+    row = next(line for line in lines[begin:] if line.startswith(f"| {emotion} |"))
+    cells = row.replace("−", "-").split("|")[2:]
+    told = [tuple(float(number) for number in cell.split("–")) for cell in cells[: len(names)]]
+    assert told == [RANGES[emotion][name] for name in names]

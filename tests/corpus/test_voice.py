@@ -76,6 +76,28 @@ def test_phones_and_words_are_in_order_and_inside(neutral):
     assert "".join(phone.text for phone in neutral.phones).startswith("ðəmi")
 
 
+@pytest.mark.parametrize(
+    ("voices", "text"),
+    [
+        (("zm_yunxi",), "Have you been here already?"),
+        (("zm_yunjian", "zm_yunxi"), "We are stuck in the traffic."),
+        (("af_aoede", "af_sarah"), "It lies in the middle of the city."),
+    ],
+)
+def test_a_sentence_is_said_to_its_end(voice, voices, text):
+    """Some voices end on a breath; the phones are all there, and the last word can be heard."""
+    speech = say(voice, text, voices=voices, voice_mix=0.5)
+    words, phonemes = pronounce(text)
+    assert tuple(word.text for word in speech.words) == words
+    assert "".join(p.text for p in speech.phones) == "".join(p for p in phonemes if p not in " ˈˌ.?")
+    last = speech.words[-1]
+    start, end = (int(at * SAMPLE_RATE) for at in (last.start_seconds, last.end_seconds))
+    assert end - start > 0.15 * SAMPLE_RATE
+    # its last third too
+    for part in np.array_split(speech.waveform[start:end], 3):
+        assert root_mean_square_db(part) > root_mean_square_db(speech.waveform) - 30
+
+
 def test_times_are_those_of_the_sound(neutral):
     """The hiss of "s" in "second" is where the phone says, and closures are quiet."""
     hiss = next(phone for phone in neutral.phones if phone.text == "s")

@@ -16,7 +16,12 @@ from core.labels import MELD_7
 from sample_data.corpus.checking import figures
 from sample_data.corpus.checking.measure import Measured
 from sample_data.corpus.checking.results import Check, Exhibit, Section
-from sample_data.corpus.checking.statistics import Estimate, clustered_mean, clustered_statistic
+from sample_data.corpus.checking.statistics import (
+    Estimate,
+    clustered_mean,
+    clustered_statistic,
+    confusions,
+)
 from sample_data.corpus.checking.vectors import CLASSIFIERS, feature_vectors
 from sample_data.corpus.plan import CELLS
 
@@ -180,16 +185,14 @@ def _predict(
 
 def confusion_counts(truth: Sequence[str], predicted: Sequence[str]) -> np.ndarray:
     """`(truth, prediction)` counts in the order of the labels."""
-    counts = np.zeros((len(LABELS), len(LABELS)), int)
-    np.add.at(counts, ([LABELS.index(one) for one in truth], [LABELS.index(one) for one in predicted]), 1)
-    return counts
+    return confusions(truth, predicted, LABELS).sum(axis=0)
 
 
 def macro_f1(counts: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
     """Mean over labels of 2 · hits / (true + predicted), from confusion matrices.
 
     Args:
-        counts: `(…, truth, prediction)`.
+        counts: `(…, truth, prediction)`, or shares of all clips.
         present: `(label,)` which labels count; by default those that occur in the truth of any matrix.
     """
     axes = (*range(counts.ndim - 2), -1)
@@ -200,14 +203,9 @@ def macro_f1(counts: np.ndarray, present: np.ndarray | None = None) -> np.ndarra
 
 
 def _score(told: _Told) -> Estimate:
-    speakers = np.array([one.sidecar.plan.speaker.speaker_id for one in told.clips])
-    totals = np.array(
-        [
-            confusion_counts(told.truth[speakers == one], told.predicted[speakers == one])
-            for one in np.unique(speakers)
-        ]
-    )
-    return clustered_statistic(partial(macro_f1, present=totals.sum(axis=(0, 2)) > 0), totals)
+    found = confusions(told.truth, told.predicted, LABELS)
+    statistic = partial(macro_f1, present=found.sum(axis=(0, 2)) > 0)
+    return clustered_statistic(statistic, found, [one.sidecar.plan.speaker.speaker_id for one in told.clips])
 
 
 def _chance(told: _Told) -> float:
@@ -225,7 +223,6 @@ def _scores(told: _Told) -> tuple[float, ...]:
 
 def _checks(name: str, modality: str, told: _Told) -> list[Check]:
     carried = told.where(lambda one: not modality or modality in one.sidecar.plan.informative)
-    is_enough = len(carried.clips) >= MIN_CLIPS
     score, chance = (_score(carried), _chance(carried)) if len(carried.clips) else (None, None)
     where = f"where {modality} carries the label" if modality else "over all clips"
     common = {
@@ -238,14 +235,14 @@ def _checks(name: str, modality: str, told: _Told) -> list[Check]:
         Check(
             name=f"{name}: something can be learned {where}",
             bound=f"macro-F1 with its interval above chance ({chance or 0:.2f})",
-            is_passed=score.low > chance if is_enough else None,
+            is_passed=score and score.verdict(score.low > chance, MIN_CLIPS),
             reading="At chance the modality would be noise.",
             **common,
         ),
         Check(
             name=f"{name}: it is not solved {where}",
             bound=f"macro-F1 below {SOLVED}",
-            is_passed=score.value < SOLVED if is_enough else None,
+            is_passed=score and score.verdict(score.value < SOLVED, MIN_CLIPS),
             reading="A simple classifier that makes no errors would leave nothing to study.",
             **common,
         ),
@@ -261,7 +258,7 @@ def _checks(name: str, modality: str, told: _Told) -> list[Check]:
             low=gain.low,
             high=gain.high,
             bound=f"accuracy over chance not clearly above {LEAK_MARGIN}",
-            is_passed=gain.low <= LEAK_MARGIN if len(silent.clips) >= MIN_CLIPS else None,
+            is_passed=gain.verdict(gain.low <= LEAK_MARGIN, MIN_CLIPS),
             num_clips=len(silent.clips),
             reading=(
                 "Emotional clips whose emotion other modalities carry, with this one neutral. Above chance, "

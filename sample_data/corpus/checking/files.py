@@ -75,6 +75,13 @@ def check_files(measured: Sequence[Measured], folder: Path) -> Section:
             share=SPEECH_SHARE,
         ),
         _clip_rule(
+            "Every word of the transcript has a time",
+            [one for one in measured if one.sidecar.sound is not None and one.sidecar.transcript],
+            _has_timed_words,
+            "The words of the sidecar are those of the transcript, in order; each begins before it ends, and "
+            "none before the one that it follows. Clips with a voice and words.",
+        ),
+        _clip_rule(
             "The sidecar beside a clip says the same as the corpus's table",
             read,
             lambda one: not one.row["sidecar_differs"],
@@ -124,6 +131,20 @@ def _speaks_in_time(one: Measured) -> bool:
         abs(start - one.sidecar.speech_start_seconds) <= START_TOLERANCE_SECONDS
         and abs(end - one.sidecar.speech_end_seconds) <= END_TOLERANCE_SECONDS
     )
+
+
+def _has_timed_words(one: Measured) -> bool:
+    timed, spoken = one.sidecar.sound.words, map(_bare, one.sidecar.transcript.split())
+    starts = [word.start_seconds for word in timed]
+    return (
+        [_bare(word.text) for word in timed] == [word for word in spoken if word]
+        and starts == sorted(starts)
+        and all(word.start_seconds < word.end_seconds for word in timed)
+    )
+
+
+def _bare(word: str) -> str:
+    return normalised(word).strip("'")
 
 
 def _manifest(measured: Sequence[Measured], folder: Path) -> Check:
@@ -177,8 +198,9 @@ def _plan(measured: Sequence[Measured], folder: Path) -> list[Check]:
         wrong = []
         for split in SPLITS:
             labels = Counter(plan.label for plan in plans if plan.split == split)
+            clips_per_weight = labels.total() / sum(LABEL_WEIGHTS.values())
             for label, weight in LABEL_WEIGHTS.items():
-                if abs(labels[label] - weight * labels.total()) > 1:
+                if abs(labels[label] - weight * clips_per_weight) > 1:
                     wrong.append(f"{split}, {label}: {labels[label]} of {labels.total()}")
         name = "Labels have the planned shares in every split"
     checks.append(rule(name, wrong, len(plans), "Within one clip."))

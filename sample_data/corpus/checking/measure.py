@@ -2,7 +2,7 @@
 
 Rows are kept beside the report, each under the hash of the file it was measured from, so that a second check
 measures only what is new. The sidecar says *where* to look (windows, boxes, which frame is the apex) and
-never *what* is there.
+never *what* is there; of the checks, only the rate of speech asks it how many phones are said (`voices.py`).
 """
 
 from __future__ import annotations

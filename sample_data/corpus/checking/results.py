@@ -20,7 +20,7 @@ class Check:
         value: what was measured; None where nothing could be.
         low / high: 95 % interval of the value, where it has one.
         bound: what the value had to be, in words.
-        is_passed: None where there are too few clips to tell.
+        is_passed: None where there are too few clips, or speakers, to tell.
         num_clips: that were measured.
         reading: how to read the value, and what a failure would mean.
         culprits: clips, speakers or sentences that break the rule, the first `MAX_CULPRITS` of them.

@@ -10,27 +10,36 @@ from core.labels import MELD_7
 from sample_data.corpus.checking import figures
 from sample_data.corpus.checking.measure import Measured
 from sample_data.corpus.checking.results import Check, Exhibit, Section
-from sample_data.corpus.checking.statistics import clustered_mean, emotion_effects
+from sample_data.corpus.checking.statistics import (
+    MIN_CLUSTERS,
+    Estimate,
+    emotion_effects,
+    mean_over_usual,
+)
 from sample_data.corpus.prosody import PLANNED_MOVES
 
 MEASURES = {
-    "f0": ("f0_semitones", "median pitch", "semitones"),
-    "range": ("range", "range of pitch", "semitones between the 10th and 90th percentile"),
-    "level": ("level", "level while voiced, less the microphone's gain", "dB"),
-    "rate": ("phones", "rate of speech", "phones per second that is heard"),
-    "tilt": ("tilt", "level of 1 to 4 kHz over that of 0.1 to 1 kHz", "dB"),
+    "f0": ("median pitch", "semitones"),
+    "range": ("range of pitch", "semitones between the 10th and 90th percentile"),
+    "level": ("level while voiced, less the microphone's gain", "dB"),
+    "rate": ("rate of speech", "phones per second that is heard"),
+    "tilt": ("level of 1 to 4 kHz over that of 0.1 to 1 kHz", "dB"),
 }
-"""What the plan calls a measure → column of the row, name, unit."""
+"""What the plan calls a measure → name, unit."""
+
+COLUMNS = {"f0": "f0_semitones", "range": "range", "level": "level", "tilt": "tilt"}
+"""Measure → what its columns are called after `voice_`, `inside_` and `outside_`. The rate has none: it needs
+the number of phones, which cannot be heard (`_heard_rate`)."""
 
 MIN_CLIPS = 12
-"""With fewer clips of an emotion, an interval that holds zero says nothing."""
+"""With fewer clips of an emotion, an interval says too little."""
 
 TEXT = (
     "Clips whose sound is undisturbed and whose voice has one emotion throughout. A linear mixed model "
     "compares each speaker's emotional voice with the same speaker's neutral one as far as both were heard, "
     "and with the neutral voices of that sex otherwise; intervals are 95 % bootstrap intervals over "
     "speakers. The planned gain of the microphone is taken off the level first, because it says nothing of "
-    "the voice."
+    f"the voice. A check takes {MIN_CLIPS} clips of {MIN_CLUSTERS} speakers."
 )
 
 
@@ -50,9 +59,9 @@ def check_voices(measured: Sequence[Measured]) -> Section:
 
 def voice_value(one: Measured, name: str) -> float:
     """A measure of `MEASURES` of a clip; of the level, what the microphone adds is taken off."""
-    if name == "rate":
+    if name not in COLUMNS:
         return _heard_rate(one)
-    value = one.row[f"voice_{MEASURES[name][0]}"]
+    value = one.row[f"voice_{COLUMNS[name]}"]
     if name == "level" and value is not None:
         value -= one.sidecar.plan.microphone_gain_db
     return float("nan") if value is None else float(value)
@@ -61,7 +70,9 @@ def voice_value(one: Measured, name: str) -> float:
 def _heard_rate(one: Measured) -> float:
     """Phones of the words over the time from the first to the last sound that is heard.
 
-    Syllables that are counted in the sound alone depend more on the sentence than on the voice.
+    The one number of a check that takes *what* is there, and not only where, from the sidecar: how many
+    phones are said. That follows from the sentence and not from how it is said, and the time is that of the
+    sound. Syllables that are counted in the sound alone depend more on the sentence than on the voice.
     """
     start, end = one.row["voice_start"], one.row["voice_end"]
     return float("nan") if start is None or end is None else len(one.sidecar.sound.phones) / (end - start)
@@ -90,12 +101,12 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
     sexes = [one.sidecar.plan.speaker.sex for one in heard]
     speakers = [one.sidecar.plan.speaker.speaker_id for one in heard]
     checks, exhibits = [], []
-    for name, (_, title, unit) in MEASURES.items():
+    for name, (title, unit) in MEASURES.items():
         values = [voice_value(one, name) for one in heard]
         effects = emotion_effects(values, emotions, sexes, speakers)
         rows, drawn = [], []
         for emotion in (label for label in MELD_7.labels if label in effects):
-            effect, planned = effects[emotion], PLANNED_MOVES[emotion].get(name, 0)
+            effect, planned = effects[emotion], PLANNED_MOVES[emotion][name]
             rows.append(
                 (
                     emotion,
@@ -117,11 +128,7 @@ def _moves(heard: list[Measured]) -> tuple[list[Check], list[Exhibit]]:
                         low=effect.low,
                         high=effect.high,
                         bound=f"{'above' if planned > 0 else 'below'} 0, and so is the interval",
-                        is_passed=True
-                        if is_clear and effect.num > 1
-                        else False
-                        if effect.num >= MIN_CLIPS
-                        else None,
+                        is_passed=effect.verdict(is_clear, MIN_CLIPS),
                         num_clips=effect.num,
                         reading=f"Difference to the same speaker's neutral voice, in {unit}.",
                     )
@@ -165,14 +172,11 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
     localised = [one for one in heard if one.sidecar.plan.voice_window is not None]
     checks, rows, drawn = [], [], []
     for name in ("f0", "level"):
-        _, title, unit = MEASURES[name]
-        usual = clustered_mean([_inside(one, name) for one in neutral], [_speaker(one) for one in neutral])
-        signed, speakers = [], []
+        title, unit = MEASURES[name]
+        moves = {emotion: signs[name] for emotion, signs in PLANNED_MOVES.items()}
         for emotion in (label for label in MELD_7.labels if label != "neutral"):
-            of_emotion = [one for one in localised if one.sidecar.plan.audio_emotion == emotion]
-            planned = PLANNED_MOVES[emotion][name]
-            more = [_inside(one, name) - usual.value for one in of_emotion]
-            estimate = clustered_mean(more, [_speaker(one) for one in of_emotion])
+            planned = moves[emotion]
+            estimate = _over_usual(localised, neutral, name, {emotion: 1})
             if estimate.num:
                 rows.append(
                     (
@@ -186,11 +190,7 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
                     )
                 )
                 drawn.append((emotion, f"{title} ({unit})", estimate.value, estimate.low, estimate.high))
-            if planned:
-                signed += [planned * value for value in more]
-                speakers += [_speaker(one) for one in of_emotion]
-        pooled = clustered_mean(signed, speakers)
-        is_clear = pooled.low > 0
+        pooled = _over_usual(localised, neutral, name, moves)
         checks.append(
             Check(
                 name=f"Voices that are emotional in a window only: {title} moves there as planned",
@@ -198,7 +198,7 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
                 low=pooled.low,
                 high=pooled.high,
                 bound="above 0, and so is the interval",
-                is_passed=True if is_clear and pooled.num > 1 else False if pooled.num >= MIN_CLIPS else None,
+                is_passed=pooled.verdict(pooled.low > 0, MIN_CLIPS),
                 num_clips=pooled.num,
                 reading=(
                     f"In {unit}: inside less outside of the window, less the same of neutral voices in "
@@ -219,14 +219,24 @@ def _windows(heard: list[Measured]) -> tuple[list[Check], Exhibit]:
     return checks, exhibit
 
 
+def _over_usual(
+    localised: list[Measured], neutral: list[Measured], name: str, signs: dict[str, int]
+) -> Estimate:
+    """`_inside` of emotional voices over that of neutral ones; emotions without a sign do not count."""
+    counted = [(one, sign) for one in localised if (sign := signs.get(one.sidecar.plan.audio_emotion, 0))] + [
+        (one, 0) for one in neutral
+    ]
+    return mean_over_usual(
+        [_inside(one, name) for one, _ in counted],
+        [sign for _, sign in counted],
+        [one.sidecar.plan.speaker.speaker_id for one, _ in counted],
+    )
+
+
 def _inside(one: Measured, name: str) -> float:
-    column = MEASURES[name][0]
+    column = COLUMNS[name]
     inside, outside = one.row.get(f"inside_{column}"), one.row.get(f"outside_{column}")
     return np.nan if inside is None or outside is None else inside - outside
-
-
-def _speaker(one: Measured) -> str:
-    return one.sidecar.plan.speaker.speaker_id
 
 
 assert all(set(moves) == set(MEASURES) for moves in PLANNED_MOVES.values())
