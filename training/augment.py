@@ -12,14 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+HIDING, HIDING_GRID = 0.25, 8
+"""Share of the pictures (or clips) of which cells are hidden, and the cells along each side."""
 
-def resample(pictures: Tensor, size: int, *, zoom: float = 1.0, transform: Tensor | None = None) -> Tensor:
+
+def resample(pictures: Tensor, size: int, *, transform: Tensor | None = None) -> Tensor:
     """Pictures of any size and one or three channels, as float RGB of the network's size.
 
     Args:
         pictures: `(picture, height, width, channel)` uint8.
         size: side of the result, in pixels.
-        zoom: share of the picture's side that fills the result; above one, its edge is repeated around it.
         transform: `(picture, 2, 3)` affine maps from the result's coordinates to the picture's, both in
             [−1, 1]; the identity if None.
 
@@ -28,22 +30,18 @@ def resample(pictures: Tensor, size: int, *, zoom: float = 1.0, transform: Tenso
     """
     values = pictures.permute(0, 3, 1, 2).float().div_(255.0)
     # bilinear sampling reads four pixels: average first where many pixels become one
-    shrink = int(values.shape[-1] * zoom / size)
+    shrink = int(values.shape[-1] / size)
     if shrink >= 2:
         values = F.avg_pool2d(values, shrink)
     if transform is None:
-        if zoom == 1.0 and values.shape[-1] == size:
+        if values.shape[-1] == size:
             return values.expand(-1, 3, -1, -1)
         transform = torch.eye(2, 3, device=values.device).expand(len(values), 2, 3)
-    transform = transform.to(values) * zoom_matrix(zoom, values)
-    grid = F.affine_grid(transform, [len(values), values.shape[1], size, size], align_corners=False)
+    grid = F.affine_grid(
+        transform.to(values), [len(values), values.shape[1], size, size], align_corners=False
+    )
     values = F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return values.expand(-1, 3, -1, -1)
-
-
-def zoom_matrix(zoom: float, like: Tensor) -> Tensor:
-    """Factors of an affine map's linear part and shift."""
-    return torch.tensor([[zoom, zoom, 1.0]] * 2).to(like)
 
 
 def augment_pictures(
@@ -51,18 +49,18 @@ def augment_pictures(
     size: int,
     generator: torch.Generator,
     *,
-    zoom: float = 1.0,
     groups: Tensor | None = None,
 ) -> Tensor:
-    """Random flip, shift, scale, rotation, light, grey, blur, noise and erasing.
+    """Random flip, shift, scale, rotation, light, grey, blur, noise, erasing and hiding.
 
-    Mild, since expressions are small changes of a face too.
+    Mild, since expressions are small changes of a face too. Hiding blurs some cells of the picture beyond
+    recognition, as explanations do (`core.attribution.subject`): their questions should not be strange to the
+    network, or its answers tell of the strangeness.
 
     Args:
         pictures: `(picture, height, width, channel)` uint8.
         size: side of the result, in pixels.
         generator: on the CPU.
-        zoom: see `resample`.
         groups: `(picture,)`: pictures of one group (the frames of a clip) get one common change; None for a
             change of its own for each picture.
 
@@ -90,7 +88,7 @@ def augment_pictures(
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     across = torch.stack([cos * flip, -sin, around(0.05)], 1)
     down = torch.stack([sin * flip, cos, around(0.05)], 1)
-    values = resample(pictures, size, zoom=zoom, transform=torch.stack([across, down], 1))
+    values = resample(pictures, size, transform=torch.stack([across, down], 1))
 
     values = values.clamp(1e-4, 1.0) ** per_picture(torch.exp(around(math.log(1.2))))
     middle = values.mean(dim=(1, 2, 3), keepdim=True)
@@ -109,7 +107,38 @@ def augment_pictures(
     rows = (positions >= top[:, None]) & (positions < (top + height)[:, None])
     columns = (positions >= left[:, None]) & (positions < (left + width)[:, None])
     erased = rows[:, None, :, None] & columns[:, None, None, :] & per_picture(chance(0.1))
-    return torch.where(erased, per_picture(uniform(0.0, 1.0)), values).clamp(0.0, 1.0)
+    values = torch.where(erased, per_picture(uniform(0.0, 1.0)), values).clamp(0.0, 1.0)
+
+    share = uniform(0.0, 1.0) * chance(HIDING)
+    draws = torch.rand(len(values), 1, HIDING_GRID, HIDING_GRID, generator=generator).to(values.device)
+    return hide_cells(values, draws < per_picture(share))
+
+
+def hide_cells(pictures: Tensor, hidden: Tensor) -> Tensor:
+    """Pictures with some cells blurred beyond recognition.
+
+    The blur is about that of a Gaussian with a deviation of a cell, at a small part of its cost: the cells of
+    the picture, smoothed, and drawn large again.
+
+    Args:
+        pictures: `(picture, 3, size, size)`, the size a multiple of `HIDING_GRID`.
+        hidden: `(picture, 1, HIDING_GRID, HIDING_GRID)` bool.
+    """
+    some = hidden.flatten(1).any(1).nonzero().squeeze(1)
+    if not len(some):
+        return pictures
+    clear, size = pictures[some], pictures.shape[-1]
+    cells = F.adaptive_avg_pool2d(clear, HIDING_GRID)
+    for _ in range(2):  # the variance of [1, 2, 1] / 4 is one half
+        across = F.pad(cells, (1, 1, 0, 0), mode="replicate")
+        cells = (across[..., :-2] + 2 * across[..., 1:-1] + across[..., 2:]) / 4
+        down = F.pad(cells, (0, 0, 1, 1), mode="replicate")
+        cells = (down[..., :-2, :] + 2 * down[..., 1:-1, :] + down[..., 2:, :]) / 4
+    blurred = F.interpolate(cells, size=(size, size), mode="bilinear", align_corners=False)
+    mask = F.interpolate(hidden[some].float(), size=(size, size)) > 0.5
+    result = pictures.clone()
+    result[some] = torch.where(mask, blurred, clear)
+    return result
 
 
 def noisy_features(features: Tensor, generator: torch.Generator, amount: float = 0.1) -> Tensor:

@@ -59,8 +59,7 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
         f"({config.contrastive_form} form){_rare(config)}; seed {config.seed}.",
         f"- Text `{model.text.backbone}` {_trained(model.text)}, audio `{model.audio.backbone}` "
-        f"{_trained(model.audio)}; the video encoder "
-        + ("started from random weights." if config.pretrained_video is None else "was pretrained on faces."),
+        f"{_trained(model.audio)}; {_pictures(config)}.",
         *_offsets(metrics.get("logit_offsets")),
         *([f"- {config.sources}"] if config.sources else []),
         "",
@@ -92,6 +91,13 @@ def _trained(encoder: TextConfig | AudioConfig) -> str:
         if encoder.num_trained_layers
         else "is frozen"
     )
+
+
+def _pictures(config: TrainConfig) -> str:
+    if "video" not in config.modalities:
+        return "it reads no pictures"
+    start = "started from random weights" if config.pretrained_video is None else "was pretrained on faces"
+    return f"the video encoder {start}"
 
 
 def _rare(config: TrainConfig) -> str:

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import PRESETS, CompressionConfig, dataclass_from_dict
-from core.labels import SCHEMES
+from core.config import PRESETS, CompressionConfig, dataclass_from_dict, require_modalities
+from core.labels import MODALITIES, SCHEMES
 from training.losses import CONTRASTIVE_FORMS
 from training.protocol import GROUPS, PROTOCOLS
 
@@ -30,6 +30,7 @@ class TrainConfig:
         source_shares: of the clips drawn, by data set; () for as many as each has.
         epoch_size: clips drawn for an epoch; zero for as many as there are.
         labels: name of the label scheme (`core.labels.SCHEMES`); the preset's own if None.
+        modalities: that the model is to read, in the order of `core.labels.MODALITIES`.
         compression: variants of the compression step; the preset's own if None.
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
         num_text_layers / num_audio_layers: of these backbones, from the top, that are trained too; −1 for
@@ -90,6 +91,7 @@ class TrainConfig:
     fold_group: str = "speaker"
     preset: str = "mini"
     labels: str | None = None
+    modalities: tuple[str, ...] = MODALITIES
     source_shares: tuple[float, ...] = ()
     epoch_size: int = 0
     compression: CompressionConfig | None = None
@@ -214,6 +216,14 @@ class TrainConfig:
             )
         if self.class_weight_from_epoch and not self.class_weight_beta:
             raise ValueError("class_weight_from_epoch needs class weights: set class_weight_beta too")
+        require_modalities(self.modalities)
+        for name, modality in (("num_text_layers", "text"), ("num_audio_layers", "audio")):
+            if getattr(self, name) and modality not in self.modalities:
+                raise ValueError(f"{name} needs a model that reads {modality}: see modalities")
+        if self.num_blind_epochs and self.modalities == ("video",):
+            raise ValueError("num_blind_epochs needs a model that reads sound or words: see modalities")
+        if "video" not in self.modalities and (self.pretrained_video or self.compression):
+            raise ValueError("pretrained_video and compression need a model that reads video: see modalities")
         if self.word_dropout and not self.num_text_layers:
             raise ValueError("word_dropout needs a text encoder that is trained: set num_text_layers too")
         if self.progressive_balance and not self.class_balance:
@@ -292,7 +302,6 @@ class PretrainConfig:
         preset: whose video encoder is trained.
         data: manifests whose clips have sidecars with dense truth; `train` and `dev` splits are used.
         stills / dev_stills: Parquet tables of labelled pictures (`training.datasets.stills.read_stills`).
-        stills_zoom: see `Stills.zoom`.
         shares: of each batch, per source in the order (clips, *stills), where no clip has truth without the
             first; None for equal ones.
         phases: resolutions and lengths, in order; none to go on with the clips alone.
@@ -308,7 +317,6 @@ class PretrainConfig:
     data: tuple[Path, ...] = ()
     stills: tuple[Path, ...] = ()
     dev_stills: tuple[Path, ...] = ()
-    stills_zoom: float = 1.0
     shares: tuple[float, ...] | None = None
     phases: tuple[Phase, ...] = (
         Phase(image_size=64, num_steps=2200, batch_size=64),
@@ -335,9 +343,28 @@ class PretrainConfig:
             raise ValueError("out should be another folder than start, whose records would be lost")
         if self.eval_every < 1 or self.num_eval_pictures < 1:
             raise ValueError("eval_every and num_eval_pictures should be at least 1")
-        if not self.stills_zoom > 0.0:
-            raise ValueError(f"stills_zoom should be above zero, not {self.stills_zoom}")
+
+    @property
+    def run_folder(self) -> Path:
+        """Beside `out`: the state of an unfinished run."""
+        return self.out.with_name(f"{self.out.name}.run")
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self), default=str))
+
+    def recipe(self) -> dict:
+        """What an encoder tells of its making: `to_dict` without this machine's folders."""
+        sources = {
+            name: ["/".join(path.parts[-2:]) for path in getattr(self, name)]
+            for name in ("data", "stills", "dev_stills")
+        }
+        start = None if self.start is None else self.start.name
+        return self.decisive() | sources | {"start": start}
+
+    def decisive(self) -> dict:
+        """What decides the weights, but for what is read from files, which may lie elsewhere now."""
+        values = self.to_dict()
+        for name in ("out", "cache_dir", "num_threads", "data", "stills", "dev_stills", "start"):
+            del values[name]
+        return values

@@ -19,7 +19,7 @@ from core.evaluation.artifact import ALL, NON_EMPTY, Evaluation, EvaluationInfo,
 from core.evaluation.build import EvaluatedClip, build_evaluation
 from core.evaluation.calibration import calibrated
 from core.evaluation.metrics import NUM_BOOTSTRAP, choose_groups, figures, score
-from core.labels import MODALITIES, LabelScheme
+from core.labels import MODALITIES, LabelScheme, none_of
 from core.model import DeepMSI
 from core.prediction import SUBSETS
 from training.answers import Answer, Progress, Watch, ask, gather_answers
@@ -212,7 +212,7 @@ def assemble(
     info, scheme = checkpoint.info, checkpoint.config.labels
     usable = [i for i, answer in enumerate(answers) if "fused" in answer.embeddings]
     skipped = [Skipped(key=s.utterance.key, reason=s.reason) for s in features.skipped] + [
-        Skipped(key=answer.key, reason="The clip holds no picture, no sound and no words.")
+        Skipped(key=answer.key, reason=f"The clip holds {none_of(checkpoint.config.modalities)}.")
         for answer in answers
         if "fused" not in answer.embeddings
     ]

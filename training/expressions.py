@@ -21,6 +21,9 @@ from training.augment import augment_pictures, resample
 from training.datasets.stills import IGNORED, SHOWN_ENVELOPE, Expression, Stills
 from training.optimizer import warmup_cosine, weight_decay_groups
 
+NUM_VIEWS, NUM_PASSES = 4, 3000
+"""Most augmented views of a clip, and clips that pass the encoder in all: of many clips fewer views do."""
+
 SHARPNESS = 10.0
 """Factor of the relevance's cosines before their softmax is compared with the truth's."""
 
@@ -117,7 +120,6 @@ def teach_temporal(
     dev: Stills,
     *,
     num_labels: int,
-    num_views: int = 4,
     num_epochs: int = 40,
     batch_size: int = 64,
     learning_rate: float = 1e-3,
@@ -131,10 +133,9 @@ def teach_temporal(
     Args:
         video: in evaluation mode; its selector already taught.
         temporal: on the encoder's device.
-        train: its clips are seen `num_views` times, augmented otherwise each time.
+        train: its clips are seen once or several times, augmented otherwise each time.
         dev: chooses the epoch.
         num_labels: of the label scheme.
-        num_views: how often each clip passes the encoder.
         num_epochs: over as many clips as there are, drawn from all views.
         batch_size: clips per step.
         learning_rate: its peak; one epoch of warm-up, then half a cosine.
@@ -148,6 +149,7 @@ def teach_temporal(
         return None
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
+    num_views = max(1, min(NUM_VIEWS, NUM_PASSES // len(train.expressions)))
     views = [_vectors(video, train, generator) for _ in range(num_views)]
     vectors = torch.cat([view for view, _, _ in views])
     mask = torch.cat([view for _, view, _ in views])

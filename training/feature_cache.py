@@ -44,19 +44,17 @@ class Picture:
 
     Attributes:
         pixels: `(side, side, channel)` uint8.
-        size: side of the crop that is read of it, in pixels.
-        zoom: share of the picture's side that the crop covers.
+        size: it is read with this side, in pixels.
     """
 
     pixels: np.ndarray
     size: int
-    zoom: float
 
     def crop(self) -> np.ndarray:
         """`(size, size, rgb)` uint8."""
         side = len(self.pixels)
-        edges = side / 2 + self.zoom * side / 2 * np.array([[-1.0, -1.0, 1.0, 1.0]])
-        return crop(np.broadcast_to(self.pixels, (1, side, side, 3)), edges, self.size)[0]
+        whole = np.array([[0.0, 0.0, side, side]])
+        return crop(np.broadcast_to(self.pixels, (1, side, side, 3)), whole, self.size)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +141,10 @@ class FeatureCache:
         span = [sha256, utterance.start_seconds, utterance.end_seconds]
         # half a picture is another picture; but a whole one keeps the name it always had
         seen = [*span, utterance.region] if utterance.region else span
-        video, audio = self._path(self.video_recipe, seen), self._path(self.audio_recipe, span)
-        if not (video.exists() and audio.exists()):
+        audio = self._path(self.audio_recipe, span)
+        # pictures cost the most to make and to read: none for a model that reads none
+        video = self._path(self.video_recipe, seen) if self.model.config.reads_video else None
+        if not (audio.exists() and (video is None or video.exists())):
             self._decode(clip or _open(utterance), utterance.region, video, audio)
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
@@ -171,10 +171,10 @@ class FeatureCache:
             _save(text, {"features": values["text"]})
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
-    def _decode(self, clip, region: str | None, video: Path, audio: Path) -> None:
+    def _decode(self, clip, region: str | None, video: Path | None, audio: Path) -> None:
         config = self.model.config
         media = decode(clip, num_frames=config.video.num_candidate_frames)
-        if not video.exists():
+        if video is not None and not video.exists():
             tensors, metadata = {}, {}
             if media.frames is not None:
                 frames, left = _part_of(media.frames, region)
@@ -200,7 +200,7 @@ class FeatureCache:
 
     def _hear(self, waveform: np.ndarray) -> np.ndarray:
         if self.model.config.audio.num_trained_layers:
-            # 16 bits of a sound in [−1, 1] are as good as its file's
+            # half precision rounds a sound 66 dB below itself, well under what lossy files leave out
             return waveform.astype(np.float16)
         with torch.inference_mode():
             return self.model.audio.encode([waveform])[0].float().cpu().numpy()

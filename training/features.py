@@ -156,23 +156,20 @@ class FeatureSet(Sequence[ClipFeatures]):
             return file.get_slice("crops").get_shape()[0] if "crops" in file.keys() else 0
 
 
-def pictures_as_clips(
-    pictures: np.ndarray, utterances: Sequence[Utterance], size: int, *, zoom: float = 1.0
-) -> FeatureSet:
+def pictures_as_clips(pictures: np.ndarray, utterances: Sequence[Utterance], size: int) -> FeatureSet:
     """Single pictures of faces as clips of one frame, kept in memory.
 
     Args:
         pictures: `(picture, side, side, channel)` uint8, of one channel or three.
         utterances: one for each.
         size: side of the crops in pixels.
-        zoom: share of a picture's side that a crop covers; above one its edge is repeated around it.
     """
     return FeatureSet(
         [
             Entry(
                 utterance=utterance,
                 clip_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-                picture=Picture(pixels=pixels, size=size, zoom=zoom),
+                picture=Picture(pixels=pixels, size=size),
             )
             for utterance, pixels in zip(utterances, pictures, strict=True)
         ],

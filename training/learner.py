@@ -147,8 +147,9 @@ class Learner:
 
     def _frames_kept(self, inputs: ModelInput):
         """With fewer candidates, the same share of them is kept: else none would be compressed."""
-        video = self.model.config.video
-        num_candidates = 0 if inputs.frames is None else inputs.frames.shape[1]
+        if inputs.frames is None:
+            return nullcontext()
+        video, num_candidates = self.model.config.video, inputs.frames.shape[1]
         share = video.num_kept_frames / video.num_candidate_frames
         num_kept = max(1, min(video.num_kept_frames, round(num_candidates * share)))
         return _with_video_config(self.model, replace(video, num_kept_frames=num_kept))

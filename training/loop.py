@@ -97,6 +97,7 @@ def _build(config: TrainConfig) -> DeepMSI:
         model_config = replace(model_config, compression=config.compression)
     model_config = replace(
         model_config,
+        modalities=config.modalities,
         labels=SCHEMES[config.labels] if config.labels else model_config.labels,
         text=replace(model_config.text, num_trained_layers=config.num_text_layers),
         audio=replace(model_config.audio, num_trained_layers=config.num_audio_layers),
@@ -175,6 +176,7 @@ class _Run:
             while not self._is_over():
                 started = time.monotonic()
                 self._learn(stop, curves)
+                self._average_sums()
                 train_seconds = self.seconds + time.monotonic() - started
                 if self.is_main:
                     row = self._judge(train_seconds)
@@ -320,12 +322,21 @@ class _Run:
                 if self.config.save_every and step % self.config.save_every == 0 and not is_end:
                     self._write_state(time.monotonic() - started)
 
+    def _average_sums(self) -> None:
+        """Each process has met its own share of the batches; the history, and a state, tell of all."""
+        if self.accelerator.num_processes > 1 and self.sums:
+            sums = torch.tensor(list(self.sums.values()), device=self.accelerator.device)
+            means = self.accelerator.reduce(sums, "mean").tolist()
+            self.sums = dict(zip(self.sums, means, strict=True))
+
     def _evaluate(self) -> Answers:
         def watch(*seen) -> None:
             self.probe.watch(*seen)
             self.space.watch(*seen)
 
-        return evaluate(self.learner.evaluated_model, self.data.dev, subsets=EPOCH_SUBSETS, watch=watch)
+        model = self.learner.evaluated_model
+        with processes.all_threads(self.config.num_threads):
+            return evaluate(model, self.data.dev, subsets=EPOCH_SUBSETS, watch=watch)
 
     def _is_stop_wanted(self, stop: StopRequest) -> bool:
         if self.accelerator.num_processes == 1:
@@ -336,6 +347,7 @@ class _Run:
 
     def _write_state(self, seconds: float = 0.0) -> None:
         """Replace the state on disk; all processes take part, the main one writes."""
+        self._average_sums()
         learner = self.learner.state()
         if not self.is_main:
             return

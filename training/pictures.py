@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,6 @@ def read_picture_sources(
     data: Sequence[Path],
     stills: Sequence[Path],
     dev_stills: Sequence[Path],
-    stills_zoom: float,
     num_workers: int,
     progress: bool,
 ) -> PictureSources:
@@ -47,7 +46,6 @@ def read_picture_sources(
         data: manifests.
         stills: tables to learn from.
         dev_stills: tables to choose the best by, each in the folder of the training table of its source.
-        stills_zoom: see `Stills.zoom`.
         num_workers: clips worked on at once.
         progress: show a bar, and the clips that were skipped.
 
@@ -77,10 +75,10 @@ def read_picture_sources(
             parts = honest_parts(read_dataset(path).stills)
             for split, into in (("train", train), ("dev", dev)):
                 if split in parts:
-                    into.append(replace(parts[split], zoom=stills_zoom))
+                    into.append(parts[split])
         else:
-            train.append(read_stills(path, scheme, zoom=stills_zoom))
-    dev.extend(read_stills(path, scheme, split="dev", zoom=stills_zoom) for path in dev_stills)
+            train.append(read_stills(path, scheme))
+    dev.extend(read_stills(path, scheme, split="dev") for path in dev_stills)
     _check(train, dev, scheme)
     return PictureSources(train=tuple(train), dev=tuple(dev))
 
@@ -123,7 +121,7 @@ class StillsSampler:
     A picture is repeated only when its class has been gone through.
     """
 
-    def __init__(self, stills: Stills, seed: int) -> None:
+    def __init__(self, stills: Stills, seed: int | list[int]) -> None:
         self.random = np.random.default_rng(seed)
         useful = (stills.labels != IGNORED) | ~np.isnan(stills.targets).all(axis=1)
         self.pools = [np.flatnonzero(useful & (stills.labels == label)) for label in np.unique(stills.labels)]
@@ -159,7 +157,7 @@ def draw_stills(
     for index, (sampler, still, count) in enumerate(zip(samplers, stills, counts, strict=True)):
         chosen = sampler.draw(count)
         raw = torch.from_numpy(still.pixels[chosen])
-        pictures.append(augment_pictures(raw, image_size, generator, zoom=still.zoom))
+        pictures.append(augment_pictures(raw, image_size, generator))
         labels.append(torch.from_numpy(still.labels[chosen]))
         targets.append(torch.from_numpy(still.targets[chosen]))
         origins.append(torch.full((count,), index))
@@ -198,7 +196,7 @@ def evaluate_stills(
         logits, targets = [], []
         for part in np.array_split(chosen, math.ceil(len(chosen) / 128)):
             raw = torch.from_numpy(still.pixels[part]).to(device)
-            all_logits, predicted = net(resample(raw, image_size, zoom=still.zoom))
+            all_logits, predicted = net(resample(raw, image_size))
             logits.append(all_logits[head].cpu())
             targets.append(predicted.cpu())
         labels = still.labels[chosen]

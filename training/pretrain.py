@@ -16,35 +16,26 @@ Where clips tell when their face shows what, frame selection and the temporal ne
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from core.config import PRESETS
 from core.model import DeepMSI, build_model
 from training import processes
-from training.augment import resample
-from training.config import Phase, PretrainConfig
-from training.datasets.manifest import DataError
-from training.datasets.stills import IGNORED, TARGETS, Stills
+from training.config import PretrainConfig
+from training.datasets.stills import TARGETS
+from training.datasets.utterance import DataError
 from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
-from training.optimizer import warmup_cosine, weight_decay_groups
-from training.pictures import (
-    PictureSources,
-    StillsSampler,
-    draw_stills,
-    evaluate_stills,
-    read_picture_sources,
-)
+from training.picture_loop import BestEncoder, PictureLoop
+from training.pictures import PictureSources, read_picture_sources
 from training.pretrained import load_pretrained, save_part
+from training.state import RunState, read_state, remove_state
+
+_ABOUT = "pretrain.json"
 
 
 class PretrainNet(nn.Module):
@@ -66,7 +57,7 @@ class PretrainNet(nn.Module):
         return torch.stack([head(vectors) for head in self.emotions]), self.targets(vectors).sigmoid()
 
 
-def pretrain(config: PretrainConfig) -> Path:
+def pretrain(config: PretrainConfig, *, resume: bool = False) -> Path:
     """Train the preset's video encoder on single pictures.
 
     Writes `video.safetensors` (the best encoder by the mean of the dev sources' macro-F1), `pretrain.json`
@@ -75,10 +66,19 @@ def pretrain(config: PretrainConfig) -> Path:
     one machine and number of processes. Each process draws pictures of its own; the main one alone evaluates
     and saves.
 
+    Args:
+        config: of the run.
+        resume: go on from the state that an interrupted run of this configuration left; keep what it made
+            where it is finished; else start.
+
     Raises:
-        DataError: where nothing to learn from, or nothing to choose the best by, is found.
+        DataError: where nothing to learn from, or nothing to choose the best by, is found, or there is the
+            state of an unfinished run that is not to be resumed, or of another one.
+        RunStopped: when the process was asked to end; the state was kept.
     """
     accelerator = processes.join(num_threads=config.num_threads)
+    # one process looks, for the others may be on machines that do not see its files
+    state = processes.from_main(accelerator, lambda: _unfinished(config, resume))
     torch.manual_seed(config.seed)
     model = build_model(PRESETS[config.preset], weights="pretrained")
     if config.start is not None:
@@ -90,40 +90,85 @@ def pretrain(config: PretrainConfig) -> Path:
             data=config.data,
             stills=config.stills,
             dev_stills=config.dev_stills,
-            stills_zoom=config.stills_zoom,
             num_workers=config.num_threads,
             progress=accelerator.is_main_process,
         )
     net = PretrainNet(
         model.video, model.config.video.feature_width, len(model.config.labels), len(sources.train)
     )
+    identity = _identity(config, sources, model, accelerator.num_processes)
+    if state is None and processes.from_main(accelerator, lambda: resume and _is_finished(config, identity)):
+        return config.out
     config.out.mkdir(parents=True, exist_ok=True)
+    if accelerator.is_main_process and state is None:
+        # what an earlier run left would pass for this one's
+        for name in (_ABOUT, "history.jsonl", "temporal.safetensors", "video.safetensors"):
+            (config.out / name).unlink(missing_ok=True)
+    best = PictureLoop(config, sources, net, accelerator, identity).fit(state)
     if accelerator.is_main_process:
-        # that of an earlier run would not fit this one's encoder
-        (config.out / "temporal.safetensors").unlink(missing_ok=True)
-    best = _train_on_pictures(config, sources, net, accelerator)
-    if accelerator.is_main_process:
-        # the others wait; their cores are free
-        torch.set_num_threads(config.num_threads * accelerator.num_processes)
         model.to(accelerator.device).eval()
-        _finish(config, sources, model, best)
-        torch.set_num_threads(config.num_threads)
+        with processes.all_threads(config.num_threads):
+            _finish(config, sources, model, best, identity)
+        remove_state(config.run_folder)
     accelerator.wait_for_everyone()
     return config.out
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Best:
-    """The encoder that did best on the dev pictures, and its line of the history."""
+def _unfinished(config: PretrainConfig, resume: bool) -> RunState | None:
+    """The state in which a run was left; None where there is none."""
+    state = read_state(config.run_folder)
+    if state is not None and not resume:
+        raise DataError(
+            f"{config.run_folder} holds the state of an unfinished run; go on with --resume, or remove it."
+        )
+    return state
 
-    row: dict
-    state: dict[str, Tensor]
+
+def _is_finished(config: PretrainConfig, identity: dict) -> bool:
+    """Whether the run was made already. Raises DataError where another one was."""
+    about = config.out / _ABOUT
+    if not about.is_file():
+        return False
+    made = json.loads(about.read_text(encoding="utf-8")).get("identity", {})
+    differing = [name for name, value in identity.items() if name not in made or made[name] != value]
+    if differing:
+        raise DataError(
+            f"{config.out} was made with other settings than are asked for now ({', '.join(differing)}); "
+            "choose another folder, or remove it."
+        )
+    return True
 
 
-def _finish(config: PretrainConfig, sources: PictureSources, model: DeepMSI, best: _Best | None) -> None:
+def _identity(config: PretrainConfig, sources: PictureSources, model: DeepMSI, num_processes: int) -> dict:
+    """All that decides what comes out, as plain JSON types."""
+    start = hashlib.sha256()
+    for name in ("video", "temporal") if config.start is not None else ():
+        path = config.start / f"{name}.safetensors"
+        start.update(path.read_bytes() if path.is_file() else b"")
+    about_model = {
+        "video": dataclasses.asdict(model.config.video),
+        "temporal": dataclasses.asdict(model.config.temporal),
+        "labels": model.config.labels.labels,
+    }
+    return config.decisive() | {
+        **json.loads(json.dumps(about_model)),
+        "start_sha256": start.hexdigest(),
+        "pictures": [still.digest() for part in (sources.train, sources.dev) for still in part],
+        "num_processes": num_processes,
+    }
+
+
+def _finish(
+    config: PretrainConfig,
+    sources: PictureSources,
+    model: DeepMSI,
+    best: BestEncoder | None,
+    identity: dict,
+) -> None:
     """Teach what only whole clips tell, and write everything."""
     about = {
-        "pretrain": config.to_dict(),
+        "pretrain": config.recipe(),
+        "identity": identity,
         "video": dataclasses.asdict(model.config.video),
         "labels": list(model.config.labels.labels),
         "num_pictures": {still.name: len(still) for still in sources.train},
@@ -169,172 +214,4 @@ def _finish(config: PretrainConfig, sources: PictureSources, model: DeepMSI, bes
         )
         save_part(config.out / "temporal.safetensors", model.temporal)
     save_part(config.out / "video.safetensors", model.video)
-    (config.out / "pretrain.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-
-
-def _train_on_pictures(
-    config: PretrainConfig, sources: PictureSources, net: PretrainNet, accelerator: Accelerator
-) -> _Best | None:
-    """All phases. The main process returns the best encoder, others None; None where there is no phase."""
-    # every process draws pictures of its own
-    seed = config.seed + 100_003 * accelerator.process_index
-    samplers = [StillsSampler(still, seed + 1000 * i) for i, still in enumerate(sources.train)]
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(
-        weight_decay_groups(net.parameters(), config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
-    )
-    trained, optimizer = accelerator.prepare(net, optimizer)
-    num_steps = sum(phase.num_steps for phase in config.phases)
-    counts_by_phase = [_counts(config, phase, sources, accelerator.num_processes) for phase in config.phases]
-    step, losses = 0, []
-    log = _Log(config, sources, net, accelerator)
-    for phase, counts in zip(config.phases, counts_by_phase, strict=True):
-        stills = [still.at_size(phase.image_size) for still in sources.train]
-        if phase.image_size == net.video.config.image_size and not net.video.base_guide.any():
-            # the first compressed phase
-            net.eval()
-            net.video.aim_guide(_examples(stills[0], phase.image_size).to(accelerator.device))
-            # batch norm's statistics differ between processes, parameters may not
-            net.video.base_guide.data.copy_(broadcast(net.video.base_guide.data))
-        for step_of_phase in range(phase.num_steps):
-            # a schedule for each phase: at the tail of a common one, a new resolution was not learned
-            factor = warmup_cosine(step_of_phase, config.warmup_steps, phase.num_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * factor
-            trained.train()
-            pictures, labels, targets, origins = draw_stills(
-                stills, samplers, counts, phase.image_size, generator
-            )
-            loss = _loss(
-                trained(pictures.to(accelerator.device)),
-                labels.to(accelerator.device),
-                targets.to(accelerator.device),
-                origins.to(accelerator.device),
-                config,
-            )
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(trained.parameters(), config.clip_norm)
-            optimizer.step()
-            step += 1
-            losses.append(float(loss.detach()))
-            log.remaining.step(phase)
-            if accelerator.is_main_process and (step % config.eval_every == 0 or step == num_steps):
-                log.evaluate(step, phase, float(np.mean(losses)), config.learning_rate * factor)
-                losses.clear()
-    return log.best
-
-
-def _examples(stills: Stills, image_size: int, num_pictures: int = 256) -> Tensor:
-    """Some of the pictures, unaugmented: `(picture, 3, size, size)`."""
-    chosen = np.unique(np.linspace(0, len(stills) - 1, num_pictures).astype(int))
-    return resample(torch.from_numpy(stills.pixels[chosen]), image_size, zoom=stills.zoom)
-
-
-def _counts(config: PretrainConfig, phase: Phase, sources: PictureSources, num_processes: int) -> list[int]:
-    """Pictures per source in one process's share of a batch."""
-    shares = np.asarray(config.shares or [1.0] * len(sources.train), float)
-    names = ", ".join(still.name for still in sources.train)
-    if len(shares) != len(sources.train):
-        raise DataError(f"{len(shares)} shares were given for the sources {names}; give one for each.")
-    counts = np.round(shares / shares.sum() * (phase.batch_size // num_processes)).astype(int)
-    if counts.min() < 1:
-        raise DataError(
-            f"A batch of {phase.batch_size} over {num_processes} processes has no room for a picture of each "
-            f"of {names}; make it larger."
-        )
-    return counts.tolist()
-
-
-class _Log:
-    """Looks at the dev pictures, writes the history and keeps the best encoder."""
-
-    def __init__(
-        self, config: PretrainConfig, sources: PictureSources, net, accelerator: Accelerator
-    ) -> None:
-        self.config, self.sources, self.net, self.device = config, sources, net, accelerator.device
-        self.remaining = _Remaining(config.phases)
-        self.num_steps = sum(phase.num_steps for phase in config.phases)
-        self.began = time.monotonic()
-        self.best: _Best | None = None
-        self.best_f1 = -1.0
-        self.path = config.out / "history.jsonl"
-        if accelerator.is_main_process:
-            self.path.write_text("", encoding="utf-8")
-
-    def evaluate(self, step: int, phase: Phase, loss: float, learning_rate: float) -> None:
-        """One line of history; keeps the encoder when it is the best of the last phase so far."""
-        scores = evaluate_stills(
-            self.net,
-            self.sources,
-            phase.image_size,
-            num_pictures=self.config.num_eval_pictures,
-            device=self.device,
-        )
-        row = {
-            "step": step,
-            "image_size": phase.image_size,
-            "loss": loss,
-            "learning_rate": learning_rate,
-            "seconds": time.monotonic() - self.began,
-            "dev": {name: dataclasses.asdict(score) for name, score in scores.items()},
-        }
-        with self.path.open("a", encoding="utf-8") as history:
-            history.write(json.dumps(row) + "\n")
-        # the score of another resolution says nothing of the one that will be used
-        if phase is self.config.phases[-1]:
-            mean_f1 = float(np.mean([score.macro_f1 for score in scores.values()]))
-            if mean_f1 > self.best_f1:
-                self.best_f1 = mean_f1
-                state = {k: v.detach().clone() for k, v in self.net.video.state_dict().items()}
-                self.best = _Best(row=row, state=state)
-                save_part(self.config.out / "video.safetensors", self.net.video)
-        print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
-
-
-def _loss(outputs, labels: Tensor, targets: Tensor, sources: Tensor, config: PretrainConfig) -> Tensor:
-    """Cross-entropy of each picture's own emotion head + weighted squared error of its targets."""
-    logits, predicted = outputs
-    own = logits[sources, torch.arange(len(sources), device=sources.device)]
-    # every head takes part: processes wait for the gradient of all that comes out
-    loss = (own.sum() + predicted.sum()) * 0.0
-    if (labels != IGNORED).any():
-        loss = loss + F.cross_entropy(
-            own, labels, ignore_index=IGNORED, label_smoothing=config.label_smoothing
-        )
-    known = ~targets.isnan()
-    if known.any():
-        loss = loss + config.target_weight * F.mse_loss(predicted[known], targets[known])
-    return loss
-
-
-class _Remaining:
-    """Time left, from the measured seconds per step of this phase and the sizes of those to come."""
-
-    def __init__(self, phases: tuple[Phase, ...]) -> None:
-        self.costs = {phase: phase.image_size**2 * phase.batch_size for phase in phases}
-        self.left = sum(self.costs[phase] * phase.num_steps for phase in phases)
-        self.done, self.began = 0, time.monotonic()
-        self.phase = None
-
-    def step(self, phase: Phase) -> None:
-        if phase != self.phase:
-            self.phase, self.done, self.began = phase, 0, time.monotonic()
-        self.done += self.costs[phase]
-        self.left -= self.costs[phase]
-
-    @property
-    def seconds(self) -> float:
-        return (time.monotonic() - self.began) / max(1, self.done) * self.left
-
-
-def _line(row: dict, num_steps: int, seconds_left: float) -> str:
-    scores = "  ".join(
-        f"{name} acc {s['accuracy']:.3f} F1 {s['macro_f1']:.3f}"
-        + ("" if s["target_r2"] is None else f" AU R² {s['target_r2']:.3f}")
-        for name, s in row["dev"].items()
-    )
-    return (
-        f"step {row['step']}/{num_steps} @{row['image_size']} px  loss {row['loss']:.3f}  {scores}  "
-        f"{row['seconds'] / 60:.1f} min, {seconds_left / 60:.1f} left"
-    )
+    (config.out / _ABOUT).write_text(json.dumps(about, indent=2), encoding="utf-8")

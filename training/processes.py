@@ -5,7 +5,9 @@ A run is one process, or several that `torchrun` starts and that share the gradi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -58,3 +60,17 @@ def join(*, num_threads: int, precision: str = "no") -> Accelerator:
     # after the above, which may set it too
     torch.set_num_threads(num_threads)
     return accelerator
+
+
+@contextmanager
+def all_threads(num_threads: int) -> Iterator[None]:
+    """While the main process works alone: its threads and those of the processes that wait on this machine.
+
+    Args:
+        num_threads: of one process.
+    """
+    torch.set_num_threads(num_threads * int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import ModelConfig
-from core.labels import LabelScheme
+from core.labels import MODALITIES, LabelScheme
 from core.model import ModelInput
 from training.augment import augment_pictures, drop_tokens, noisy_features, resample
 from training.features import ClipFeatures, FeatureSet
@@ -169,11 +169,12 @@ def collate(
 
     Args:
         clips: with features of this model configuration.
-        config: of the model.
+        config: of the model; what it does not read is not shown.
         hide: from `(clip, modality)` presence to the presence shown; all is shown if None.
         generator: augments if given.
     """
-    present = np.array([[c.crops is not None, c.audio is not None, c.text is not None] for c in clips])
+    has = np.array([[c.crops is not None, c.audio is not None, c.text is not None] for c in clips])
+    present = has & np.isin(MODALITIES, config.modalities)
     if hide is not None:
         present = hide(present)
     values: dict[str, Tensor] = {}

@@ -132,7 +132,7 @@ def make_features(
         )
     size = model.config.video.image_size
     for stills, utterances in sources.pictures:
-        parts.append(pictures_as_clips(stills.pixels, utterances, size, zoom=stills.zoom))
+        parts.append(pictures_as_clips(stills.pixels, utterances, size))
     # what still has its words is among the utterances
     parts.append(
         FeatureSet(

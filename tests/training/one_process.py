@@ -3,17 +3,21 @@
 import hashlib
 import json
 import os
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import training.loop
+import training.picture_loop
 import training.pretrain
 from core.checkpoint import load_checkpoint
 from training.config import Phase, PretrainConfig, TrainConfig
 from training.evaluate import evaluate_checkpoint
 from training.sources import make_features, of_split, read_sources
+from training.state import RunStopped
 
 
 def digest(tensors) -> str:
@@ -21,29 +25,60 @@ def digest(tensors) -> str:
     return hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in tensors)).hexdigest()
 
 
+def train_with_a_stop(config: TrainConfig) -> int:
+    """Train, have the second process alone asked to end in the middle of the second epoch, and go on.
+
+    Returns:
+        Steps that were done when this process stopped.
+    """
+    step, done = training.loop.Learner.step, []
+
+    def step_and_ask(learner):
+        step(learner)
+        done.append(learner.num_steps_done)
+        if done[-1] == 4 and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training.loop.Learner.step = step_and_ask
+    try:
+        training.loop.train(config)
+    except RunStopped:
+        pass
+    finally:
+        training.loop.Learner.step = step
+    training.loop.train(config, resume=True)
+    return done[-1]
+
+
 def main(folder: Path, corpus: Path) -> None:
     """Run both and write what this process saw and ended with to `rank<N>.json`."""
-    drawn, made = [], {}
-    draw, run = training.pretrain.draw_stills, training.loop._Run
-    train_on_pictures = training.pretrain._train_on_pictures
+    drawn, made, losses = [], {}, {}
+    draw, run = training.picture_loop.draw_stills, training.loop._Run
+    fit, backward = training.pretrain.PictureLoop.fit, training.loop.Learner.backward
 
     def watched_draw(*args):
         batch = draw(*args)
         drawn.append(digest(batch))
         return batch
 
-    def watched_training(config, sources, net, accelerator):
-        best = train_on_pictures(config, sources, net, accelerator)
+    def watched_training(loop, state):
+        best = fit(loop, state)
         # what follows, only the main process does
-        made["net"] = digest(net.parameters())
+        made["net"] = digest(loop.net.parameters())
         return best
 
     def watched_run(*args):
         made["run"] = run(*args)
         return made["run"]
 
-    training.pretrain.draw_stills = watched_draw
-    training.pretrain._train_on_pictures = watched_training
+    def watched_backward(*args, epoch, **options):
+        values = backward(*args, epoch=epoch, **options)
+        losses.setdefault(epoch, []).append(values["loss"])
+        return values
+
+    training.picture_loop.draw_stills = watched_draw
+    training.loop.Learner.backward = watched_backward
+    training.pretrain.PictureLoop.fit = watched_training
     training.loop._Run = watched_run
     training.pretrain.pretrain(
         PretrainConfig(
@@ -61,21 +96,28 @@ def main(folder: Path, corpus: Path) -> None:
             num_threads=1,
         )
     )
-    training.loop.train(
-        TrainConfig(
-            data=(corpus,),
-            out=folder / "checkpoint",
-            cache_dir=folder / "cache",
-            pretrained_video=folder / "video",
-            preset="tiny",
-            num_epochs=3,
-            num_blind_epochs=1,
-            patience=1,
-            batch_size=4,
-            num_train_frames=(4,),
-            num_threads=1,
-        )
+    config = TrainConfig(
+        data=(corpus,),
+        out=folder / "checkpoint",
+        cache_dir=folder / "cache",
+        pretrained_video=folder / "video",
+        preset="tiny",
+        num_epochs=3,
+        num_blind_epochs=1,
+        patience=1,
+        batch_size=4,
+        num_train_frames=(4,),
+        num_threads=1,
     )
+    training.loop.train(config)
+    note = {
+        "losses": list(losses.values()),
+        "model": digest(made["run"].learner.model.trained_parameters()),
+        "num_steps": made["run"].learner.num_steps_done,
+        "num_evaluations": len(made["run"].history),
+    }
+    note["stopped_after"] = train_with_a_stop(replace(config, out=folder / "resumed"))
+    note["resumed_model"] = digest(made["run"].learner.model.trained_parameters())
     checkpoint = load_checkpoint(folder / "checkpoint")
     sources = of_split(read_sources([corpus]), "test")
     evaluation = evaluate_checkpoint(
@@ -89,13 +131,7 @@ def main(folder: Path, corpus: Path) -> None:
     )
     if os.environ["RANK"] == "0":
         evaluation.write(folder / "evaluation")
-    note = {
-        "drawn": drawn,
-        "net": made["net"],
-        "model": digest(made["run"].learner.model.trained_parameters()),
-        "num_steps": made["run"].learner.num_steps_done,
-        "num_evaluations": len(made["run"].history),
-    }
+    note |= {"drawn": drawn, "net": made["net"]}
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(note))
     torch.distributed.destroy_process_group()
 

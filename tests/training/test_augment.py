@@ -1,6 +1,7 @@
 import torch
+from torchvision.transforms.functional import gaussian_blur
 
-from training.augment import augment_pictures, drop_tokens, noisy_features, resample
+from training.augment import HIDING_GRID, augment_pictures, drop_tokens, hide_cells, noisy_features, resample
 
 
 def pictures(num=4, size=16, channels=3, seed=0):
@@ -23,12 +24,6 @@ def test_grey_becomes_three_equal_channels():
     result = resample(pictures(channels=1), 32)
     assert result.shape == (4, 3, 32, 32)
     assert torch.equal(result[:, 0], result[:, 2])
-
-
-def test_zoom_one_half_shows_the_middle():
-    raw = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
-    raw[:, 4:12, 4:12] = 255
-    assert resample(raw, 8, zoom=0.5).min() > 0.99
 
 
 def test_a_flip_is_a_flip():
@@ -54,6 +49,27 @@ def test_pictures_of_one_group_are_changed_alike():
     result = augment_pictures(raw, 32, generator, groups=groups).mean((1, 2, 3))
     assert (result[:3] - result[0]).abs().max() < 0.01 and (result[3:] - result[3]).abs().max() < 0.01
     assert (result[0] - result[3]).abs() > 0.012
+
+
+def test_only_hidden_cells_are_blurred():
+    raw = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    hidden = torch.zeros(3, 1, HIDING_GRID, HIDING_GRID, dtype=torch.bool)
+    hidden[1, 0, 2, 5] = True
+    result = hide_cells(raw, hidden)
+    assert torch.equal(result[[0, 2]], raw[[0, 2]])
+    changed = (result[1] != raw[1]).any(0)
+    assert changed[16:24, 40:48].all() and changed.sum() == 64
+
+
+def test_hiding_is_the_blur_that_explanations_use():
+    # a face-like picture: dark spots on a light ground
+    picture = torch.full((1, 3, 128, 128), 0.7)
+    picture[..., 40:52, 30:50] = picture[..., 40:52, 78:98] = picture[..., 90:100, 44:84] = 0.1
+    hidden = torch.ones(1, 1, HIDING_GRID, HIDING_GRID, dtype=torch.bool)
+    expected = gaussian_blur(picture, 65, 16.0)
+    inside = slice(16, -16)  # the two treat what lies beyond the rim differently
+    difference = (hide_cells(picture, hidden) - expected)[..., inside, inside].abs()
+    assert difference.max() < 0.06 and (picture - expected).abs().max() > 0.4
 
 
 def test_noise_has_the_asked_size():

@@ -40,7 +40,7 @@ def test_opening_finds_broken_clips_and_the_lengths_of_files(tmp_path):
     assert report.durations_from == "files"
     assert report.splits[1].durations.longest_seconds == pytest.approx(1.0, abs=0.1)
     told = {clip.key: clip.reason for clip in report.skipped}
-    assert "dia0_utt1.mp4 is not a video or sound file" in told["train/dia0_utt1"]
+    assert "dia0_utt1.mp4 holds no video or sound" in told["train/dia0_utt1"]
     assert len(report.skipped) == len(dataset.skipped) + 4
 
 

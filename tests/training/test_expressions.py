@@ -72,7 +72,7 @@ def test_the_temporal_network_learns_the_face_and_the_encoder_stays(model):
     teach_selection(model.video, parts[0], learning_rate=3e-3)
     before = {name: value.clone() for name, value in model.video.state_dict().items()}
     scores = teach_temporal(
-        model.video, model.temporal, *parts, num_labels=7, num_views=2, batch_size=16, learning_rate=5e-3
+        model.video, model.temporal, *parts, num_labels=7, batch_size=16, learning_rate=5e-3
     )
     assert scores.accuracy > 0.9 and scores.macro_f1 > 0.9
     assert not model.temporal.training

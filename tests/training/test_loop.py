@@ -130,6 +130,30 @@ def test_a_blind_epoch_learns_from_sound_and_words_alone(config, tmp_path):
     assert not torch.equal(first["classifier.output.weight"], second["classifier.output.weight"])
 
 
+def test_a_model_may_read_some_of_the_modalities(config, tmp_path):
+    heard = replace(config, num_epochs=1, modalities=("audio", "text"), out=tmp_path / "heard")
+    checkpoint = load_checkpoint(train(replace(heard, cache_dir=tmp_path / "cache")))
+    assert not any(key.startswith(("video.", "temporal.")) for key in checkpoint.model.state_dict())
+    # no picture was ever cropped for it
+    assert not (tmp_path / "cache" / "video").exists()
+    subsets = checkpoint.metrics["test"]["subsets"]
+    assert subsets["video"]["num_clips"] == 0 and subsets["audio+text"]["num_clips"] > 0
+    assert "it reads no pictures" in checkpoint.card
+    # nor does one that lies in a cache shared with others change its answers
+    data = read_manifest(config.data[0])
+    seen, unseen = (
+        prepare(data, model, config.cache_dir, progress=False)
+        for model in (load_checkpoint(train(config, resume=True)).model, checkpoint.model)
+    )
+    logits = [evaluate(checkpoint.model, features).logits for features in (seen, unseen)]
+    for subset, values in logits[0].items():
+        np.testing.assert_array_equal(values, logits[1][subset])
+    with pytest.raises(ValueError, match="modalities should be some of video, audio, text"):
+        replace(checkpoint.config, modalities=("text", "audio"))
+    with pytest.raises(ValueError, match="need a model that reads video"):
+        replace(heard, compression=CompressionConfig())
+
+
 def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("path,label,split\na.mp4,rapture,train\n")

@@ -142,6 +142,22 @@ def test_pairs_are_taken_over_clips_that_have_both():
         contrastive_loss(projections, present, labels, text_audio_weight=0.5),
         (video_text + video_audio + 0.5 * text_audio) / 2.5,
     )
+    # a pair counts by its clips; one without any takes nothing from the others
+    present[1:3, 0] = False
+    few_video_audio = pair("video", "audio", [0, 4])
+    torch.testing.assert_close(
+        contrastive_loss(projections, present, labels, text_audio_weight=1.0),
+        (pair("video", "text", [0]) + 2 * few_video_audio + 3 * text_audio) / 6,
+    )
+    # one clip has nothing to be compared with in the published form
+    published = cross_modal_contrastive(
+        *(projections[name][[0, 4]] for name in ("video", "audio")), labels[[0, 4]], form="published"
+    )
+    torch.testing.assert_close(contrastive_loss(projections, present, labels, form="published"), published)
+    present[:, 0] = False
+    torch.testing.assert_close(
+        contrastive_loss(projections, present, labels, text_audio_weight=0.1), text_audio
+    )
 
 
 def test_class_loss_with_a_prior_is_the_balanced_softmax():

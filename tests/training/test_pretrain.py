@@ -1,6 +1,8 @@
 import io
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from made_clips import expressive_clips
 from PIL import Image
 from safetensors.torch import load_file
 
+import training.picture_loop
 from core.config import PRESETS
 from core.model import build_model
 from training.config import Phase, PretrainConfig
@@ -19,6 +22,7 @@ from training.datasets import DataError
 from training.optimizer import warmup_cosine
 from training.pretrain import pretrain
 from training.pretrained import load_pretrained
+from training.state import RunStopped
 
 
 def write_stills(path, num, seed):
@@ -169,6 +173,48 @@ def test_a_temporal_network_of_an_earlier_run_does_not_stay(config, tmp_path):
     (tmp_path / "temporal.safetensors").write_bytes(b"of an earlier run")
     pretrain(replace(config, out=tmp_path, phases=(Phase(image_size=32, num_steps=2, batch_size=16),)))
     assert not (tmp_path / "temporal.safetensors").exists()
+
+
+@pytest.mark.parametrize("at_step", [3, 5, 7])
+def test_an_interrupted_run_ends_with_the_weights_of_one_that_is_not(config, tmp_path, monkeypatch, at_step):
+    small, large = (Phase(image_size=side, num_steps=num, batch_size=8) for side, num in ((32, 5), (64, 4)))
+    short = replace(config, phases=(small, large), eval_every=2, warmup_steps=2, out=tmp_path / "whole")
+    whole = load_file(pretrain(short) / "video.safetensors")
+
+    draw, num_drawn = training.picture_loop.draw_stills, []
+
+    def watched(*args):
+        num_drawn.append(1)
+        if len(num_drawn) == at_step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(*args)
+
+    monkeypatch.setattr(training.picture_loop, "draw_stills", watched)
+    cut = replace(short, out=tmp_path / "cut")
+    with pytest.raises(RunStopped, match=f"after step {at_step} of 9"):
+        pretrain(cut)
+    with pytest.raises(DataError, match="state of an unfinished run; go on with --resume"):
+        pretrain(cut)
+    with pytest.raises(DataError, match="learning_rate was 0.002 and is 0.1"):
+        pretrain(replace(cut, learning_rate=0.1), resume=True)
+    resumed = load_file(pretrain(cut, resume=True) / "video.safetensors")
+    assert resumed.keys() == whole.keys() and all(torch.equal(resumed[k], whole[k]) for k in whole)
+    assert len(num_drawn) == 9 and not (cut.run_folder / "state.safetensors").exists()
+    lines = [
+        [json.loads(line) | {"seconds": 0} for line in (one.out / "history.jsonl").open()]
+        for one in (cut, short)
+    ]
+    assert lines[0] == lines[1]
+    # and one that is finished is kept, but not taken for another one
+    assert pretrain(cut, resume=True) == cut.out and len(num_drawn) == 9
+    for other, name in (({"seed": 5}, "seed"), ({"stills": config.dev_stills}, "pictures")):
+        with pytest.raises(DataError, match=f"was made with other settings than are asked for now .{name}"):
+            pretrain(replace(cut, **other), resume=True)
+    # one that is begun again is not finished while it is under way
+    monkeypatch.setattr(training.picture_loop, "draw_stills", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pretrain(cut)
+    assert not (cut.out / "pretrain.json").exists()
 
 
 def test_warmup_then_cosine():

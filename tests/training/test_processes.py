@@ -63,6 +63,21 @@ def test_processes_stop_together(folder, notes):
     assert notes[0]["num_steps"] == notes[1]["num_steps"] == 3 * num_epochs
 
 
+def test_a_run_cut_in_one_process_goes_on_in_all_to_the_same_weights(folder, notes):
+    assert [note["stopped_after"] for note in notes] == [4, 4]
+    assert notes[0]["resumed_model"] == notes[1]["resumed_model"] == notes[0]["model"]
+    whole = load_file(folder / "checkpoint" / "model.safetensors")
+    resumed = load_file(folder / "resumed" / "model.safetensors")
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+def test_the_history_tells_the_loss_of_all(folder, notes):
+    expected = np.mean([note["losses"] for note in notes], axis=(0, 2))
+    history = load_checkpoint(folder / "checkpoint").history
+    np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
+    assert notes[0]["losses"] != notes[1]["losses"]
+
+
 def test_an_evaluation_by_two_processes_says_the_same(folder, corpus):
     shared = read_evaluation(folder / "evaluation")
     checkpoint = load_checkpoint(folder / "checkpoint")

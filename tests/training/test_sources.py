@@ -65,7 +65,6 @@ def test_pretraining_takes_the_same_parts(faces, tiny_model, tmp_path):
         data=(),
         stills=(faces,),
         dev_stills=(),
-        stills_zoom=1.0,
         num_workers=1,
         progress=False,
     )

@@ -2,6 +2,9 @@
 
 Three layouts are read: the challenge's table (`emotion,pixels,Usage`), folders of pictures by label
 (`train/angry/*.png`), and Parquet tables of encoded pictures (`training.datasets.stills.read_stills`).
+
+The pictures are used whole, as face crops: around the faces that the detector of clips found in 130 of 150 of
+them, the crop's side would have been 0.96 of the picture's (median).
 """
 
 from __future__ import annotations

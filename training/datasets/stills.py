@@ -53,11 +53,10 @@ class Stills:
 
     Attributes:
         name: of the source, in logs.
-        pixels: `(picture, size, size, channel)` uint8; one channel where all are grey.
+        pixels: `(picture, size, size, channel)` uint8, the face filling them as it fills the crops of clips;
+            one channel where all are grey.
         labels: `(picture,)` class indices; `IGNORED` where unknown.
         targets: `(picture, len(TARGETS))` float32 in [0, 1]; NaN where unknown.
-        zoom: share of the picture's side that a face crop of a clip would cover; below one where the clip
-            crops are tighter, above one where the pictures are.
         expressions: the clips that the pictures are frames of; empty for single pictures.
     """
 
@@ -65,7 +64,6 @@ class Stills:
     pixels: np.ndarray
     labels: np.ndarray
     targets: np.ndarray
-    zoom: float = 1.0
     expressions: tuple[Expression, ...] = ()
 
     def __len__(self) -> int:
@@ -85,6 +83,13 @@ class Stills:
         """A hash of each picture's pixels, by which copies are known."""
         return [hashlib.sha256(picture.tobytes()).digest() for picture in self.pixels]
 
+    def digest(self) -> str:
+        """A hash of all that is learned from."""
+        whole = hashlib.blake2b(digest_size=16)
+        for values in (self.pixels, self.labels, self.targets):
+            whole.update(np.ascontiguousarray(values))
+        return whole.hexdigest()
+
     def without(self, others: Stills) -> Stills:
         """The pictures less those that `others` holds too: a test must not have been learned."""
         known = set(others.digests())
@@ -101,7 +106,7 @@ class Stills:
     def at_size(self, size: int) -> Stills:
         """The same pictures, averaged down as far as `size` allows: sampling them costs less."""
         # as `training.augment.resample` would, picture by picture
-        shrink = int(self.pixels.shape[1] * self.zoom / size)
+        shrink = int(self.pixels.shape[1] / size)
         if shrink < 2:
             return self
         num, side, _, channels = self.pixels.shape
@@ -130,7 +135,7 @@ def honest_parts(stills: Mapping[str, Stills]) -> dict[str, Stills]:
     return parts
 
 
-def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train", zoom: float = 1.0) -> Stills:
+def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train") -> Stills:
     """Stills from a Parquet table, from FER2013's CSV or from folders of pictures by label.
 
     A Parquet table has the columns `jpeg` (bytes), `label` and, optionally, those of `TARGETS`; it is one
@@ -145,7 +150,7 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train", 
 
     path = Path(path)
     if path.is_dir() or path.suffix.lower() == ".csv":
-        return _read_fer2013(path, scheme, split, zoom)
+        return _read_fer2013(path, scheme, split)
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, ValueError) as error:
@@ -157,7 +162,7 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train", 
     if not pictures:
         raise DataError(f"{path} holds no picture; add some rows.")
     name = path.parent.name or path.stem
-    stills = make_stills(name, pictures, table["label"].to_pylist(), scheme, zoom=zoom, source=path)
+    stills = make_stills(name, pictures, table["label"].to_pylist(), scheme, source=path)
     targets = stills.targets
     for column, name in enumerate(TARGETS):
         if name in table.column_names:
@@ -179,7 +184,6 @@ def make_stills(
     labels: Sequence[str],
     scheme: LabelScheme,
     *,
-    zoom: float = 1.0,
     source: str | Path | None = None,
 ) -> Stills:
     """Stills of decoded pictures `(size, size, channel)`, without action units.
@@ -198,11 +202,10 @@ def make_stills(
         pixels=np.stack(pictures),
         labels=np.array([known.get(label, IGNORED) for label in labels], np.int64),
         targets=np.full((len(pictures), len(TARGETS)), np.nan, np.float32),
-        zoom=zoom,
     )
 
 
-def _read_fer2013(path: Path, scheme: LabelScheme, split: str, zoom: float) -> Stills:
+def _read_fer2013(path: Path, scheme: LabelScheme, split: str) -> Stills:
     from training.datasets.fer2013 import read_fer2013
 
     by_split = read_fer2013(path).stills
@@ -210,7 +213,7 @@ def _read_fer2013(path: Path, scheme: LabelScheme, split: str, zoom: float) -> S
         raise DataError(f"{path} holds no {split} pictures, only {', '.join(by_split)}; give another source.")
     stills = by_split[split]
     indices = np.array([scheme.labels.index(e) if e in scheme.labels else IGNORED for e in MELD_7.labels])
-    return replace(stills, labels=np.append(indices, IGNORED)[stills.labels], zoom=zoom)
+    return replace(stills, labels=np.append(indices, IGNORED)[stills.labels])
 
 
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
@@ -232,25 +235,29 @@ def read_frames(features: FeatureSet, scheme: LabelScheme, *, name: str = "clips
     A sidecar is the clip's path with the suffix `.json` (the made corpus has them). Clips without one, and
     clips in which no face was found, contribute nothing.
     """
-    pixels, labels, targets, expressions = [], [], [], []
-    num_frames = 0
+    labels, targets, expressions = [], [], []
+    pixels, num_frames = None, 0
     for clip in features:
         sidecar = _read_sidecar(clip.utterance)
         if sidecar is None or clip.crops is None or clip.face == "none":
             continue
         frame_labels, frame_targets = frame_truth(sidecar, clip.times_seconds, scheme)
         label, shown = expression_truth(sidecar, clip.times_seconds, scheme)
-        pixels.append(clip.crops)
+        if pixels is None:
+            # filled clip by clip: of thousands of clips there is no room for a second copy
+            most = sum(features.num_frames(index) for index in range(len(features)))
+            pixels = np.empty((most, *clip.crops.shape[1:]), np.uint8)
         labels.append(frame_labels)
         targets.append(frame_targets)
         frames = slice(num_frames, num_frames + len(shown))
         expressions.append(Expression(frames=frames, label=label, shown=shown))
         num_frames = frames.stop
-    if not pixels:
+        pixels[frames] = clip.crops
+    if pixels is None:
         return None
     return Stills(
         name=name,
-        pixels=np.concatenate(pixels),
+        pixels=pixels[:num_frames],
         labels=np.concatenate(labels),
         targets=np.concatenate(targets),
         expressions=tuple(expressions),

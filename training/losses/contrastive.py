@@ -97,9 +97,11 @@ def contrastive_loss(
     text_audio_weight: float = 0.0,
     queue: ClassQueue | None = None,
 ) -> Tensor:
-    """Mean of the video–text and video–audio losses and, with a weight, the text–audio one.
+    """Weighted mean of the video–text, the video–audio and, with a weight, the text–audio loss.
 
-    Each pair is taken over the clips that have both of its modalities.
+    Each pair is taken over the clips that have both of its modalities, and counts by their number: where few
+    clips of a batch have a picture, video's pairs neither take over nor thin out the others. Where all have
+    all, it is the plain mean of the pairs (paper).
 
     Args:
         projections: per modality `(clip, width)`.
@@ -111,11 +113,14 @@ def contrastive_loss(
         queue: of earlier clips, read and not changed; see `cross_modal_contrastive`.
     """
     pairs = [("video", "text", 1.0), ("video", "audio", 1.0), ("text", "audio", text_audio_weight)]
-    total = labels.new_zeros((), dtype=torch.float32)
+    total = sum_of_weights = labels.new_zeros((), dtype=torch.float32)
     for first, second, weight in pairs:
         if weight:
             both = present[:, MODALITIES.index(first)] & present[:, MODALITIES.index(second)]
-            total = total + weight * cross_modal_contrastive(
+            num = both.sum()
+            clips_weigh = weight * num * (num >= (1 if form == "corrected" else 2))
+            sum_of_weights = sum_of_weights + clips_weigh
+            total = total + clips_weigh * cross_modal_contrastive(
                 projections[first][both],
                 projections[second][both],
                 labels[both],
@@ -123,4 +128,4 @@ def contrastive_loss(
                 form=form,
                 remembered=None if queue is None else (queue.entries(first), queue.entries(second)),
             )
-    return total / sum(weight for *_, weight in pairs)
+    return total / sum_of_weights.clamp(min=torch.finfo(torch.float32).tiny)
