@@ -258,17 +258,22 @@ def read_metrics(folder: Path) -> dict:
     return _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
 
 
+FIRST, EVERYDAY = "mini", "everyday"
+"""Names of the shipped checkpoints that answer when none is chosen: on made clips, and on people's own."""
+
+
 def shipped_checkpoints() -> dict[str, Path]:
-    """Folders of the checkpoints that ship, by name; "mini" first."""
-    folders = sorted(path.parent for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
-    return {folder.name: folder for folder in sorted(folders, key=lambda folder: folder.name != "mini")}
+    """Folders of the checkpoints that ship, by name; `FIRST` and `EVERYDAY` come first."""
+    folders = {path.parent.name: path.parent for path in CHECKPOINTS.glob(f"*/{CONFIG}")}
+    return {name: folders[name] for name in sorted(folders, key=lambda n: (n != FIRST, n != EVERYDAY, n))}
 
 
-def default_checkpoint() -> Path:
-    """The first of the shipped checkpoints. Raises CheckpointError where none ships."""
-    for folder in shipped_checkpoints().values():
-        return folder
-    raise CheckpointError("No checkpoint ships with this copy; give the folder of one.")
+def default_checkpoint(*, own: bool = False) -> Path:
+    """The shipped checkpoint for made clips, or for people's own. Raises CheckpointError where none ships."""
+    shipped = shipped_checkpoints()
+    if not shipped:
+        raise CheckpointError("No checkpoint ships with this copy; give the folder of one.")
+    return shipped[EVERYDAY] if own and EVERYDAY in shipped else next(iter(shipped.values()))
 
 
 def _encoders(model: DeepMSI) -> dict[str, torch.nn.Module]:

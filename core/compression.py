@@ -14,6 +14,9 @@ from torch import Tensor
 
 from core.config import CompressionConfig
 
+RESOLUTION = 1e-5
+"""Cosines are rounded to it where tokens are chosen, so that last bits rarely decide."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compressed:
@@ -38,6 +41,31 @@ class Compressed:
     gate: Tensor
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Choice:
+    """What a step is to keep, decided beforehand: to ask what had been if, or to hold a selection still.
+
+    Attributes:
+        kept: `(batch, kept)`, as in `Compressed`.
+        kept_mask: `(batch, kept)`.
+        source_map: `(batch, kept, token)`; None to merge dropped tokens as the configuration says.
+    """
+
+    kept: Tensor
+    kept_mask: Tensor
+    source_map: Tensor | None = None
+
+    @classmethod
+    def made_by(cls, step: Compressed) -> Choice:
+        """What a step did: with it, the step is a fixed linear map of its tokens."""
+        return cls(kept=step.kept, kept_mask=step.kept_mask, source_map=step.source_map)
+
+    def rows(self, index: Tensor) -> Choice:
+        """The same for some rows of the batch, or for rows repeated."""
+        source_map = None if self.source_map is None else self.source_map[index]
+        return Choice(kept=self.kept[index], kept_mask=self.kept_mask[index], source_map=source_map)
+
+
 def select_and_merge(
     tokens: Tensor,
     guide: Tensor,
@@ -46,6 +74,7 @@ def select_and_merge(
     *,
     metric: Tensor | None = None,
     mask: Tensor | None = None,
+    choice: Choice | None = None,
 ) -> Compressed:
     """Keep the tokens most relevant to the guide and merge similar dropped ones into them (MODEL 1.4).
 
@@ -64,6 +93,7 @@ def select_and_merge(
         config: threshold, retained share and the published variants.
         metric: `(batch, token, width)` by what tokens are compared; `tokens` when None.
         mask: `(batch, token)` True on real tokens; all are when None.
+        choice: in place of the most relevant; `num_keep` is not read then, and the gate has no gradient.
 
     Raises:
         ValueError: if `num_keep` is below 1 or the guide does not fit the metric.
@@ -88,36 +118,49 @@ def select_and_merge(
     has_tokens = mask.any(1, keepdim=True)
     relevance = torch.where(has_tokens, cosine, torch.zeros_like(cosine)).softmax(-1) * mask
 
-    kept = cosine.sort(dim=-1, descending=True, stable=True).indices[:, :num_keep]
-    if config.order == "raster":
-        kept = kept.sort(dim=-1).values
-        # real tokens first, should padding lie between them
-        padding_last = mask.gather(1, kept).logical_not().byte().sort(dim=-1, stable=True).indices
-        kept = kept.gather(1, padding_last)
-    kept_mask = mask.gather(1, kept)
-
-    source_map = _source_map(unit, kept, mask, config)
+    if choice is None:
+        kept = _most_relevant(cosine, mask, num_keep, config)
+        choice = Choice(kept=kept, kept_mask=mask.gather(1, kept))
+        is_gated = config.train_guide
+    else:
+        kept, is_gated = choice.kept, False
+    source_map = _source_map(unit, choice, mask, config) if choice.source_map is None else choice.source_map
     gate = torch.ones_like(kept, dtype=relevance.dtype)
-    if config.train_guide:
+    if is_gated:
         weight = relevance.gather(1, kept) * num_real
         gate = gate + (weight - weight.detach())
     return Compressed(
         tokens=source_map @ tokens.flatten(2),
         kept=kept,
-        kept_mask=kept_mask,
+        kept_mask=choice.kept_mask,
         relevance=relevance,
         source_map=source_map,
         gate=gate,
     )
 
 
-def _source_map(unit: Tensor, kept: Tensor, mask: Tensor, config: CompressionConfig) -> Tensor:
+def _most_relevant(cosine: Tensor, mask: Tensor, num_keep: int, config: CompressionConfig) -> Tensor:
+    """Positions of the tokens with the largest cosine `(batch, token)`; padding behind the real ones."""
+    # equal tokens differ in their last bits, and otherwise in other batches; half precision would overflow
+    kept = (
+        (cosine.float() / RESOLUTION).round().sort(dim=-1, descending=True, stable=True).indices[:, :num_keep]
+    )
+    if config.order == "raster":
+        kept = kept.sort(dim=-1).values
+        # real tokens first, should padding lie between them
+        padding_last = mask.gather(1, kept).logical_not().byte().sort(dim=-1, stable=True).indices
+        kept = kept.gather(1, padding_last)
+    return kept
+
+
+def _source_map(unit: Tensor, choice: Choice, mask: Tensor, config: CompressionConfig) -> Tensor:
     """`(batch, kept, token)` from unit-length metric `(batch, token, width)`."""
+    kept = choice.kept
     own = F.one_hot(kept, unit.shape[1]).to(unit.dtype)
     if not config.merge or kept.shape[1] == unit.shape[1]:
         return own
     kept_unit = unit.gather(1, kept.unsqueeze(-1).expand(-1, -1, unit.shape[2]))
-    kept_mask = mask.gather(1, kept).unsqueeze(2)
+    kept_mask = choice.kept_mask.unsqueeze(2)
     similarity = kept_unit @ unit.transpose(1, 2)
     theta = similarity.masked_fill(~kept_mask, -torch.inf).softmax(1)
     is_dropped = (mask & ~own.sum(1).bool()).unsqueeze(1)

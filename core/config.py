@@ -11,12 +11,21 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.labels import MELD_7, LabelScheme
+from core.labels import MELD_7, MODALITIES, LabelScheme
 
 
 def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} should be one of {', '.join(choices)}, not {value!r}")
+
+
+def require_modalities(modalities: tuple[str, ...]) -> None:
+    """Raises ValueError unless these are some of `MODALITIES`, in their order."""
+    known = tuple(modality for modality in MODALITIES if modality in modalities)
+    if not known or tuple(modalities) != known:
+        raise ValueError(
+            f"modalities should be some of {', '.join(MODALITIES)}, in this order, not {tuple(modalities)}"
+        )
 
 
 def _require_num_layers(number: int) -> None:
@@ -86,9 +95,10 @@ class CompressionConfig:
     """Select-and-merge (MODEL section 1.4), for patches and for frames alike.
 
     `merge=False`, `order="score"` and `train_guide=False` are the published code's variants, kept to be
-    compared with.
+    compared with; `enabled=False` keeps every patch and every candidate frame.
     """
 
+    enabled: bool = True
     similarity_threshold: float = 0.6
     retain: float = 0.9
     merge: bool = True
@@ -109,6 +119,8 @@ class VideoConfig:
         backbone: timm name whose pretrained weights may be loaded; None for a network of our own.
         image_size: side of the square face crop, in pixels.
         stem: "patch" (Swin's own patch embedding) or "conv" (two strided 3×3 convolutions).
+        early_stages: stages 1 and 2 as "swin" blocks, or as "conv": as many residual convolutions, which a
+            small network learns from far fewer pictures (docs/training.md).
         vsc_after: blocks of stage 3 that a compression step follows.
         vsc_grids: (rows, columns) of tokens left by each step.
         num_candidate_frames: sampled uniformly from the clip.
@@ -120,6 +132,7 @@ class VideoConfig:
     image_size: int = 256
     patch_size: int = 4
     stem: str = "patch"
+    early_stages: str = "swin"
     embed_dim: int = 96
     depths: tuple[int, ...] = (2, 2, 6, 2)
     num_heads: tuple[int, ...] = (3, 6, 12, 24)
@@ -133,6 +146,7 @@ class VideoConfig:
 
     def __post_init__(self):
         _require_one_of("stem", self.stem, ("patch", "conv"))
+        _require_one_of("early_stages", self.early_stages, ("swin", "conv"))
         if len(self.depths) != 4 or len(self.num_heads) != 4:
             raise ValueError("depths and num_heads should hold one number for each of the 4 stages")
         blocks, steps = range(self.depths[2]), list(self.vsc_after)
@@ -169,11 +183,21 @@ class VideoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalConfig:
-    """Temporal convolutional network over kept frames (MODEL section 1.5)."""
+    """Temporal convolutional network over kept frames (MODEL section 1.5).
+
+    Attributes:
+        summary: of its states: "last", the one at the last frame (the paper's), or "attention", their mean
+            weighted by a learned score of each, by which a frame counts for what it shows rather than for
+            being late.
+    """
 
     channels: tuple[int, ...] = (1024, 1024, 1024)
     kernel_size: int = 3
     dropout: float = 0.4
+    summary: str = "last"
+
+    def __post_init__(self) -> None:
+        _require_one_of("summary", self.summary, ("last", "attention"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,16 +214,29 @@ class HeadsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A whole DeepMSI model."""
+    """A whole DeepMSI model.
+
+    Attributes:
+        modalities: that it reads; the others are absent to it, also where a clip has them.
+    """
 
     preset: str = "paper"
     labels: LabelScheme = MELD_7
+    modalities: tuple[str, ...] = MODALITIES
     text: TextConfig = TextConfig()
     audio: AudioConfig = AudioConfig()
     video: VideoConfig = VideoConfig()
     compression: CompressionConfig = CompressionConfig()
     temporal: TemporalConfig = TemporalConfig()
     heads: HeadsConfig = HeadsConfig()
+
+    def __post_init__(self):
+        require_modalities(self.modalities)
+
+    @property
+    def reads_video(self) -> bool:
+        """Whether there is a video encoder at all."""
+        return "video" in self.modalities
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
@@ -282,15 +319,15 @@ MINI = ModelConfig(
         backbone=None,
         image_size=128,
         stem="conv",
+        early_stages="conv",
         embed_dim=32,
-        # stages 1 and 2 cost the most and a convolutional stem does much of their work: one block each
         depths=(1, 1, 6, 2),
         num_heads=(1, 2, 4, 8),
         drop_path=0.1,
         # the paper keeps 39 % of the tokens; 24 of 64 is the nearest grid that patch merging can halve
         vsc_grids=((8, 6), (6, 6), (6, 4)),
     ),
-    temporal=TemporalConfig(channels=(256, 256, 256), dropout=0.3),
+    temporal=TemporalConfig(channels=(256, 256, 256), dropout=0.3, summary="attention"),
     heads=HeadsConfig(early_fusion_hidden=256, classifier_hidden=(256, 128)),
 )
 

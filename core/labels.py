@@ -3,10 +3,21 @@
 Every number in the project that is "per class" is in the order of a `LabelScheme`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MODALITIES = ("video", "audio", "text")
 """The three modalities, always in this order."""
+
+MODALITY_NOUNS = {"video": "picture", "audio": "sound", "text": "words"}
+"""What of a clip each modality is, for sentences."""
+
+
+def none_of(modalities: Sequence[str]) -> str:
+    """For sentences: "no picture, no sound and no words"."""
+    *others, last = (f"no {MODALITY_NOUNS[modality]}" for modality in modalities)
+    return f"{', '.join(others)} and {last}" if others else last
+
 
 EMOTION_COLORS = {
     # Hues after Okabe and Ito, spread in lightness, so that each pair of MELD's labels also differs for the

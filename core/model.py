@@ -6,6 +6,7 @@ Any subset of modalities is a valid input: an absent one is a learned vector, ne
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from core.config import ModelConfig
 from core.encoders.audio import AudioEncoder
 from core.encoders.text import TextEncoder
-from core.encoders.video import VideoEncoder, VideoOutput
+from core.encoders.video import VideoChoice, VideoEncoder, VideoOutput
 from core.fusion import Classifier, EarlyFusion, Projection
 from core.labels import MODALITIES
 from core.temporal import TemporalNetwork
@@ -30,6 +31,7 @@ class ModelInput:
         frame_tokens: what `VideoEncoder.embed` returns of each frame, `(batch, frame, rows, columns, width)`,
             in place of frames: for several questions about one clip.
         frame_mask: `(batch, frame)` True on real frames, which come first.
+        video_features: `(batch, channels)` what the temporal network returns, in place of frames.
         waveforms, num_samples: `(batch, sample)` at 16 kHz and `(batch,)`.
         audio_features: what `AudioEncoder.forward` returns, in place of waveforms.
         token_ids, token_mask: `(batch, token)`.
@@ -40,6 +42,7 @@ class ModelInput:
     frames: Tensor | None = None
     frame_tokens: Tensor | None = None
     frame_mask: Tensor | None = None
+    video_features: Tensor | None = None
     waveforms: Tensor | None = None
     num_samples: Tensor | None = None
     audio_features: Tensor | None = None
@@ -63,7 +66,7 @@ class ModelOutput:
         projections: per modality `(batch, projection_width)`; meaningless where absent.
         features: per modality, before projection.
         guide: `(batch, guide_width)`.
-        present: as in the input.
+        present: as in the input, less what the model does not read.
         video_rows: `(num_clips_with_video,)` rows of the batch that `video` is about.
         video: frame selection, patch steps and frame vectors; None when no clip has video.
     """
@@ -96,11 +99,13 @@ class DeepMSI(nn.Module):
         frozen = "random" if weights == "random" else "pretrained"
         self.text = TextEncoder(config.text, frozen)
         self.audio = AudioEncoder(config.audio, frozen)
-        self.video = VideoEncoder(config.video, config.compression, weights)
+        self.video = VideoEncoder(config.video, config.compression, weights) if config.reads_video else None
         self.early_fusion = EarlyFusion(
             config.text.width, config.audio.feature_width, config.video.guide_width, heads
         )
-        self.temporal = TemporalNetwork(config.video.feature_width, config.temporal)
+        self.temporal = (
+            TemporalNetwork(config.video.feature_width, config.temporal) if config.reads_video else None
+        )
         widths = {
             "video": config.temporal.channels[-1],
             "audio": config.audio.feature_width,
@@ -114,6 +119,16 @@ class DeepMSI(nn.Module):
         """The parameters that training changes."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def uncompressed(self) -> DeepMSI:
+        """The same network, sharing all parameters, in which every frame keeps all its patches.
+
+        It keeps all frames too, unless it is told which (`VideoChoice`).
+        """
+        twin = copy.copy(self)
+        twin._modules = dict(self._modules)
+        twin.video = self.video.uncompressed()
+        return twin
+
     def text_features(self, batch: ModelInput) -> Tensor | None:
         """Text vectors of the batch, given or computed; None when it has no words at all."""
         if batch.text_features is None and batch.token_ids is not None:
@@ -126,15 +141,25 @@ class DeepMSI(nn.Module):
             return self.audio(batch.waveforms, batch.num_samples)
         return batch.audio_features
 
-    def forward(self, batch: ModelInput) -> ModelOutput:
-        """Predict a batch. Raises ValueError when a modality is said to be present but was not given."""
+    def forward(self, batch: ModelInput, choice: VideoChoice | None = None) -> ModelOutput:
+        """Predict a batch; what is not among the configuration's modalities counts as absent.
+
+        Args:
+            batch: in any mixture of modalities.
+            choice: what the compression is to keep, of the clips that have video; it decides when None.
+
+        Raises:
+            ValueError: when a modality is said to be present but was not given.
+        """
+        is_read = torch.tensor([m in self.config.modalities for m in MODALITIES], device=batch.present.device)
+        batch = replace(batch, present=batch.present & is_read)
         text, audio = self.text_features(batch), self.audio_features(batch)
         if audio is not None:
             # whatever stands where a clip has no sound must not reach the trained mix, nor its gradient
             has_sound = batch.present[:, 1].view(-1, *[1] * (audio.ndim - 1))
             audio = self.audio.pool(torch.where(has_sound, audio, 0.0))
         seen = batch.frames if batch.frame_tokens is None else batch.frame_tokens
-        given = {"video": seen, "audio": audio, "text": text}
+        given = {"video": batch.video_features if seen is None else seen, "audio": audio, "text": text}
         for column, modality in enumerate(MODALITIES):
             if given[modality] is None and bool(batch.present[:, column].any()):
                 raise ValueError(f"{modality} is marked present but the batch does not hold it")
@@ -146,10 +171,10 @@ class DeepMSI(nn.Module):
         guide = self.early_fusion(torch.cat([features["text"], features["audio"]], 1))
 
         rows = batch.present[:, 0].nonzero().squeeze(1)
-        video, video_feature = None, None
-        if len(rows):
+        video, video_feature = None, batch.video_features
+        if len(rows) and video_feature is None:
             encode = self.video if batch.frame_tokens is None else self.video.encode
-            video = encode(seen[rows], batch.frame_mask[rows], guide[rows])
+            video = encode(seen[rows], batch.frame_mask[rows], guide[rows], choice)
             summary = self.temporal(video.frame_vectors, video.frame_mask)
             video_feature = summary.new_zeros(len(guide), summary.shape[1]).index_copy(0, rows, summary)
         features["video"] = self._or_absent("video", video_feature, batch.present)

@@ -1,8 +1,8 @@
 """From a clip to a `Prediction`: decode, find the face, listen, and ask the model about every coalition.
 
-The model is asked about all coalitions of the modalities that a clip has, in two forward passes: one for the
-coalitions with video, one for those without. What a pass keeps of the video depends on the guide, hence on
-which of text and audio take part, so the coalitions with video differ in more than the last layer.
+The model is asked about all coalitions of the modalities that a clip has in one forward pass. What it keeps
+of the video depends on the guide, hence on which of text and audio take part, so the coalitions with video
+differ in more than the last layer.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch import Tensor
 from core.attribution.modalities import report
 from core.checkpoint import Checkpoint
 from core.evidence import VideoEvidence
-from core.labels import MODALITIES
+from core.labels import MODALITIES, MODALITY_NOUNS, none_of
 from core.media import Clip, Frames, MediaError, Transcript, decode
 from core.media.faces import FaceDetector, FaceTrack, crop, track_face
 from core.media.transcript import transcribe as speech_to_text
 from core.media.transcript import unavailable_sentence
-from core.model import ModelInput
+from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS, Prediction
 
 Progress = Callable[[str], None]
@@ -40,12 +40,14 @@ class PreparedClip:
     Attributes:
         frames: candidate frames, whole pictures; None where the clip has no video.
         face_track: where the speaker's face is in them; None where the clip has no video.
-        crops: `(frame, size, size, rgb)` uint8: what the model sees of each candidate frame.
+        crops: `(frame, size, size, rgb)` uint8: what the model sees of each candidate frame; like
+            `face_track` None too where it reads no video.
         waveform: `(sample,)` mono at 16 kHz; None where the clip has no sound.
         transcript: None where there are no words.
         notes: sentences on what was missing or unusual in picture and sound.
         words_note: why there are no words; None where there are.
         timings_seconds: wall time of each stage.
+        reads: the model's modalities.
         features: what the frozen encoders made of its sound and words, kept so that edited words are quick.
     """
 
@@ -58,16 +60,14 @@ class PreparedClip:
     notes: tuple[str, ...] = ()
     words_note: str | None = None
     timings_seconds: dict[str, float] = field(default_factory=dict)
+    reads: tuple[str, ...] = MODALITIES
     features: dict[tuple, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def present(self) -> dict[str, bool]:
-        """For each modality, whether the clip has it."""
-        return {
-            "video": self.crops is not None,
-            "audio": self.waveform is not None,
-            "text": self.transcript is not None,
-        }
+        """For each modality, whether the clip has it and the model reads it."""
+        parts = {"video": self.crops, "audio": self.waveform, "text": self.transcript}
+        return {name: part is not None and name in self.reads for name, part in parts.items()}
 
     def with_transcript(self, transcript: str | Transcript | None) -> PreparedClip:
         """The same clip with other words; None or blank text means no words."""
@@ -115,7 +115,7 @@ class Predictor:
         notes = list(media.notes)
 
         face_track = crops = None
-        if media.frames is not None:
+        if media.frames is not None and self.config.reads_video:
             say("Finding the speaker's face")
             with _timed(timings, "faces"):
                 face_track = self._track(media.frames)
@@ -129,6 +129,12 @@ class Predictor:
             with _timed(timings, "speech_to_text"):
                 transcript, words_note = _listen(media.waveform, clip.start_seconds)
         transcript = _spoken(transcript)
+        held = {"video": media.frames, "audio": media.waveform, "text": transcript}
+        notes += [
+            f"Left out: the clip's {MODALITY_NOUNS[name]}, which this checkpoint does not read."
+            for name, part in held.items()
+            if part is not None and name not in self.config.modalities
+        ]
         if transcript is None and words_note is None:
             words_note = "No transcript was given, so the model reads no words."
         return PreparedClip(
@@ -141,6 +147,7 @@ class Predictor:
             notes=tuple(notes),
             words_note=words_note,
             timings_seconds=timings,
+            reads=self.config.modalities,
         )
 
     def predict(self, prepared: PreparedClip, *, progress: Progress | None = None) -> Prediction:
@@ -169,7 +176,7 @@ class Predictor:
         for clip in clips:
             if not any(clip.present.values()):
                 raise MediaError(
-                    f"{clip.clip.path.name} holds no picture, no sound and no words that could be read; "
+                    f"{clip.clip.path.name} holds {none_of(clip.reads)} that could be read; "
                     "give a clip that has at least one of them."
                 )
         predictions = []
@@ -177,6 +184,28 @@ class Predictor:
             (progress or _say_nothing)("Asking the model")
             predictions += self._predict_batch(clips[start : start + batch_size])
         return predictions
+
+    @contextmanager
+    def model(self) -> Iterator[DeepMSI]:
+        """The network, held by the caller alone while the block runs; others wait for it."""
+        with self._model_lock:
+            yield self._model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self._device
+
+    def features(self, clip: PreparedClip, modality: str) -> Tensor:
+        """What the frozen encoder makes of a clip's audio or text, kept with the clip; under `model()`."""
+        # one clip at a time: features do not depend on the batch, and those of a clip asked again are kept
+        raw = clip.waveform if modality == "audio" else clip.transcript.text
+        content = sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
+        key = self.checkpoint.sha256, modality, content
+        if key not in clip.features:
+            encoder = self._model.audio if modality == "audio" else self._model.text
+            clip.features[key] = encoder.encode([raw])[0]
+        return clip.features[key]
 
     def _track(self, frames: Frames) -> FaceTrack:
         with self._detector_lock:
@@ -210,54 +239,41 @@ class Predictor:
             for subset in SUBSETS
             if all(clip.present[modality] for modality in subset)
         ]
-        frames, frame_mask = _stack_frames([clip.crops for clip in clips])
+        frames, frame_mask = stack_frames([clip.crops for clip in clips])
         tokens = None
         if frames is not None:  # embedding asks no guide, so it is shared by the coalitions
             frames, frame_mask = frames.to(self._device), frame_mask.to(self._device)
             tokens = self._model.video.embed(frames.flatten(0, 1)).unflatten(0, frame_mask.shape)
-        for with_video in (True, False):
-            rows = [(i, subset) for i, subset in asked if ("video" in subset) == with_video]
-            if not rows:
-                continue
-            of_clip = torch.tensor([i for i, _ in rows], device=self._device)
-            output = self._model(
-                ModelInput(
-                    present=torch.tensor(
-                        [[m in subset for m in MODALITIES] for _, subset in rows], device=self._device
-                    ),
-                    frame_tokens=tokens[of_clip] if with_video else None,
-                    frame_mask=frame_mask[of_clip] if with_video else None,
-                    audio_features=None if audio is None else audio[of_clip],
-                    text_features=None if text is None else text[of_clip],
-                )
+        of_clip = torch.tensor([i for i, _ in asked], device=self._device)
+        output = self._model(
+            ModelInput(
+                present=torch.tensor(
+                    [[m in subset for m in MODALITIES] for _, subset in asked], device=self._device
+                ),
+                frame_tokens=None if tokens is None else tokens[of_clip],
+                frame_mask=None if tokens is None else frame_mask[of_clip],
+                audio_features=None if audio is None else audio[of_clip],
+                text_features=None if text is None else text[of_clip],
             )
-            calibrated = (output.logits / self.checkpoint.info.temperature).softmax(-1).cpu().numpy()
-            for row, (i, subset) in enumerate(rows):
-                probabilities[i, SUBSETS.index(subset)] = calibrated[row]
-                if subset == _all_present(clips[i]):
-                    embeddings[i] = {m: output.projections[m][row].cpu().numpy() for m in subset}
-                    embeddings[i]["fused"] = output.fused[row].cpu().numpy()
-                    if with_video:
-                        videos[i] = VideoEvidence.from_row(output.video, row)
+        )
+        calibrated = (output.logits / self.checkpoint.info.temperature).softmax(-1).cpu().numpy()
+        video_row = {row: place for place, row in enumerate(output.video_rows.tolist())}
+        for row, (i, subset) in enumerate(asked):
+            probabilities[i, SUBSETS.index(subset)] = calibrated[row]
+            if subset == _all_present(clips[i]):
+                embeddings[i] = {m: output.projections[m][row].cpu().numpy() for m in subset}
+                embeddings[i]["fused"] = output.fused[row].cpu().numpy()
+                if row in video_row:
+                    videos[i] = VideoEvidence.from_row(output.video, video_row[row])
         return list(zip(probabilities, embeddings, videos, strict=True))
 
     def _encode(self, clips: Sequence[PreparedClip], modality: str) -> Tensor | None:
         """Frozen features of one modality, `(clip, …)`; zeros where a clip lacks it, None where all do."""
-        features = [self._encode_one(clip, modality) if clip.present[modality] else None for clip in clips]
+        features = [self.features(clip, modality) if clip.present[modality] else None for clip in clips]
         known = next((value for value in features if value is not None), None)
         if known is None:
             return None
         return torch.stack([torch.zeros_like(known) if value is None else value for value in features])
-
-    def _encode_one(self, clip: PreparedClip, modality: str) -> Tensor:
-        # one clip at a time: features do not depend on the batch, and those of a clip asked again are kept
-        raw = clip.waveform if modality == "audio" else clip.transcript.text
-        content = sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
-        key = self.checkpoint.sha256, modality, content
-        if key not in clip.features:
-            encoder = self._model.audio if modality == "audio" else self._model.text
-            clip.features[key] = encoder.encode([raw])[0]
-        return clip.features[key]
 
     def _prediction(
         self,
@@ -294,7 +310,7 @@ class Predictor:
         )
 
 
-def _stack_frames(crops: Iterable[np.ndarray | None]) -> tuple[Tensor | None, Tensor | None]:
+def stack_frames(crops: Iterable[np.ndarray | None]) -> tuple[Tensor | None, Tensor | None]:
     """Pictures in [0, 1] as `(clip, frame, 3, size, size)`, and the mask of real frames `(clip, frame)`."""
     crops = list(crops)
     sizes = [0 if pictures is None else len(pictures) for pictures in crops]

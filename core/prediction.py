@@ -23,6 +23,9 @@ SUBSETS: tuple[tuple[str, ...], ...] = (
 )
 """The eight coalitions of modalities; rows of every array `(subset, class)` are in this order."""
 
+PAIRS: tuple[tuple[str, ...], ...] = tuple(subset for subset in SUBSETS if len(subset) == 2)
+"""The pairs of modalities; rows of every array `(pair, class)` are in this order."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrameSelection:
@@ -71,12 +74,18 @@ class ModalityReport:
             modality.
         shapley: `(modality, class)` exact Shapley values of the probability; zero where absent. Over the
             modalities they sum to p(all present) − p(none).
+        pair_interactions: `(pair, class)` in the order of `PAIRS`: exact Shapley interaction indices. Above
+            zero two modalities give more together than one by one, below zero they tell the same; zero where
+            one is absent.
+        triple_interaction: `(class,)` that of all three; zero where one is absent.
         verdict: "agree", "redundant", "complementary", "conflict", "unclear" or "single" (one modality only).
         sentence: the verdict in words, naming which modality says what.
     """
 
     probabilities: np.ndarray
     shapley: np.ndarray
+    pair_interactions: np.ndarray
+    triple_interaction: np.ndarray
     verdict: str
     sentence: str
 
@@ -157,6 +166,14 @@ class Prediction:
             "shapley": {
                 modality: _row(self.labels, row)
                 for modality, row in zip(MODALITIES, report.shapley, strict=True)
+            },
+            "shapley_interactions": {
+                "+".join(group): _row(self.labels, row)
+                for group, row in zip(
+                    (*PAIRS, MODALITIES),
+                    (*report.pair_interactions, report.triple_interaction),
+                    strict=True,
+                )
             },
             "modality_verdict": report.verdict,
             "modality_sentence": report.sentence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -29,7 +30,7 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalNetwork(nn.Module):
-    """Residual causal blocks with dilations 1, 2, 4, …; the state at the last real frame is the feature."""
+    """Residual causal blocks with dilations 1, 2, 4, …, and a summary of their states (`TemporalConfig`)."""
 
     def __init__(self, width_in: int, config: TemporalConfig):
         super().__init__()
@@ -41,6 +42,11 @@ class TemporalNetwork(nn.Module):
                 for i in range(len(config.channels))
             )
         )
+        self.score = None
+        if config.summary == "attention":
+            self.score = nn.Linear(self.width, 1, bias=False)
+            # all frames count alike at first
+            nn.init.zeros_(self.score.weight)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Summarise frame vectors.
@@ -51,8 +57,11 @@ class TemporalNetwork(nn.Module):
 
         Returns:
             `(batch, channels[-1])`. What lies behind the last real frame has no influence: the network is
-            causal and the state is read before it.
+            causal, and states there are not read.
         """
-        states = self.blocks(frames.transpose(1, 2))
-        last = mask.sum(1).clamp(min=1) - 1
-        return states.gather(2, last.view(-1, 1, 1).expand(-1, states.shape[1], 1)).squeeze(2)
+        states = self.blocks(frames.transpose(1, 2)).transpose(1, 2)
+        if self.score is None:
+            last = mask.sum(1).clamp(min=1) - 1
+            return states[torch.arange(len(states), device=states.device), last]
+        weight = self.score(states).squeeze(2).masked_fill(~mask, -torch.inf).softmax(1)
+        return (weight.unsqueeze(2) * states).sum(1)

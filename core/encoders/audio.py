@@ -28,6 +28,8 @@ class WhisperBackbone(nn.Module):
     do not depend on what it is batched with.
     """
 
+    samples_per_input = HOP_SAMPLES
+
     def __init__(self, encoder: nn.Module):
         super().__init__()
         from transformers.audio_utils import mel_filter_bank
@@ -54,13 +56,25 @@ class WhisperBackbone(nn.Module):
         loudest = log.amax(dim=(1, 2), keepdim=True)
         return (torch.maximum(log, loudest - 8) + 4) / 4
 
+    def inputs(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
+        """What the encoder reads: log-mel spectra `(batch, mel, 10 ms)` of `(batch, sample)`."""
+        # silence behind the end, the same for every sound whatever it is batched with
+        padded = (_num_states(num_samples) + 4) * SAMPLES_PER_STATE
+        return self.log_mel(F.pad(waveforms[:, :padded], (0, max(0, padded - waveforms.shape[1]))))
+
+    @staticmethod
+    def silence(mel: Tensor) -> Tensor:
+        """What `inputs` is where a sound is silent: the floor, which is set by its loudest moment."""
+        return mel.amin((1, 2), keepdim=True).expand_as(mel)
+
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
         """Hidden states of every layer, each `(batch, state, width)`, and their mask `(batch, state)`."""
-        longest = math.ceil(int(num_samples.max()) / SAMPLES_PER_STATE)
-        # silence behind the end, the same for every sound whatever it is batched with
-        padded = (longest + 4) * SAMPLES_PER_STATE
-        waveforms = F.pad(waveforms[:, :padded], (0, max(0, padded - waveforms.shape[1])))
-        hidden = F.gelu(self.encoder.conv1(self.log_mel(waveforms)))
+        return self.states(self.inputs(waveforms, num_samples), num_samples)
+
+    def states(self, mel: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`forward` from what `inputs` returns."""
+        longest = _num_states(num_samples)
+        hidden = F.gelu(self.encoder.conv1(mel))
         hidden = F.gelu(self.encoder.conv2(hidden)).transpose(1, 2)[:, :longest]
         hidden = hidden + self.encoder.embed_positions.weight[:longest]
         lengths = (num_samples + SAMPLES_PER_STATE - 1) // SAMPLES_PER_STATE
@@ -76,6 +90,8 @@ class WhisperBackbone(nn.Module):
 class Wav2Vec2Backbone(nn.Module):
     """wav2vec 2.0, sounds of unequal length one by one: its group norm sees the whole sound."""
 
+    samples_per_input = 1
+
     def __init__(self, encoder: nn.Module):
         super().__init__()
         self.encoder = encoder
@@ -84,19 +100,36 @@ class Wav2Vec2Backbone(nn.Module):
         encoder.config.apply_spec_augment = False
         encoder.config.layerdrop = 0.0
 
+    def inputs(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
+        """What the encoder reads: waveforms `(batch, sample)` of zero mean and unit variance."""
+        shortest = max(waveforms.shape[1], WINDOW_SAMPLES)  # its convolutions need 25 ms
+        is_real = torch.arange(shortest, device=waveforms.device) < num_samples.clamp(
+            min=WINDOW_SAMPLES
+        ).unsqueeze(1)
+        sounds = F.pad(waveforms, (0, shortest - waveforms.shape[1]))
+        count = is_real.sum(1, keepdim=True)
+        sounds = (sounds - (sounds * is_real).sum(1, keepdim=True) / count) * is_real
+        return sounds / (sounds.square().sum(1, keepdim=True) / count + 1e-7).sqrt()
+
+    @staticmethod
+    def silence(sounds: Tensor) -> Tensor:
+        """What `inputs` is where a sound is silent."""
+        return torch.zeros_like(sounds)
+
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
         """As `WhisperBackbone.forward`."""
+        return self.states(self.inputs(waveforms, num_samples), num_samples)
+
+    def states(self, sounds: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`forward` from what `inputs` returns."""
         rows = []
-        for waveform, count in zip(waveforms, num_samples.tolist(), strict=True):
-            # its convolutions need 25 ms
-            sound = F.pad(waveform[:count], (0, max(0, WINDOW_SAMPLES - count)))
-            sound = (sound - sound.mean()) / (sound.var(correction=0) + 1e-7).sqrt()
-            output = self.encoder(sound.unsqueeze(0), output_hidden_states=True)
+        for sound, count in zip(sounds, num_samples.clamp(min=WINDOW_SAMPLES).tolist(), strict=True):
+            output = self.encoder(sound[None, :count], output_hidden_states=True)
             rows.append(torch.stack(output.hidden_states)[:, 0])
         longest = max(row.shape[1] for row in rows)
         states = torch.stack([F.pad(row, (0, 0, 0, longest - row.shape[1])) for row in rows], 1)
-        lengths = torch.tensor([row.shape[1] for row in rows], device=waveforms.device)
-        return list(states), torch.arange(longest, device=waveforms.device) < lengths.unsqueeze(1)
+        lengths = torch.tensor([row.shape[1] for row in rows], device=sounds.device)
+        return list(states), torch.arange(longest, device=sounds.device) < lengths.unsqueeze(1)
 
 
 class AudioEncoder(nn.Module):
@@ -164,14 +197,32 @@ class AudioEncoder(nn.Module):
         Returns:
             "mean": `(batch, width)`. "layer-statistics": `(batch, layer, 2 · width)`, mean and deviation.
         """
-        window = self.config.max_seconds * SAMPLE_RATE
+        return self.from_inputs(self.inputs(waveforms, num_samples), num_samples)
+
+    def inputs(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, ...]:
+        """What the backbone reads of each window of `max_seconds`: what a gradient may be asked for.
+
+        Args:
+            waveforms: as `forward`.
+            num_samples: as `forward`.
+
+        Returns:
+            For every window log-mel spectra `(batch, mel, 10 ms)` (Whisper), or waveforms `(batch, sample)`,
+            standardised (wav2vec 2.0): the last dimension has a step of `backbone.samples_per_input` samples.
+        """
         is_real = torch.arange(waveforms.shape[1], device=waveforms.device) < num_samples.unsqueeze(1)
         waveforms = torch.where(is_real, waveforms, 0.0)
+        size = self.config.max_seconds * SAMPLE_RATE
+        return tuple(
+            self.backbone.inputs(waveforms[:, start : start + size], remaining.clamp(min=1))
+            for start, remaining in self._windows(num_samples)
+        )
+
+    def from_inputs(self, inputs: tuple[Tensor, ...], num_samples: Tensor) -> Tensor:
+        """`forward` from what `inputs` returns."""
         states, masks = [], []
-        for start in range(0, max(int(num_samples.max()), 1), window):
-            remaining = (num_samples - start).clamp(0, window)
-            part = waveforms[:, start : start + window]
-            layers, mask = self.backbone(part, remaining.clamp(min=1))
+        for part, (start, remaining) in zip(inputs, self._windows(num_samples), strict=True):
+            layers, mask = self.backbone.states(part, remaining.clamp(min=1))
             states.append(torch.stack(layers if self.config.pooling != "mean" else layers[-1:], 1))
             # a sound that ended before this window has no state in it; an empty one keeps its first
             masks.append(mask & (remaining > 0).unsqueeze(1) if start else mask)
@@ -182,6 +233,12 @@ class AudioEncoder(nn.Module):
             return mean[:, 0]
         variance = ((hidden - mean.unsqueeze(2)).square() * weight).sum(2) / count
         return torch.cat([mean, (variance + 1e-8).sqrt()], -1)
+
+    def _windows(self, num_samples: Tensor) -> list[tuple[int, Tensor]]:
+        """Where each window starts, in samples, and how many samples of every sound lie in it."""
+        size = self.config.max_seconds * SAMPLE_RATE
+        starts = range(0, max(int(num_samples.max()), 1), size)
+        return [(start, (num_samples - start).clamp(0, size)) for start in starts]
 
     def pool(self, features: Tensor) -> Tensor:
         """From `forward`'s features to one vector `(batch, feature_width)`: the trained part."""
@@ -216,3 +273,8 @@ class AudioEncoder(nn.Module):
         self.backbone.eval()
         self.trained.train(mode)
         return self
+
+
+def _num_states(num_samples: Tensor) -> int:
+    """States of the longest sound."""
+    return math.ceil(int(num_samples.max()) / SAMPLES_PER_STATE)

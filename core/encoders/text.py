@@ -64,6 +64,23 @@ class TextEncoder(nn.Module):
             mask[i, : len(row)] = True
         return ids, mask
 
+    def word_of_token(self, text: str) -> list[int]:
+        """For every token of `tokenize([text])`, which word of `text.split()` it is of; −1 where of none."""
+        words = text.split()
+        if self._tokenizer is None:
+            return [-1, *range(len(words)), -1][: self.config.max_tokens]
+        word_at = [-1] * len(text)
+        end = 0
+        for index, word in enumerate(words):
+            start = text.index(word, end)
+            end = start + len(word)
+            word_at[start:end] = [index] * len(word)
+        offsets = self._tokenizer(
+            text, truncation=True, max_length=self.config.max_tokens, return_offsets_mapping=True
+        )["offset_mapping"]
+        # a token may begin with the space before its word
+        return [max(word_at[start:end], default=-1) for start, end in offsets]
+
     def _hash_word(self, word: str) -> int:
         # FNV-1a: the same in every process, unlike hash()
         value = 2166136261
@@ -73,7 +90,24 @@ class TextEncoder(nn.Module):
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """`(batch, token)` ids and mask to `(batch, width)`."""
-        hidden = self.backbone(input_ids=token_ids, attention_mask=mask.long()).last_hidden_state
+        return self._pooled(self.backbone(input_ids=token_ids, attention_mask=mask.long()), mask)
+
+    def embed(self, token_ids: Tensor) -> Tensor:
+        """Word embeddings `(batch, token, width)`: what a gradient may be asked for."""
+        return self.backbone.get_input_embeddings()(token_ids)
+
+    def from_embeddings(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """`forward` from what `embed` returns."""
+        return self._pooled(self.backbone(inputs_embeds=embeddings, attention_mask=mask.long()), mask)
+
+    @property
+    def blank_token(self) -> int:
+        """The token that stands for no word in particular: that of a masked word, or padding."""
+        masked = None if self._tokenizer is None else self._tokenizer.mask_token_id
+        return self.backbone.config.pad_token_id or 0 if masked is None else masked
+
+    def _pooled(self, output, mask: Tensor) -> Tensor:
+        hidden = output.last_hidden_state
         if self.config.pooling == "first":
             return hidden[:, 0]
         weight = mask.unsqueeze(-1).to(hidden.dtype)

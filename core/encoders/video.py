@@ -8,7 +8,8 @@ pretrained with, so that a shift of one token means the same at every size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import copy
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +17,13 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
 
-from core.compression import Compressed, select_and_merge
+from core.compression import Choice, Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
 from core.encoders.backbones import resolve
 
 DESCRIPTOR_SIDE = 8
-RESIDUAL_START = 0.2
+RESIDUAL_START = {"swin": 0.2, "conv": 0.05}
+"""Weight of what a block adds at the start, by `VideoConfig.early_stages`; see `_start_residuals`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,13 +34,47 @@ class VideoOutput:
         frame_vectors: `(batch, kept frame, feature_width)`, in the order of time, real frames first.
         frame_mask: `(batch, kept frame)`.
         selection: the frame-level step; its `tokens` are embedded frames, and large.
-        patch_steps: one per compression step; their batch is `batch · kept frame`.
+        patch_steps: one per compression step; their batch is `batch · kept frame`, all zeros on padding.
     """
 
     frame_vectors: Tensor
     frame_mask: Tensor
     selection: Compressed
     patch_steps: tuple[Compressed, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoChoice:
+    """What the compression is to keep of clips, decided beforehand; None where it decides for itself.
+
+    Attributes:
+        frames: of the frame-level step.
+        patches: one per compression step, their batch as in `VideoOutput.patch_steps`; empty for none.
+    """
+
+    frames: Choice | None = None
+    patches: tuple[Choice | None, ...] = ()
+
+    @classmethod
+    def made_by(cls, video: VideoOutput) -> VideoChoice:
+        """What the compression did: with it, no change of the pictures or of the guide moves the choice."""
+        return cls(
+            frames=Choice.made_by(video.selection),
+            patches=tuple(Choice.made_by(step) for step in video.patch_steps),
+        )
+
+    def repeated(self, times: int) -> VideoChoice:
+        """That of one clip, for so many versions of it."""
+        return VideoChoice(
+            frames=_repeated(self.frames, times),
+            patches=tuple(_repeated(choice, times) for choice in self.patches),
+        )
+
+
+def _repeated(choice: Choice | None, times: int) -> Choice | None:
+    if choice is None:
+        return None
+    return choice.rows(torch.arange(len(choice.kept), device=choice.kept.device).repeat(times))
 
 
 class ConvStem(nn.Module):
@@ -60,6 +96,52 @@ class ConvStem(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """`(n, 3, size, size)` to `(n, size / 4, size / 4, width)`."""
         return self.norm(self.layers(pictures).permute(0, 2, 3, 1))
+
+
+class ResidualConvolution(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al. 2016), the first of them with the stride."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int = 1):
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(width_out),
+            nn.GELU(),
+            nn.Conv2d(width_out, width_out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width_out),
+        )
+        is_same = width_in == width_out and stride == 1
+        self.shortcut = (
+            nn.Identity()
+            if is_same
+            else nn.Sequential(
+                nn.Conv2d(width_in, width_out, 1, stride, bias=False), nn.BatchNorm2d(width_out)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, width_in, rows, columns)` to `(n, width_out, rows / stride, columns / stride)`."""
+        return F.gelu(self.branch(x) + self.shortcut(x))
+
+
+class ConvStages(nn.Module):
+    """Residual convolutions in place of stages 1 and 2, with their depths, and of what leads to stage 3."""
+
+    def __init__(self, width: int, depths: tuple[int, int]):
+        super().__init__()
+        first = [ResidualConvolution(width, width) for _ in range(depths[0])]
+        second = [ResidualConvolution(2 * width, 2 * width) for _ in range(depths[1] - 1)]
+        self.layers = nn.Sequential(
+            *first,
+            ResidualConvolution(width, 2 * width, 2),
+            *second,
+            ResidualConvolution(2 * width, 4 * width, 2),
+        )
+        self.norm = nn.LayerNorm(4 * width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`(n, rows, columns, width)` to `(n, rows / 4, columns / 4, 4 · width)`."""
+        return self.norm(self.layers(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
 
 class FrameSelector(nn.Module):
@@ -127,8 +209,13 @@ class VideoEncoder(nn.Module):
             self._load_backbone(config.backbone)
         if config.stem == "conv":
             self.swin.patch_embed = ConvStem(config.embed_dim)
+        self.conv_stages = None
+        if config.early_stages == "conv":
+            self.conv_stages = ConvStages(config.embed_dim, config.depths[:2])
+            # nothing that is never used is to be stored, or to wait for a gradient
+            self.swin.layers[0] = self.swin.layers[1] = self.swin.layers[2].downsample = nn.Identity()
         if self.sha256 is None:
-            self._start_residuals()
+            self._start_residuals(RESIDUAL_START[config.early_stages])
         self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
         # what to look for whatever is said: the early fusion's bias, kept here so that it can be pretrained
         self.base_guide = nn.Parameter(torch.zeros(config.guide_width))
@@ -145,13 +232,16 @@ class VideoEncoder(nn.Module):
         wanted = self.swin.state_dict()
         self.swin.load_state_dict({k: v for k, v in load_file(found.weights).items() if k in wanted})
 
-    def _start_residuals(self) -> None:
+    def _start_residuals(self, weight: float) -> None:
         # V2 starts every block as the identity (norm weight 0), which delays a small network trained from
-        # random weights by hundreds of steps; a small residual from the start does not
-        for layer in self.swin.layers:
-            for block in layer.blocks:
-                for norm in (block.norm1, block.norm2):
-                    nn.init.constant_(norm.weight, RESIDUAL_START)
+        # random weights by hundreds of steps; a small residual from the start does not. Behind convolutions,
+        # which learn by themselves, it is noise: less of it
+        for block in self._blocks():
+            for norm in (block.norm1, block.norm2):
+                nn.init.constant_(norm.weight, weight)
+
+    def _blocks(self) -> list[nn.Module]:
+        return [block for layer in self.swin.layers for block in getattr(layer, "blocks", ())]
 
     @torch.inference_mode(False)  # the tables made here serve training too, wherever a size is first met
     def fit(self, image_size: int) -> None:
@@ -161,14 +251,14 @@ class VideoEncoder(nn.Module):
         """
         config = self.config
         self._image_size = image_size
-        is_compressed = image_size == config.image_size
+        is_compressed = self.compression.enabled and image_size == config.image_size
         self._steps = dict(zip(config.vsc_after, config.vsc_grids, strict=True)) if is_compressed else {}
         side = image_size // config.patch_size
         grid = side, side
         for stage, layer in enumerate(self.swin.layers):
             if stage > 0:
                 grid = tuple((side + 1) // 2 for side in grid)
-            for position, block in enumerate(layer.blocks):
+            for position, block in enumerate(getattr(layer, "blocks", ())):
                 block.set_input_size(grid, self._window(grid))
                 if stage == 2:
                     grid = self._steps.get(position, grid)
@@ -184,12 +274,15 @@ class VideoEncoder(nn.Module):
             self.fit(pictures.shape[-1])
         return self.swin.patch_embed((pictures - self.mean) / self.deviation)
 
-    def stages(self, tokens: Tensor, guide: Tensor) -> tuple[Tensor, tuple[Compressed, ...]]:
+    def stages(
+        self, tokens: Tensor, guide: Tensor, patches: tuple[Choice | None, ...] = ()
+    ) -> tuple[Tensor, tuple[Compressed, ...]]:
         """Embedded frames through the four stages.
 
         Args:
             tokens: `(n, rows, columns, embed_dim)`.
             guide: `(n, guide_width)`.
+            patches: what each compression step is to keep; empty where they decide for themselves.
 
         Returns:
             Vectors `(n, feature_width)` and the compression steps.
@@ -201,16 +294,28 @@ class VideoEncoder(nn.Module):
             x = block(x)
             if position in self._steps:
                 rows, columns = self._steps[position]
-                step = select_and_merge(x.flatten(1, 2), guide, rows * columns, self.compression)
+                choice = patches[len(steps)] if patches else None
+                step = select_and_merge(
+                    x.flatten(1, 2), guide, rows * columns, self.compression, choice=choice
+                )
                 x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
                 steps.append(step)
         return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
 
     def _enter_stage3(self, tokens: Tensor) -> Tensor:
         layers = self.swin.layers
+        if self.conv_stages is not None:
+            return self.conv_stages(tokens)
         return layers[2].downsample(layers[1](layers[0](tokens)))
 
-    def select(self, tokens: Tensor, summaries: Tensor, mask: Tensor, guide: Tensor) -> Compressed:
+    def select(
+        self,
+        tokens: Tensor,
+        summaries: Tensor,
+        mask: Tensor,
+        guide: Tensor,
+        choice: Choice | None = None,
+    ) -> Compressed:
         """The frame-level step, its gate not yet applied.
 
         Args:
@@ -218,15 +323,31 @@ class VideoEncoder(nn.Module):
             summaries: `(batch, candidate frame, summary)`, compared (`FrameSelector.summary`).
             mask: `(batch, candidate frame)`.
             guide: `(batch, guide_width)`, the base guide included.
+            choice: which to keep, where that is decided.
         """
+        is_on = self.compression.enabled
         return select_and_merge(
             tokens,
             self.selector.guide(guide),
-            self.config.num_kept_frames,
-            replace(self.compression, order="raster"),  # what follows reads time
+            self.config.num_kept_frames if is_on else tokens.shape[1],
+            # what follows reads time; and a guide that decides nothing is not to scale anything either
+            replace(self.compression, order="raster", train_guide=self.compression.train_guide and is_on),
             metric=self.selector.metric(summaries, mask),
             mask=mask,
+            choice=choice,
         )
+
+    def uncompressed(self) -> VideoEncoder:
+        """The same encoder, sharing all parameters, in which every frame keeps all its patches.
+
+        It keeps all frames too, unless it is told which.
+        """
+        shared = {id(value): value for value in (*self.parameters(), *self.buffers())}
+        twin = copy.deepcopy(self, shared)
+        twin.compression = replace(self.compression, enabled=False)
+        # tables of the windows are made anew for the larger grids, in place of the shared ones
+        twin.fit(self.config.image_size)
+        return twin
 
     @torch.no_grad()
     def aim_guide(self, crops: Tensor, strength: float = 2.0) -> None:
@@ -240,7 +361,8 @@ class VideoEncoder(nn.Module):
             crops: `(n, 3, size, size)` in [0, 1], of the configured size.
             strength: length of the guide over that of the difference.
         """
-        position = min(self.config.vsc_after, default=None) if self.config.vsc_grids else None
+        is_on = self.compression.enabled and self.config.vsc_grids
+        position = min(self.config.vsc_after) if is_on else None
         if position is None:
             return
         x = self._enter_stage3(self.embed(crops))
@@ -257,29 +379,39 @@ class VideoEncoder(nn.Module):
         """Vectors `(n, feature_width)` of pictures `(n, 3, size, size)`, by themselves: no clip, no guide."""
         return self.stages(self.embed(pictures), self.base_guide.expand(len(pictures), -1))[0]
 
-    def forward(self, frames: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
+    def forward(
+        self, frames: Tensor, mask: Tensor, guide: Tensor, choice: VideoChoice | None = None
+    ) -> VideoOutput:
         """Encode clips.
 
         Args:
             frames: `(batch, candidate frame, 3, size, size)` in [0, 1].
             mask: `(batch, candidate frame)` True on real frames, which come first.
             guide: `(batch, guide_width)`.
+            choice: what to keep, where that is decided.
         """
         # padding is not shown to the stem, whose batch norm would count it
         embedded = self.embed(frames[mask])
         tokens = embedded.new_zeros(*mask.shape, *embedded.shape[1:])
         tokens[mask] = embedded
-        return self.encode(tokens, mask, guide)
+        return self.encode(tokens, mask, guide, choice)
 
-    def encode(self, tokens: Tensor, mask: Tensor, guide: Tensor) -> VideoOutput:
+    def encode(
+        self, tokens: Tensor, mask: Tensor, guide: Tensor, choice: VideoChoice | None = None
+    ) -> VideoOutput:
         """`forward` of embedded frames: `(batch, candidate frame, rows, columns, embed_dim)`."""
+        choice = choice or VideoChoice()
         batch, grid = len(tokens), tokens.shape[2:]
         guide = guide + self.base_guide
         summaries = self.selector.summary(tokens.flatten(0, 1)).unflatten(0, (batch, -1))
-        selection = self.select(tokens.flatten(2), summaries, mask, guide)
+        selection = self.select(tokens.flatten(2), summaries, mask, guide, choice.frames)
         num_kept = selection.kept.shape[1]
         kept = selection.tokens.reshape(batch * num_kept, *grid)
-        vectors, steps = self.stages(kept, guide.repeat_interleave(num_kept, 0))
+        # padding costs as much as frames do, and a batch norm would count it
+        real = selection.kept_mask.flatten()
+        patches = tuple(step and step.rows(real.nonzero().squeeze(1)) for step in choice.patches)
+        vectors, steps = self.stages(kept[real], guide.repeat_interleave(num_kept, 0)[real], patches)
+        vectors, steps = _spread(vectors, real), tuple(_spread_step(step, real) for step in steps)
         # the frames' gate: scaling their vectors says what a frame is worth, scaling tokens that are
         # normalised afterwards would not
         vectors = vectors.unflatten(0, (batch, num_kept)) * selection.gate.unsqueeze(-1)
@@ -289,3 +421,12 @@ class VideoEncoder(nn.Module):
             selection=selection,
             patch_steps=steps,
         )
+
+
+def _spread(values: Tensor, real: Tensor) -> Tensor:
+    """Values of the real rows at their places among all, zeros elsewhere: `(row, …)`."""
+    return values.new_zeros(len(real), *values.shape[1:]).index_put((real,), values)
+
+
+def _spread_step(step: Compressed, real: Tensor) -> Compressed:
+    return Compressed(**{field.name: _spread(getattr(step, field.name), real) for field in fields(step)})

@@ -185,8 +185,8 @@ def _refusal(name: str, head: bytes, error: Exception) -> str:
         )
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return (
-            f"{name} is not a video or sound file that can be read here: its content, not its name, must be "
-            f"{READABLE}; export it anew from where it was made."
+            f"{name} holds no video or sound that can be read, whatever its name says; choose another file "
+            f"({READABLE})."
         )
     reason = getattr(error, "strerror", None) or type(error).__name__
     return f"{name} could not be read ({reason}); export it anew, as {READABLE}."

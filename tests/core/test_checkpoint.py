@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from core import checkpoint
 from core.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.model import DeepMSI
@@ -194,3 +195,18 @@ def test_a_checkpoint_is_replaced_but_nothing_else_is(model, folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"holds more than a checkpoint \(notes.txt\)"):
         save_checkpoint(folder, model, info=CheckpointInfo())
     assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    with pytest.raises(CheckpointError, match="No checkpoint ships"):
+        checkpoint.default_checkpoint()
+    for name in ("everyday", "another"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    assert list(checkpoint.shipped_checkpoints()) == ["everyday", "another"]
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "config.json").write_text("{}")
+    assert list(checkpoint.shipped_checkpoints()) == ["mini", "everyday", "another"]
+    assert checkpoint.default_checkpoint().name == "mini"
+    assert checkpoint.default_checkpoint(own=True).name == "everyday"

@@ -156,6 +156,31 @@ def test_of_equal_tokens_the_earliest_are_kept(dtype, num_tokens, dim):
         torch.testing.assert_close(step.relevance, torch.full((2, num_tokens), 1 / num_tokens, dtype=dtype))
 
 
+def test_last_bits_do_not_choose():
+    """Equal tokens come out of a network equal but for the last bits, which differ between batches."""
+    generator = torch.Generator().manual_seed(2)
+    token = torch.randn(1, 1, 8, generator=generator)
+    noise = 3e-7 * torch.randn(1, 12, 8, generator=generator)
+    tokens = token + noise
+    # without a guide all cosines are one, far from where rounding would part them
+    for shown in (tokens, token + noise.flip(1)):
+        step = select_and_merge(shown, torch.zeros(1, 8), 5, CompressionConfig())
+        assert step.kept.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_half_precision_keeps_what_full_precision_keeps():
+    generator = torch.Generator().manual_seed(0)
+    # all near one another, as tokens are in a fresh network: cosines of 0.9 and more
+    tokens = 3.0 + torch.randn(2, 40, 16, generator=generator)
+    guide = torch.randn(2, 16, generator=generator)
+    whole, half = (
+        select_and_merge(tokens.to(dtype), guide.to(dtype), 12, CompressionConfig()).kept
+        for dtype in (torch.float32, torch.float16)
+    )
+    for row in range(2):
+        assert len(set(whole[row].tolist()) & set(half[row].tolist())) >= 10
+
+
 def test_ties_among_unequal_tokens_go_to_the_earlier_one():
     # two and two of the four tokens are equally far from the guide, on either side
     tokens = torch.tensor([[[0.0, 1.0], [1.0, 0.5], [1.0, -0.5], [0.0, -1.0]]], dtype=torch.float64)

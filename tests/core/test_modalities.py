@@ -1,10 +1,20 @@
+from itertools import combinations
+from types import SimpleNamespace
+
 import captum.attr
 import numpy as np
 import pytest
 import torch
 
-from core.attribution.modalities import CONFLICT_PROBABILITY, report, shapley_values
-from core.prediction import SUBSETS
+from core.attribution.modalities import (
+    CONFLICT_PROBABILITY,
+    heard_alone,
+    report,
+    shapley_interaction,
+    shapley_values,
+    shown_verdict,
+)
+from core.prediction import PAIRS, SUBSETS
 
 LABELS = ("neutral", "joy", "anger")
 ALL = {"video": True, "audio": True, "text": True}
@@ -23,6 +33,92 @@ def test_shapley_of_a_hand_worked_game():
     # Textbook solution: 2/3 to the left glove, 1/6 to each right one.
     worth = [[float("video" in s and ("audio" in s or "text" in s))] for s in SUBSETS]
     np.testing.assert_allclose(shapley_values(np.array(worth))[:, 0], [2 / 3, 1 / 6, 1 / 6])
+
+
+def game(worth) -> np.ndarray:
+    """`(8, 1)` what `worth` gives to each coalition, a set."""
+    return np.array([[float(worth(set(subset)))] for subset in SUBSETS])
+
+
+def test_shapley_and_interactions_of_a_hand_worked_table():
+    #          none  v    a    t    va   vt   at   vat
+    points = [10, 30, 20, 10, 60, 30, 40, 90]
+    values = np.array(points, float)[:, None]
+    # what joining changes in each of the six orders:
+    # v a t: 20 30 30   v t a: 20 60 0   a v t: 40 10 30   a t v: 50 10 20   t v a: 20 60 0   t a v: 50 30 0
+    # as (video, audio, text) of the order named
+    np.testing.assert_allclose(
+        shapley_values(values)[:, 0],
+        [
+            (20 + 20 + 40 + 50 + 20 + 50) / 6,
+            (30 + 60 + 10 + 10 + 60 + 30) / 6,
+            (30 + 0 + 30 + 20 + 0 + 0) / 6,
+        ],
+    )
+    # second differences without and with the third: va 60−30−20+10, 90−30−40+10; vt 30−30−10+10, 90−60−40+20;
+    # at 40−20−10+10, 90−60−30+30
+    pairs = [shapley_interaction(values, pair)[0] for pair in PAIRS]
+    np.testing.assert_allclose(pairs, [(20 + 30) / 2, (0 + 10) / 2, (20 + 30) / 2])
+    # 90 − (60 + 30 + 40) + (30 + 20 + 10) − 10
+    np.testing.assert_allclose(shapley_interaction(values, ("video", "audio", "text")), 10)
+
+
+@pytest.mark.parametrize(
+    ("worth", "pairs", "triple"),
+    [
+        # parts that only add up do not interact
+        (lambda s: 0.2 + 0.3 * ("video" in s) - 0.1 * ("audio" in s) + 0.5 * ("text" in s), [0, 0, 0], 0),
+        # worth something only together
+        (lambda s: {"video", "text"} <= s, [0, 1, 0], 0),
+        (lambda s: len(s) == 3, [0.5, 0.5, 0.5], 1),
+        # either will do: overlap is below zero
+        (lambda s: "audio" in s or "text" in s, [0, 0, -1], 0),
+        # any will do: 1 − 2 + 0 without the third, 0 with it; 1 − 3 + 3 − 0 for all
+        (lambda s: len(s) > 0, [-0.5, -0.5, -0.5], 1),
+    ],
+    ids=["additive", "pair only together", "all only together", "either of two", "any"],
+)
+def test_interactions_of_hand_worked_games(worth, pairs, triple):
+    values = game(worth)
+    np.testing.assert_allclose([shapley_interaction(values, pair)[0] for pair in PAIRS], pairs, atol=1e-12)
+    np.testing.assert_allclose(shapley_interaction(values, ("video", "audio", "text")), triple, atol=1e-12)
+
+
+def test_interactions_equal_the_formula_by_dividends():
+    # another way to the same index: every coalition's dividend (what no smaller one explains) is shared out,
+    # I(T) = Σ over R ⊇ T of dividend(R) / (|R| − |T| + 1)
+    values = np.random.default_rng(4).normal(size=(8, 3))
+    worth = {frozenset(s): row for s, row in zip(SUBSETS, values, strict=True)}
+    dividend = {}
+    for size in range(4):
+        for members in combinations(("video", "audio", "text"), size):
+            inside = [dividend[smaller] for smaller in dividend if smaller < frozenset(members)]
+            dividend[frozenset(members)] = worth[frozenset(members)] - sum(inside)
+    for group in SUBSETS[1:]:
+        expected = sum(d / (len(r) - len(group) + 1) for r, d in dividend.items() if r >= set(group))
+        np.testing.assert_allclose(shapley_interaction(values, group), expected, atol=1e-12)
+
+
+def test_equal_modalities_are_treated_equally():
+    values = np.random.default_rng(5).dirichlet(np.ones(3), size=8)
+    other = {"video": "text", "audio": "audio", "text": "video"}
+    order = [SUBSETS.index(tuple(m for m in other if other[m] in subset)) for subset in SUBSETS]
+    before, after = report(values, LABELS, ALL), report(values[order], LABELS, ALL)
+    np.testing.assert_allclose(after.shapley, before.shapley[[2, 1, 0]], atol=1e-15)
+    # video+audio, video+text, audio+text become audio+text, video+text, video+audio
+    np.testing.assert_allclose(after.pair_interactions, before.pair_interactions[[2, 1, 0]], atol=1e-15)
+    np.testing.assert_allclose(after.triple_interaction, before.triple_interaction, atol=1e-15)
+    # where nothing tells two apart, they get the same
+    alike = report((values + values[order]) / 2, LABELS, ALL)
+    np.testing.assert_allclose(alike.shapley[0], alike.shapley[2], atol=1e-15)
+    np.testing.assert_allclose(alike.pair_interactions[0], alike.pair_interactions[2], atol=1e-15)
+
+
+def test_a_contrast_has_the_difference_of_the_interactions():
+    values = np.random.default_rng(6).dirichlet(np.ones(3), size=8)
+    result = report(values, LABELS, ALL)
+    contrast = shapley_interaction(values[:, 1] - values[:, 2], ("video", "text"))
+    np.testing.assert_allclose(result.pair_interactions[1, 1] - result.pair_interactions[1, 2], contrast)
 
 
 def test_shapley_equals_captum():
@@ -56,6 +152,9 @@ def test_an_absent_modality_gets_exactly_zero(absent):
     result = report(probabilities, LABELS, ALL | {absent: False})
     row = ("video", "audio", "text").index(absent)
     assert (result.shapley[row] == 0).all()
+    touching = [absent in pair for pair in PAIRS]
+    assert (result.pair_interactions[touching] == 0).all() and (result.triple_interaction == 0).all()
+    assert (result.pair_interactions[np.logical_not(touching)] != 0).all()
     there = SUBSETS.index(tuple(m for m in ("video", "audio", "text") if m != absent))
     np.testing.assert_allclose(result.shapley.sum(axis=0), probabilities[there] - probabilities[0])
     assert np.isnan(result.probabilities[touched]).all()
@@ -84,7 +183,7 @@ CASES = [
         # 45 % neutral is video's first choice, but only five points above that of no modality
         "redundant",
         dict(video=(0.45, 0.3, 0.25), audio=(0.1, 0.6, 0.3), text=(0.1, 0.7, 0.2), full=(0, 0.9, 0.1)),
-        "Audio (60 %) and text (70 %) alone say joy; video says nothing clear.",
+        "Audio (60 %) and text (70 %) alone say joy; video (45 %) leans to neutral.",
     ),
     (
         "complementary",
@@ -109,14 +208,22 @@ CASES = [
     ),
     (
         "unclear",
-        dict(full=(0.42, 0.3, 0.28)),
-        "Together they say nothing clear, neutral (42 %) is hardly more than a guess: "
-        "video, audio and text say nothing clear.",
+        # 40 % neutral is what is there from nothing, 41 % leans
+        dict(text=(0.41, 0.3, 0.29), full=(0.42, 0.3, 0.28)),
+        "Together they only lean to neutral (42 %), hardly more than a guess: "
+        "text (41 %) leans to neutral; video and audio say nothing clear.",
     ),
     (
         "unclear",
         dict(audio=(0.2, 0.6, 0.2), full=(0.44, 0.36, 0.2)),
-        "Together they say nothing clear, neutral (44 %) is hardly more than a guess: "
+        "Together they only lean to neutral (44 %), hardly more than a guess: "
+        "audio (60 %) alone says joy; video and text say nothing clear.",
+    ),
+    (
+        # under 40 % a first choice is not even leaned to
+        "unclear",
+        dict(video=(0.39, 0.31, 0.3), audio=(0.2, 0.6, 0.2), text=(0.3, 0.35, 0.35), full=(0.39, 0.31, 0.3)),
+        "Together they say nothing clear, neutral (39 %) is hardly more than a guess: "
         "audio (60 %) alone says joy; video and text say nothing clear.",
     ),
     (
@@ -158,10 +265,10 @@ def test_neutral_contradicts_nobody_and_a_whisper_is_no_conflict():
 
 def test_what_is_likely_from_nothing_contradicts_nobody():
     # anger has 45 % in text, which would be loud enough, but 40 % with no modality at all
-    rows = dict(none=(0.3, 0.3, 0.4), text=(0.3, 0.25, 0.45), audio=(0.3, 0.3, 0.4))
+    rows = dict(none=(0.3, 0.3, 0.4), text=(0.3, 0.25, 0.45), audio=(0.29, 0.3, 0.41))
     result = report(answers(**rows, video=(0.1, 0.7, 0.2), video_audio_text=(0.1, 0.8, 0.1)), LABELS, ALL)
     assert result.verdict == "complementary"
-    assert result.sentence == "Video (70 %) alone says joy; audio and text say nothing clear."
+    assert result.sentence == "Video (70 %) alone says joy; audio (41 %) and text (45 %) lean to anger."
 
 
 @pytest.mark.parametrize(
@@ -170,7 +277,11 @@ def test_what_is_likely_from_nothing_contradicts_nobody():
         ((0.2, 0.7, 0.1), "Only audio is present, so its joy (70 %) stands alone."),
         (
             (0.45, 0.3, 0.25),
-            "Only audio is present, and it says nothing clear; neutral (45 %) is hardly more than a guess.",
+            "Only audio is present, and it only leans to neutral (45 %), hardly more than a guess.",
+        ),
+        (
+            (0.32, 0.34, 0.34),
+            "Only audio is present, and it says nothing clear; joy (34 %) is hardly more than a guess.",
         ),
     ],
 )
@@ -179,6 +290,52 @@ def test_one_modality_alone_is_said(row, sentence):
     result = report(answers(audio=row), LABELS, only_audio)
     assert (result.verdict, result.sentence) == ("single", sentence)
     np.testing.assert_allclose(result.shapley[1], np.array(row) - [0.4, 0.3, 0.3])
+
+
+def answered(*, is_uncertain: bool, **rows):
+    """What `shown_verdict` reads of a prediction, and no more."""
+    given = report(answers(**rows), LABELS, ALL)
+    return SimpleNamespace(modalities=given, is_uncertain=is_uncertain, labels=LABELS, present=ALL)
+
+
+def test_an_uncertain_answer_has_no_supporters():
+    rows = dict(video=(0.1, 0.7, 0.2), text=(0.3, 0.35, 0.35), video_audio_text=(0.3, 0.4, 0.3))
+    sure = answered(is_uncertain=False, **rows)
+    assert shown_verdict(sure)[0] == sure.modalities.verdict == "complementary"
+    unsure = answered(is_uncertain=True, **rows)
+    assert shown_verdict(unsure) == (
+        "unclear",
+        "The answer itself is uncertain, joy (40 %): video (70 %) alone says joy; "
+        "audio and text say nothing clear.",
+    )
+    assert unsure.modalities.verdict == "complementary"  # what evaluations store
+
+
+def test_each_modality_alone_says_leans_or_says_nothing_clear():
+    # from nothing: neutral 40 %, joy and anger 30 %
+    rows = dict(video=(0.1, 0.7, 0.2), audio=(0.45, 0.3, 0.25), text=(0.4, 0.35, 0.25))
+    heard = heard_alone(answered(is_uncertain=False, **rows))
+    told = {m: (one.label, one.probability, one.is_said, one.is_leaning) for m, one in heard.items()}
+    assert told == {
+        "video": ("joy", 0.7, True, False),
+        "audio": ("neutral", 0.45, False, True),
+        "text": ("neutral", 0.4, False, False),
+    }
+
+
+def test_a_first_choice_below_that_from_nothing_is_no_leaning():
+    rows = dict(none=(0.49, 0.26, 0.25), text=(0.41, 0.3, 0.29))
+    given = report(answers(**rows), LABELS, ALL | {"video": False})
+    without_video = SimpleNamespace(modalities=given, labels=LABELS, present=ALL | {"video": False})
+    heard = heard_alone(without_video)
+    assert list(heard) == ["audio", "text"]
+    assert (heard["text"].is_said, heard["text"].is_leaning) == (False, False)
+
+
+def test_a_conflict_is_told_also_where_the_answer_is_uncertain():
+    rows = dict(video=(0.1, 0.7, 0.2), text=(0.1, 0.3, 0.6), video_audio_text=(0.2, 0.4, 0.4))
+    unsure = answered(is_uncertain=True, **rows)
+    assert shown_verdict(unsure) == ("conflict", unsure.modalities.sentence)
 
 
 def test_bad_input_is_refused():

@@ -32,6 +32,17 @@ def with_compression(**change) -> ModelConfig:
     return replace(TINY, compression=replace(CompressionConfig(), **change))
 
 
+def test_what_a_model_does_not_read_is_absent_to_it():
+    deaf = build(replace(TINY, modalities=("video", "text")))
+    everything, silent = clips(deaf), clips(deaf, present=[[True, False, True]] * 6)
+    output = deaf(everything)
+    assert output.present.tolist() == [[True, False, True]] * 6
+    assert torch.equal(output.logits, deaf(silent).logits)
+    blind = build(replace(TINY, modalities=("audio", "text")))
+    assert blind(everything).video is None
+    assert not [name for name, _ in blind.named_parameters() if name.startswith(("video", "temporal"))]
+
+
 @pytest.fixture(scope="module")
 def tiny() -> DeepMSI:
     return build()

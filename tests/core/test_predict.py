@@ -7,12 +7,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from made_prepared import made_prepared
 
 import core.predict
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
-from core.media import SAMPLE_RATE, Clip, Frames, MediaError, MediaInfo, Transcript, open_clip
-from core.media.faces import FaceTrack
+from core.media import MediaError, Transcript, open_clip
 from core.model import DeepMSI, ModelInput
 from core.predict import Predictor, PreparedClip
 from core.prediction import SUBSETS
@@ -38,37 +38,6 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def predictor(checkpoint):
     return Predictor(checkpoint)
-
-
-def make_clip(
-    seed: int, *, num_frames: int = 6, seconds: float = 1.0, text: str | None = "well done"
-) -> PreparedClip:
-    """A clip as `Predictor.prepare` would give it, of noise."""
-    rng = np.random.default_rng(seed)
-    frames = track = crops = None
-    if num_frames:
-        pixels = rng.integers(0, 256, (num_frames, 72, 96, 3), dtype=np.uint8)
-        frames = Frames(pixels=pixels, times_seconds=np.arange(num_frames) * 0.2)
-        boxes = np.tile([12.0, 0.0, 84.0, 72.0], (num_frames, 1))
-        track = FaceTrack(boxes=boxes, num_faces=np.ones(num_frames, int), state="one", sentence=None)
-        crops = rng.integers(0, 256, (num_frames, SIDE, SIDE, 3), dtype=np.uint8)
-    waveform = None
-    if seconds:
-        waveform = rng.normal(0, 0.1, int(seconds * SAMPLE_RATE)).astype(np.float32)
-    info = MediaInfo(
-        container="mp4",
-        num_bytes=1,
-        duration_seconds=1.2,
-        has_video=bool(num_frames),
-        has_audio=bool(seconds),
-        width=192,
-        height=144,
-    )
-    clip = Clip(path=Path(f"c{seed}.mp4"), sha256="c" * 64, info=info, start_seconds=0.0, end_seconds=1.2)
-    prepared = PreparedClip(
-        clip=clip, frames=frames, face_track=track, crops=crops, waveform=waveform, transcript=None
-    )
-    return prepared.with_transcript(text)
 
 
 MIXED = (
@@ -99,7 +68,7 @@ def ask_directly(model: DeepMSI, clip: PreparedClip, subset: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("case", MIXED, ids=lambda case: str(case["seed"]))
 def test_every_coalition_equals_a_call_of_its_own(checkpoint, predictor, case):
-    clip = make_clip(**case)
+    clip = made_prepared(**case)
     answer = predictor.predict(clip)
     for row, subset in zip(answer.modalities.probabilities, SUBSETS, strict=True):
         if all(clip.present[m] for m in subset):
@@ -131,7 +100,7 @@ def same(a, b, atol: float) -> None:
 
 @pytest.mark.parametrize("batch_size", [2, 5])
 def test_a_batch_answers_as_clips_one_by_one(predictor, batch_size):
-    clips = [make_clip(**case) for case in MIXED]
+    clips = [made_prepared(**case) for case in MIXED]
     for one, batched in zip(
         [predictor.predict(clip) for clip in clips],
         predictor.predict_many(clips, batch_size=batch_size),
@@ -141,12 +110,12 @@ def test_a_batch_answers_as_clips_one_by_one(predictor, batch_size):
 
 
 def test_the_same_clip_gives_the_same_bits(checkpoint):
-    first, second = (Predictor(checkpoint).predict(make_clip(7)) for _ in range(2))
+    first, second = (Predictor(checkpoint).predict(made_prepared(7)) for _ in range(2))
     same(first, second, 0)
 
 
 def test_threads_share_a_predictor(predictor):
-    clips = [make_clip(seed) for seed in range(4)]
+    clips = [made_prepared(seed) for seed in range(4)]
     expected = [predictor.predict(clip) for clip in clips]
     answers: list = [None] * 4
 
@@ -164,7 +133,7 @@ def test_threads_share_a_predictor(predictor):
 
 
 def test_what_a_prediction_holds(predictor, checkpoint):
-    clip = make_clip(1)
+    clip = made_prepared(1)
     answer = predictor.predict(clip)
     np.testing.assert_allclose(answer.probabilities.sum(), 1, atol=1e-6)
     assert (answer.checkpoint, answer.checkpoint_hash) == ("tiny", checkpoint.sha256)
@@ -181,7 +150,7 @@ def test_what_a_prediction_holds(predictor, checkpoint):
 
 
 def test_temperature_softens_and_the_threshold_abstains(checkpoint):
-    clip = make_clip(1)
+    clip = made_prepared(1)
     raw, soft = (
         Predictor(
             dataclasses.replace(
@@ -199,7 +168,7 @@ def test_temperature_softens_and_the_threshold_abstains(checkpoint):
 
 
 def test_other_words_change_the_answer_and_no_words_are_said(predictor):
-    clip = make_clip(1)
+    clip = made_prepared(1)
     first, other = predictor.predict(clip), predictor.predict(clip.with_transcript("what a mess"))
     assert other.transcript == "what a mess" and other.notes == ()
     assert np.abs(first.probabilities - other.probabilities).max() > 1e-4
@@ -211,7 +180,7 @@ def test_other_words_change_the_answer_and_no_words_are_said(predictor):
 
 def test_a_clip_of_nothing_is_refused(predictor):
     with pytest.raises(MediaError, match=r"c9\.mp4 holds no picture, no sound and no words"):
-        predictor.predict(make_clip(9, num_frames=0, seconds=0, text=None))
+        predictor.predict(made_prepared(9, num_frames=0, seconds=0, text=None))
 
 
 @pytest.fixture(scope="module")
@@ -277,6 +246,20 @@ def test_speech_to_text_is_asked_only_for_clips_without_words(predictor, movie, 
     # word times are on the file's own clock
     assert speech.calls == [{"start_seconds": 0.4}]
     assert heard.transcript is None and heard.words_note == "No words were heard, so the model reads none."
+
+
+def test_a_checkpoint_that_reads_no_video_is_shown_none(movie, speech, tmp_path):
+    torch.manual_seed(1)
+    model = DeepMSI(dataclasses.replace(TINY, modalities=("audio", "text")), "random")
+    predictor = Predictor(load_checkpoint(save_checkpoint(tmp_path / "heard", model, info=CheckpointInfo())))
+    stages = []
+    prepared = predictor.prepare(open_clip(movie), progress=stages.append)
+    assert "Finding the speaker's face" not in stages and prepared.crops is None
+    answer = predictor.predict(prepared)
+    assert answer.present == {"video": False, "audio": True, "text": True} and answer.frames is None
+    assert "Left out: the clip's picture, which this checkpoint does not read." in answer.notes
+    with pytest.raises(MediaError, match="holds no sound and no words that"):
+        predictor.predict(dataclasses.replace(prepared, waveform=None, transcript=None))
 
 
 def test_missing_speech_to_text_is_said(predictor, movie, speech, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,29 @@ def test_published_layout():
     shortcut = 768 * 1024 + 1024
     assert sum(p.numel() for p in network.parameters()) == convolutions + biases_and_magnitudes + shortcut
     assert network(torch.zeros(1, 15, 768), everything(1, 15)).shape == (1, 1024)
+
+
+def test_attention_weighs_the_states_of_real_frames(network):
+    torch.manual_seed(1)
+    attending = TemporalNetwork(WIDTH, replace(CONFIG, summary="attention")).double().eval()
+    attending.load_state_dict(network.state_dict(), strict=False)
+    state = {key: value.detach().numpy() for key, value in network.state_dict().items()}
+    x, mask = frames(2, 9), torch.arange(9) < torch.tensor([[9], [4]])
+    states = [direct_network(state, x[row].numpy())[: (9, 4)[row]] for row in range(2)]
+    with torch.no_grad():
+        # all frames count alike before anything was learned
+        for row in range(2):
+            np.testing.assert_allclose(attending(x, mask)[row], states[row].mean(0), atol=1e-12)
+        attending.score.weight.normal_()
+        score = attending.score.weight[0].numpy()
+        for row in range(2):
+            weight = np.exp(states[row] @ score)
+            expected = (weight[:, None] * states[row]).sum(0) / weight.sum()
+            np.testing.assert_allclose(attending(x, mask)[row], expected, atol=1e-12)
+        padded = torch.where(mask.unsqueeze(-1), x, torch.full_like(x, 1e3))
+        assert torch.equal(attending(padded, mask), attending(x, mask))
+
+
+def test_a_summary_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="summary"):
+        TemporalConfig(summary="first")

@@ -45,7 +45,7 @@ def tiny() -> VideoEncoder:
     ("name", "grids"),
     [
         ("paper", [(64, 64), (32, 32), (16, 16), (14, 14), (12, 12), (10, 10), (5, 5)]),
-        ("mini", [(32, 32), (16, 16), (8, 8), (8, 6), (6, 6), (6, 4), (3, 2)]),
+        ("mini", [(8, 8), (8, 6), (6, 6), (6, 4), (3, 2)]),
         ("tiny", [(16, 16), (8, 8), (4, 4), (2, 4), (1, 2)]),
     ],
 )
@@ -60,9 +60,8 @@ def test_grids_that_the_blocks_meet(name, grids):
             met.append(tuple(args[0].shape[1:3]))
         windows.append((tuple(args[0].shape[1:3]), tuple(block.window_size)))
 
-    for layer in encoder.swin.layers:
-        for block in layer.blocks:
-            block.register_forward_pre_hook(look)
+    for block in (b for layer in encoder.swin.layers for b in getattr(layer, "blocks", ())):
+        block.register_forward_pre_hook(look)
     with torch.no_grad():
         vectors = encoder.frame_vectors(pictures(1, size=config.image_size))
     assert met == grids
@@ -205,11 +204,11 @@ def test_a_clip_without_motion_is_defined(tiny):
     )
 
 
-@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize(("stem", "early"), [("patch", "swin"), ("conv", "swin"), ("conv", "conv")])
 @pytest.mark.parametrize("training", [False, True])
-def test_padding_frames_have_no_influence(stem, training):
+def test_padding_frames_have_no_influence(stem, early, training):
     """Nor in training, where a batch norm would mix its statistics from whatever it is shown."""
-    encoder = build(replace(TINY, stem=stem, drop_path=0.0)).train(training)
+    encoder = build(replace(TINY, stem=stem, early_stages=early, drop_path=0.0)).train(training)
     mask = torch.arange(6) < torch.tensor([[6], [4], [1]])
     shown = pictures(3, 6)
     outs = []
@@ -225,9 +224,9 @@ def test_padding_frames_have_no_influence(stem, training):
     )
 
 
-@pytest.mark.parametrize("stem", ["patch", "conv"])
-def test_batch_equals_one_by_one_for_any_number_of_frames(stem):
-    encoder = build(replace(TINY, stem=stem))
+@pytest.mark.parametrize(("stem", "early"), [("patch", "swin"), ("conv", "swin"), ("conv", "conv")])
+def test_batch_equals_one_by_one_for_any_number_of_frames(stem, early):
+    encoder = build(replace(TINY, stem=stem, early_stages=early))
     lengths = [6, 4, 2, 1]
     mask = torch.arange(6) < torch.tensor(lengths).unsqueeze(1)
     shown, guide = pictures(4, 6), guides(4)
@@ -338,6 +337,37 @@ def test_every_block_starts_as_more_than_the_identity():
     with torch.no_grad():
         change = (block(x) - x).norm() / x.norm()
     assert 0.05 < change < 1.0
+
+
+def test_without_compression_all_is_kept_and_the_guide_decides_nothing():
+    encoder = build(TINY, CompressionConfig(enabled=False))
+    shown, mask = pictures(2, 6), torch.ones(2, 6, dtype=torch.bool)
+    one, other = (encoder(shown, mask, guide) for guide in (guides(2), guides(2) + 5.0))
+    assert one.patch_steps == () and one.selection.kept.tolist() == [list(range(6))] * 2
+    assert torch.equal(one.frame_vectors, other.frame_vectors)
+    # each is what the frame alone gives
+    torch.testing.assert_close(one.frame_vectors[0], encoder.frame_vectors(shown[0]), atol=1e-5, rtol=0)
+    assert not encoder.base_guide.any()
+    encoder.aim_guide(shown[0])
+    assert not encoder.base_guide.any()
+
+
+def test_early_stages_of_convolutions_lead_to_stage_3():
+    encoder = build(replace(TINY, stem="conv", early_stages="conv", depths=(2, 2, 2, 1)))
+    tokens = torch.randn(2, 16, 16, 16)
+    x = encoder.conv_stages(tokens)
+    assert x.shape == (2, 4, 4, 64)
+    # two convolutions in each of two blocks per stage, and in that which leads to stage 3
+    assert (
+        sum(isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3) for m in encoder.modules()) == 3 + 10
+    )
+    # nothing is left of the stages that they replace
+    assert not [name for name, _ in encoder.named_parameters() if name.startswith("swin.layers.0")]
+    with torch.no_grad():
+        y = x
+        for block in encoder.swin.layers[2].blocks:
+            y = block(y)
+    assert 0.005 < (y - x).norm() / x.norm() < 0.3
 
 
 def test_selection_uses_the_same_function(tiny):
