@@ -20,7 +20,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import corpus_commands, data_commands, evaluation_commands, training_commands
+from app import (
+    bench_commands,
+    corpus_commands,
+    data_commands,
+    evaluation_commands,
+    explain_command,
+    training_commands,
+)
 from app.launch import environment, free_port, streamlit_arguments
 from app.terminal import errors, fail, progress_bar, told
 
@@ -36,10 +43,12 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.add_typer(explain_command.commands)
 cli.add_typer(training_commands.commands)
 cli.add_typer(corpus_commands.commands)
 cli.add_typer(data_commands.commands)
 cli.add_typer(evaluation_commands.commands)
+cli.add_typer(bench_commands.commands)
 
 
 def main() -> None:
@@ -173,6 +182,7 @@ def _require_checkpoint(folder: Path) -> None:
 
 
 def _print_tables(predictions: list[Prediction]) -> None:
+    from core.attribution.modalities import shown_verdict
     from core.labels import MODALITIES
     from core.prediction import SUBSETS
 
@@ -193,7 +203,7 @@ def _print_tables(predictions: list[Prediction]) -> None:
                 f"{answer.labels[row.argmax()]} {100 * row.max():.0f}" if answer.present[m] else "–"
                 for m, row in zip(MODALITIES, alone, strict=True)
             ),
-            answer.modalities.verdict,
+            shown_verdict(answer)[0],
         )
     if any(answer.is_uncertain for answer in predictions):
         table.caption = "? uncertain: the model would rather not say"
@@ -203,7 +213,7 @@ def _print_tables(predictions: list[Prediction]) -> None:
     for answer in predictions:
         name = escape(Path(answer.path).name)
         words = [f"“{answer.transcript}”"] if answer.transcript else []
-        for sentence in (*words, answer.modalities.sentence, *answer.notes):
+        for sentence in (*words, shown_verdict(answer)[1], *answer.notes):
             console.print(f"{name}: {escape(sentence)}" if len(predictions) > 1 else escape(sentence))
 
 

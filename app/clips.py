@@ -8,9 +8,11 @@ import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.labels import MODALITIES
 from core.media import MediaError, Transcript, Word, open_clip
 from sample_data import DEMO
 from sample_data.corpus.schema import read_sidecar
@@ -28,6 +30,16 @@ OWN_CLIP = "own"
 FIRST_LABEL = "joy"
 """What the first shipped clip shows, if any shows it."""
 
+WITHOUT_WORDS = "without words"
+"""Title of a clip in which nothing is said."""
+
+ALL_AGREE, MIXED = "all agree", "mixed signals"
+MISSING, COVERED = "something missing", "something in the way"
+KINDS = (ALL_AGREE, "two of three", "only face", "only voice", "only words", MIXED, MISSING, COVERED)
+"""What a clip may be called by what it was made to be; several may hold, or none."""
+
+_ONLY = {"video": "only face", "audio": "only voice", "text": "only words"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipChoice:
@@ -39,7 +51,11 @@ class ClipChoice:
         path: where the media lie; never shown.
         label: the true emotion, None where unknown.
         transcript: the words as given, "" where none are said, None where they are to be recognised.
-        is_mixed: the clip was made so that its modalities carry different emotions.
+        kinds: those of `KINDS` that the clip was made to be.
+        missing: the modality that it was made without, "" for none; where it is the words, the voice hums.
+        distractors: kinds of `sample_data.corpus.distractors` that were put in.
+        speaker: who speaks, "" where unknown.
+        intensity: of the emotion, 0 … 1; 0 where unknown.
     """
 
     key: str
@@ -47,12 +63,27 @@ class ClipChoice:
     path: Path
     label: str | None = None
     transcript: str | None = None
-    is_mixed: bool = False
+    kinds: tuple[str, ...] = ()
+    missing: str = ""
+    distractors: tuple[str, ...] = ()
+    speaker: str = ""
+    intensity: float = 0.0
+
+    @property
+    def is_hummed(self) -> bool:
+        """Whether the voice hums, so that there is nothing to hear but its sound."""
+        return self.missing == "text"
 
     @property
     def is_own(self) -> bool:
         """Whether a person uploaded it; such a clip cannot be reached by a link."""
         return self.key == OWN_CLIP
+
+    @property
+    def untold(self) -> ClipChoice:
+        """The same clip with nothing that tells its label or how it was made."""
+        title = WITHOUT_WORDS if self.is_hummed else self.title
+        return replace(self, title=title, label=None, kinds=(), missing="", distractors=())
 
 
 def shipped_clips(folder: Path = DEMO) -> tuple[ClipChoice, ...]:
@@ -60,7 +91,8 @@ def shipped_clips(folder: Path = DEMO) -> tuple[ClipChoice, ...]:
 
     They come in rounds of one clip of each label, within a label in the manifest's order. Rows whose file is
     missing or lies outside `folder` are left out. Clips with the same label and words have the speaker in
-    their title, and where the manifest has no transcripts, their file's name.
+    their title, counted from one in the order of the speakers' names; where the manifest has no transcripts,
+    the title is their file's name.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
@@ -70,20 +102,27 @@ def shipped_clips(folder: Path = DEMO) -> tuple[ClipChoice, ...]:
         rows = [(row, (root / row["path"]).resolve()) for row in csv.DictReader(file)]
     rows = [(row, path) for row, path in rows if path.is_relative_to(root) and path.is_file()]
     alike = Counter((row.get("label"), row.get("transcript")) for row, _ in rows)
+    speakers = sorted({row["speaker"] for row, _ in rows if row.get("speaker")})
     rounds = defaultdict(list)
     num_seen = Counter()
     for row, path in rows:
         label, words = row.get("label") or None, row.get("transcript")
-        title = words or (path.stem if words is None else "without words")
+        missing = row.get("missing") or ""
+        title = words or (
+            path.stem if words is None else "hums, no words" if missing == "text" else WITHOUT_WORDS
+        )
         if words and alike[row.get("label"), words] > 1:
-            title = f"{row.get('speaker') or path.stem}: {title}"
+            who = f"speaker {speakers.index(row['speaker']) + 1}" if row.get("speaker") else path.stem
+            title = f"{who}: {title}"
         choice = ClipChoice(
             key=path.stem,
             title=title,
             path=path,
             label=label,
             transcript=words,
-            is_mixed=row.get("conflict") == "True",
+            kinds=_kinds(row),
+            missing=missing,
+            distractors=tuple((row.get("distractors") or "").split()),
         )
         rounds[num_seen[label]].append(choice)
         num_seen[label] += 1
@@ -92,6 +131,49 @@ def shipped_clips(folder: Path = DEMO) -> tuple[ClipChoice, ...]:
         for one in rounds.values()
         for choice in sorted(one, key=lambda choice: choice.label != FIRST_LABEL)
     )
+
+
+def stand_ins(choice: ClipChoice, clips: Sequence[ClipChoice]) -> tuple[ClipChoice, ...]:
+    """Clips whose parts can stand in for those of `choice`: one of each label, so that none means absence.
+
+    They are other speakers', with words and with nothing missing, mixed or in the way, where the clips are
+    known to be; of each label the most intense one.
+    """
+    best: dict[str, ClipChoice] = {}
+    for other in clips:
+        is_same = other.key == choice.key or (other.speaker != "" and other.speaker == choice.speaker)
+        if is_same or not other.label or not other.transcript or other.missing or other.distractors:
+            continue
+        if MIXED not in other.kinds and (
+            other.label not in best or _clearness(other) > _clearness(best[other.label])
+        ):
+            best[other.label] = other
+    return tuple(best.values())
+
+
+def _clearness(choice: ClipChoice) -> tuple[bool, float]:
+    return ALL_AGREE in choice.kinds, choice.intensity
+
+
+def _kinds(row: dict[str, str]) -> tuple[str, ...]:
+    """What a row of a made corpus's manifest says of its clip."""
+    shown = [row.get(f"{modality}_emotion") for modality in MODALITIES]
+    shown = [emotion for emotion in shown if emotion]
+    carriers = (row.get("informative") or "").split()
+    found = set()
+    if row.get("conflict") == "True":
+        found.add(MIXED)
+    elif len(shown) > 1 and set(shown) == {row.get("label")}:
+        found.add(ALL_AGREE)
+    elif len(carriers) == 2:
+        found.add("two of three")
+    elif len(carriers) == 1:
+        found.add(_ONLY[carriers[0]])
+    if row.get("missing"):
+        found.add(MISSING)
+    if row.get("distractors"):
+        found.add(COVERED)
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def transcript_of(choice: ClipChoice) -> Transcript | None:
@@ -130,13 +212,15 @@ def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
     # the reader's sentences name the file as it is called on disk, so it keeps what is harmless of its name
     stem, suffix = os.path.splitext(title)
     safe = re.sub(r"[^\w()+ -]", "_", stem)[:50].strip() or "clip"
-    home = Path(tempfile.mkdtemp(prefix="clip-", dir=folder))
-    path = home / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
+    home = None
     try:
+        home = Path(tempfile.mkdtemp(prefix="clip-", dir=folder))
+        path = home / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
         path.write_bytes(content)
         open_clip(path)
     except BaseException as error:
-        shutil.rmtree(home, ignore_errors=True)
+        if home is not None:
+            shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, OSError):
             raise MediaError(
                 f"{title} could not be stored ({error.strerror}); make room on the disk."
@@ -144,5 +228,5 @@ def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
         raise
     for other in folder.iterdir():
         if other != home:
-            shutil.rmtree(other)
+            shutil.rmtree(other, ignore_errors=True)
     return ClipChoice(key=OWN_CLIP, title=title, path=path)

@@ -48,8 +48,13 @@ def make(
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
     size: Annotated[int | None, typer.Option(help="Side of the picture in pixels.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
-    clips: Annotated[int | None, typer.Option(help="Make fewer clips than the preset.", min=1)] = None,
-    split: Annotated[str | None, typer.Option(help="Make the clips of train, dev or test alone.")] = None,
+    clips: Annotated[
+        int | None, typer.Option(help="How many clips, in place of the preset's number.", min=1)
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Make the clips of train, dev or test alone; may be given several times."),
+    ] = None,
 ) -> None:
     """Make a corpus: clips, their sidecars, a table and a manifest that `deepmsi train` reads."""
     with _told():
@@ -63,7 +68,7 @@ def make(
             size=size,
             frames_per_second=fps,
             num_clips=clips,
-            split=split,
+            splits=tuple(split or ()),
         )
         with progress_bar(is_long=True) as update:
             manifest = make_corpus(config, progress=update)
@@ -73,7 +78,7 @@ def make(
 @commands.command(epilog="Example: [bold]deepmsi corpus stills --num 12000 --out runs/stills[/bold]")
 def stills(
     out: Annotated[Path, typer.Option(help="Folder for train.parquet and dev.parquet.")],
-    num: Annotated[int, typer.Option(help="Pictures.", min=1)] = 12_000,
+    num: Annotated[int, typer.Option(help="Pictures.", min=2)] = 12_000,
     size: Annotated[int, typer.Option(help="Side of the picture in pixels.", min=32, max=512)] = 128,
     seed: SeedOption = 1,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,

@@ -34,6 +34,12 @@ if "app.resources" not in sys.modules:
     with st.spinner("Starting: loading the numerical libraries, a few seconds, once …"):
         importlib.import_module("app.resources")
 page = st.navigation(
-    [st.Page(HERE / "pages" / "clip.py", title="Clip", icon=":material/movie:", default=True)]
+    [
+        st.Page(HERE / "pages" / "clip.py", title="Clip", icon=":material/movie:", default=True),
+        st.Page(HERE / "screens" / "failures.py", title="Failures", icon=":material/rule:"),
+    ],
+    position="top",
 )
+if page.title != "Clip":
+    sys.modules["app.resources"].want_nothing()
 page.run()

@@ -6,32 +6,51 @@ uploaded clip, features of the encoders included, lives in its session and goes 
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from app.clips import ClipChoice, shipped_clips, transcript_of
+from app.clips import ClipChoice, shipped_clips, stand_ins, transcript_of
+from app.desk import Desk, Seat
 from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
+from app.explanations import Case, PrivateStore
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
-from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
+from app.truth import Truth, truth_of
+from core.attribution.explain import default_store
+from core.attribution.subject import Subject
+from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
 from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
+from sample_data import SAMPLE_DATA
+
+if TYPE_CHECKING:
+    from training.truth_report import TruthReport
 
 Say = Callable[[str], None]
 """Told in words what is being done."""
 
 POSTER_SIDE = 112
+STILL_SIDE = 320
+HUMMED = "The speaker only hums; there are no words to read."
+NO_WORDS = "There are no words to read."
+"""What is said in place of `HUMMED` while nothing is told of how clips were made."""
+
 _NUM_CLIPS = 64
 _NUM_PREDICTIONS = 96
+_NUM_SUBJECTS = 2
+_NUM_DONORS = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,16 +59,46 @@ class Explained:
 
     Attributes:
         prediction: for the words asked for.
+        case: the same answer with what explaining it takes.
         original: for the clip's own words; None where those were asked for, or where the clip holds nothing
             without the words asked for.
         display: pictures, sound and the original words.
         media: what the browser plays; None when it cannot play the clip.
+        truth: how the clip was made; None where that is not known.
+        still: data URI of the whole picture at the height of a made clip's expression, for the player to rest
+            on; "" where there is none.
+        has_face: whether a face was found; None where none was looked for, since the model reads no picture.
+        is_blind: neither a face was found in a file of one's own nor were words read, so that the answer
+            rests on next to nothing and is uncertain whatever its probability.
     """
 
     prediction: Prediction
+    case: Case
     original: Prediction | None
     display: ClipDisplay
     media: Playable | None
+    truth: Truth | None = None
+    still: str = ""
+    has_face: bool | None = True
+    is_blind: bool = False
+
+    @property
+    def untold(self) -> Explained:
+        """The same with nothing that tells how the clip was made."""
+        notes = tuple(NO_WORDS if note == HUMMED else note for note in self.prediction.notes)
+        return replace(self, prediction=replace(self.prediction, notes=notes), truth=None, still="")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Made:
+    """What is made once per clip, whatever words are asked for."""
+
+    prepared: PreparedClip
+    display: ClipDisplay
+    media: Playable | None
+    truth: Truth | None
+    still: str
+    has_face: bool | None
 
 
 class Shelf:
@@ -81,6 +130,11 @@ class Shelf:
                 with self._lock:
                     self._being_made.pop(key, None)
 
+    def clear(self) -> None:
+        """Forgets every value."""
+        with self._lock:
+            self._values.clear()
+
     def __contains__(self, key: tuple) -> bool:
         with self._lock:
             return key in self._values
@@ -90,6 +144,7 @@ class Shelf:
 class _Shelves:
     clips: Shelf
     predictions: Shelf
+    subjects: Shelf
 
 
 def checkpoints() -> dict[str, Path]:
@@ -149,14 +204,70 @@ def private_folder() -> Path:
     return Path(_private_folder().name)
 
 
+def forget_uploads() -> None:
+    """Deletes what this session uploaded, and all that was made of it."""
+    shelves = _session_shelves()
+    shelves.clips.clear()
+    shelves.predictions.clear()
+    shelves.subjects.clear()
+    desk().forget(seat())
+    for inside in private_folder().iterdir():
+        shutil.rmtree(inside, ignore_errors=True)
+
+
 @st.cache_resource(show_spinner=False)
 def _shared_shelves() -> _Shelves:
-    return _Shelves(clips=Shelf(_NUM_CLIPS), predictions=Shelf(_NUM_PREDICTIONS))
+    return _Shelves(
+        clips=Shelf(_NUM_CLIPS), predictions=Shelf(_NUM_PREDICTIONS), subjects=Shelf(_NUM_SUBJECTS)
+    )
 
 
 @st.cache_resource(show_spinner=False, scope="session")
 def _session_shelves() -> _Shelves:
-    return _Shelves(clips=Shelf(2), predictions=Shelf(16))
+    return _Shelves(clips=Shelf(2), predictions=Shelf(16), subjects=Shelf(1))
+
+
+def truth_report(checkpoint: Checkpoint) -> TruthReport | None:
+    """How true a checkpoint's explanations are where truth was planted; None where it was not measured."""
+    folder = SAMPLE_DATA / "evaluations" / f"{checkpoint.name}-probe"
+    if not (folder / "truth.json").is_file():
+        return None
+    # it brings all that made clips are made with
+    from training.truth_report import read_truth
+
+    try:
+        report = read_truth(folder)
+    except ValueError:
+        logging.getLogger(__name__).exception("benchmark of %s", checkpoint.name)
+        return None
+    return report if report.checkpoint_sha256 == checkpoint.sha256 else None
+
+
+@st.cache_resource(show_spinner=False)
+def _donors() -> Shelf:
+    """Shipped clips as a model reads them, to stand in for parts of others; by checkpoint and key."""
+    return Shelf(_NUM_DONORS)
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """Where all sessions wait for explanations."""
+    return Desk()
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda place: place[0].leave(place[1]))
+def _place() -> tuple[Desk, Seat]:
+    return desk(), desk().seat()
+
+
+def seat() -> Seat:
+    """This session's place at the desk, left with the session."""
+    return _place()[1]
+
+
+def want_nothing() -> None:
+    """Cancels what the session waits for, as when another page is opened."""
+    desk().ask(seat(), [])
 
 
 def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -> Explained:
@@ -175,16 +286,32 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
     """
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
     key = (model.checkpoint.sha256, choice.path)
-    prepared, display, media = shelves.clips.get(key, lambda: _prepare(choice, model, say))
+    with desk().interrupted():
+        made = shelves.clips.get(key, lambda: _prepare(choice, model, say))
 
     def ask(said: str | None) -> Prediction:
-        asked = prepared if said is None else prepared.with_transcript(said)
-        return shelves.predictions.get((*key, said), lambda: model.predict(asked, progress=say))
+        with desk().interrupted():
+            return shelves.predictions.get((*key, said), lambda: model.predict(read(said), progress=say))
+
+    def read(said: str | None) -> PreparedClip:
+        return made.prepared if said is None else made.prepared.with_transcript(said)
 
     prediction = ask(words)
-    has_original = words is not None and any(prepared.present.values())
+    case = _case(choice, model, read(words), prediction, (*key, words), shelves)
+    is_blind = choice.is_own and made.has_face is False and not prediction.present["text"]
+    if is_blind:
+        prediction = replace(prediction, is_uncertain=True)
+    has_original = words is not None and any(made.prepared.present.values())
     return Explained(
-        prediction=prediction, original=ask(None) if has_original else None, display=display, media=media
+        prediction=prediction,
+        case=case,
+        original=ask(None) if has_original else None,
+        display=made.display,
+        media=made.media,
+        truth=made.truth,
+        still=made.still,
+        has_face=made.has_face,
+        is_blind=is_blind,
     )
 
 
@@ -195,21 +322,77 @@ def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> boo
     return key in shelves.clips and all((*key, said) in shelves.predictions for said in {words, None})
 
 
-def _prepare(
-    choice: ClipChoice, model: Predictor, say: Say
-) -> tuple[PreparedClip, ClipDisplay, Playable | None]:
+def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:
     say("Opening the clip")
     clip = open_clip(choice.path, transcript=transcript_of(choice))
     prepared = model.prepare(clip, progress=say)
+    if choice.is_hummed and prepared.transcript is None:
+        prepared = replace(prepared, words_note=HUMMED)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
     try:
         media = playable_copy(clip, choice.path.parent, say) if choice.is_own else as_it_is(clip)
     except MediaError:  # what the model read is worth more than its playback
         media = None
-    if prepared.frames is not None:
-        # whole pictures are by far the largest part, and the model reads the crops only
-        height, width = prepared.frames.pixels.shape[1:3]
-        empty = np.empty((0, height, width, 3), dtype=np.uint8)
-        frames = Frames(pixels=empty, times_seconds=prepared.frames.times_seconds)
-        prepared = replace(prepared, frames=frames)
-    return prepared, display, media
+    truth = truth_of(choice)
+    still = ""
+    if prepared.frames is not None and truth is not None and truth.still_seconds is not None:
+        still = _still(prepared.frames, truth.still_seconds)
+    prepared = _without_pictures(prepared)
+    has_face = None
+    if model.config.reads_video:
+        track = prepared.face_track
+        has_face = track is not None and bool(track.num_faces.any())
+    return _Made(
+        prepared=prepared,
+        display=display,
+        media=media,
+        truth=truth,
+        still=still,
+        has_face=has_face,
+    )
+
+
+def _case(
+    choice: ClipChoice,
+    model: Predictor,
+    prepared: PreparedClip,
+    prediction: Prediction,
+    key: tuple,
+    shelves: _Shelves,
+) -> Case:
+    """What the desk needs. Its worker belongs to no session, so all that is the session's is bound here."""
+    donors, others = _donors(), {clip.key: clip for clip in stand_ins(choice, clips())}
+    checkpoint = model.checkpoint.sha256
+
+    def donor(name: str) -> PreparedClip:
+        return donors.get((checkpoint, others[name].path), lambda: _as_read(others[name], model))
+
+    return Case(
+        key=key,
+        predictor=model,
+        prepared=prepared,
+        prediction=prediction,
+        store=PrivateStore(choice.path.parent) if choice.is_own else default_store(),
+        subject=lambda: shelves.subjects.get(key, lambda: Subject(model, prepared)),
+        donor=donor,
+        donors=tuple(others),
+    )
+
+
+def _as_read(choice: ClipChoice, model: Predictor) -> PreparedClip:
+    clip = open_clip(choice.path, transcript=transcript_of(choice))
+    return _without_pictures(model.prepare(clip, transcribe=False))
+
+
+def _without_pictures(prepared: PreparedClip) -> PreparedClip:
+    """Whole pictures are by far the largest part of a clip, and the model reads the crops only."""
+    if prepared.frames is None:
+        return prepared
+    empty = np.empty((0, *prepared.frames.pixels.shape[1:]), dtype=np.uint8)
+    return replace(prepared, frames=Frames(pixels=empty, times_seconds=prepared.frames.times_seconds))
+
+
+def _still(frames: Frames, seconds: float) -> str:
+    """The candidate frame nearest to a time."""
+    nearest = int(np.abs(frames.times_seconds - seconds).argmin())
+    return picture_uri(frames.pixels[nearest], side=STILL_SIDE)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app.clips import OWN_CLIP
+from core.attribution.elements import METHODS
+from core.attribution.explain import DEFAULTS
 
 MAX_WORDS_CHARACTERS = 600
 """Longest transcript that a link holds, and, where the clip's own is not longer, that the app takes."""
@@ -27,16 +29,22 @@ class ViewState:
         frame: index of the chosen candidate frame, None for the most relevant kept one.
         step: compression steps shown in the frame view, None for all of them.
         emotion: the class that is explained, None for the predicted one.
+        instead_of: the class that it is held against: why the one and not the other; None for neither.
+        methods: (element, method) of what is not explained by the element's default method.
         words: the transcript as edited, None where it is as given or recognised.
         checkpoint: name of the chosen checkpoint, None for the first one.
+        is_truth_hidden: labels, and how clips were made, are not to be told, so that people can guess first.
     """
 
     clip: str | None = None
     frame: int | None = None
     step: int | None = None
     emotion: str | None = None
+    instead_of: str | None = None
+    methods: tuple[tuple[str, str], ...] = ()
     words: str | None = None
     checkpoint: str | None = None
+    is_truth_hidden: bool = False
 
     @classmethod
     def from_link(cls, parameters: dict[str, str]) -> ViewState:
@@ -53,8 +61,11 @@ class ViewState:
             frame=number("frame", first=1),  # as people count, and as the page says
             step=number("step", first=0),
             emotion=parameters.get("class") or None,
-            words=None if words is None else words[:MAX_WORDS_CHARACTERS],
+            instead_of=parameters.get("instead-of") or None,
+            methods=_methods(parameters.get("methods", "")),
+            words=None if words is None else cut_words(words, MAX_WORDS_CHARACTERS),
             checkpoint=parameters.get("checkpoint") or None,
+            is_truth_hidden=parameters.get("made") == "hidden",
         )
 
     def to_link(self) -> dict[str, str]:
@@ -62,16 +73,37 @@ class ViewState:
 
         Words longer than `MAX_WORDS_CHARACTERS` are left out: cut ones would give another answer.
         """
-        values = {"clip": self.clip, "checkpoint": self.checkpoint}
+        made = "hidden" if self.is_truth_hidden else None
+        methods = ",".join(":".join(pair) for pair in self.methods) or None
+        values = {"clip": self.clip, "checkpoint": self.checkpoint, "made": made, "methods": methods}
         if self.clip != OWN_CLIP:
             fits = self.words is not None and len(self.words) <= MAX_WORDS_CHARACTERS
             values |= {
                 "frame": None if self.frame is None else self.frame + 1,
                 "step": self.step,
                 "class": self.emotion,
+                "instead-of": self.instead_of,
                 "words": self.words if fits else None,
             }
         return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _methods(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = dict(part.split(":", 1) for part in text.split(",") if ":" in part)
+    known = {element: name for element, name in pairs.items() if name in METHODS}
+    return tuple(
+        (element, name)
+        for element, name in sorted(known.items())
+        if element in METHODS[name].elements and DEFAULTS[element] != name
+    )
+
+
+def cut_words(text: str, max_characters: int) -> str:
+    """The words of `text` that fit whole, with single blanks; a single word that does not fit is cut."""
+    tidy = " ".join(text.split())
+    if len(tidy) <= max_characters:
+        return tidy
+    return tidy[: max_characters + 1].rpartition(" ")[0] or tidy[:max_characters]
 
 
 def current() -> ViewState:
@@ -80,22 +112,33 @@ def current() -> ViewState:
 
 
 def update(**changes) -> None:
-    """Changes the view; another clip forgets the frame, the class and the words of the one before."""
+    """Changes the view; another clip forgets the frame, the classes and the words of the one before."""
     view = current()
     if view.clip is not None and changes.get("clip", view.clip) != view.clip:
-        changes = {"frame": None, "emotion": None, "words": None, **changes}
+        changes = {"frame": None, "emotion": None, "instead_of": None, "words": None, **changes}
     st.session_state["view"] = replace(view, **changes)
+    keep()
+
+
+def keep() -> None:
+    """Keeps the view over the next run of the page, whose address may be of before the last click."""
     st.session_state["is-changed-here"] = True
 
 
-def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str]) -> ViewState:
-    """Takes out of the view what a clip of so many candidate frames, steps and classes does not have."""
+def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str], predicted: str) -> ViewState:
+    """Takes out of the view what a clip of so many candidate frames, steps and classes does not have.
+
+    `predicted` is the class that is explained where none is chosen; no class is held against itself.
+    """
     view = current()
+    emotion = view.emotion if view.emotion in labels else None
+    is_contrast = view.instead_of in labels and view.instead_of != (emotion or predicted)
     view = st.session_state["view"] = replace(
         view,
         frame=view.frame if view.frame is not None and view.frame < num_frames else None,
         step=view.step if view.step is not None and view.step < num_steps else None,
-        emotion=view.emotion if view.emotion in labels else None,
+        emotion=emotion,
+        instead_of=view.instead_of if is_contrast else None,
     )
     return view
 

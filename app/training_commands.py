@@ -111,7 +111,6 @@ def pretrain(
     ] = None,
     stills: Annotated[list[Path] | None, typer.Option(help="A Parquet table of labelled pictures.")] = None,
     dev_stills: Annotated[list[Path] | None, typer.Option(help="The same, to choose the best.")] = None,
-    stills_zoom: Annotated[float, typer.Option(help="Enlarge the pictures so that faces fill them.")] = 1.0,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -128,12 +127,18 @@ def pretrain(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
     threads: Annotated[int, typer.Option(help="Of the processor.", min=1)] = 2,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped, if there is one.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of any other field of training.config.PretrainConfig."),
     ] = None,
 ) -> None:
-    """Train the video encoder on single pictures of faces, before `deepmsi train`."""
+    """Train the video encoder on single pictures of faces, before `deepmsi train`.
+
+    Ctrl-C or SIGTERM keeps the state of the run in OUT.run; --resume goes on to the same weights.
+    """
     with told():
         from core.config import dataclass_from_dict
         from training.config import PretrainConfig
@@ -146,7 +151,6 @@ def pretrain(
             "data": data or (),
             "stills": stills or (),
             "dev_stills": dev_stills or (),
-            "stills_zoom": stills_zoom,
             "start": start,
             "seed": seed,
             "num_threads": threads,
@@ -158,7 +162,7 @@ def pretrain(
             config = dataclass_from_dict(PretrainConfig, chosen, "pretraining")
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error
-        typer.echo(run(config))
+        typer.echo(run(config, resume=resume))
 
 
 def _setting(text: str) -> tuple[str, object]:

@@ -9,16 +9,15 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import resources, state
 from app.clips import OWN_CLIP, ClipChoice, save_upload
-from app.components.timeline import Strip, timeline
+from app.inspection import inspect
 from app.resources import Explained
-from app.views import modalities
-from app.views.frame import default_frame, frame_view, guide_words
 from app.views.header import header, quality
-from app.views.headline import headline, probability_bars
+from app.views.headline import headline, learned_from, probability_bars
 from app.views.markup import plain
-from app.views.player import PLAYER_KEY, player
-from app.views.source import clip_shelf, label_filter, source_picker, upload_box
-from app.views.transcript import transcript_box
+from app.views.player import player
+from app.views.source import clip_filters, clip_shelf, own_chip, source_picker, upload_box
+from app.views.transcript import HUMMED, NONE_GIVEN, NONE_RECOGNISED, SOUNDLESS, transcript_box
+from app.views.truth import truth_toggle
 from core.checkpoint import CheckpointError
 from core.media import MediaError
 from core.predict import Predictor
@@ -30,11 +29,12 @@ def page() -> None:
     names = list(resources.checkpoints())
     wanted = state.current().checkpoint
     chosen = wanted if wanted in names else next(iter(names), None)
+    worth = {} if chosen is None else resources.metrics(resources.checkpoints()[chosen])
     header(
         "Which emotion, and on what grounds",
         names,
         selected=chosen,
-        worth=None if chosen is None else quality(resources.metrics(resources.checkpoints()[chosen])),
+        worth=quality(worth),
         on_pick=lambda name: state.update(checkpoint=name),
     )
     if chosen is not None and wanted not in (None, chosen):
@@ -50,7 +50,11 @@ def page() -> None:
     if choice is not None and model is not None:
         explained = explain(choice, model)
         if explained is not None:
-            show(choice, explained)
+            is_label_hidden = False
+            if state.current().is_truth_hidden and not choice.is_own:
+                is_label_hidden = choice.label is not None
+                choice, explained = choice.untold, explained.untold
+            show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(worth))
 
 
 def pick_clip() -> ClipChoice | None:
@@ -69,9 +73,12 @@ def pick_clip() -> ClipChoice | None:
         if not clips:
             st.info("No sample clips are installed; choose a file of your own.", icon=":material/info:")
             return None
+        is_hidden = state.current().is_truth_hidden
         with bar:
-            label = label_filter(clips, selected=current, on_pick=take_clip)
-        clip_shelf(clips, resources.posters(), label=label, selected=current, on_pick=take_clip)
+            # filters tell label and kind of what they leave
+            left = clips if is_hidden else clip_filters(clips, selected=current, on_pick=take_clip)
+            truth_toggle(is_hidden=is_hidden, on_change=lambda hide: state.update(is_truth_hidden=hide))
+        clip_shelf(left, resources.posters(), selected=current, is_truth_hidden=is_hidden, on_pick=take_clip)
     found = next((clip for clip in clips if clip.key == current), None)
     if found is None:
         st.warning("The link names a clip that is not here; choose one above.", icon=":material/link_off:")
@@ -92,13 +99,16 @@ def take_clip(key: str | None) -> None:
 
 
 def own_clip() -> ClipChoice | None:
-    """Draws the upload field; the uploaded clip, None where there is none or the last file was refused."""
-    upload_box(on_upload=take_upload, on_remove=forget_refusal)
+    """Draws the upload field; the uploaded clip, None where there is none or the last file was refused.
+
+    A file that was read leaves the field empty: what is shown is told below it, so that the two never differ.
+    """
+    upload_box(number=st.session_state.get("upload-number", 0), on_upload=take_upload)
     place = st.empty()
     if (upload := st.session_state.get("unread-upload")) is not None:
         place.info(f"Reading {plain(upload.name)} …", icon=":material/hourglass_top:")
         read_upload(upload)
-        place.empty()
+        st.rerun()
     own: ClipChoice | None = st.session_state.get("own-clip")
     if refusal := st.session_state.get("upload-refusal"):
         place.error(plain(refusal), icon=":material/error:")
@@ -120,7 +130,16 @@ def own_clip() -> ClipChoice | None:
             "Your file went when the connection was lost; choose it again.", icon=":material/link_off:"
         )
         return None
+    if own is not None:
+        own_chip(own.title, on_remove=forget_own)
     return own
+
+
+def forget_own() -> None:
+    """Takes the file of one's own away."""
+    st.session_state["own-clip"] = None
+    resources.forget_uploads()
+    state.update(frame=None, emotion=None, instead_of=None, words=None)
 
 
 def take_upload(upload: UploadedFile) -> None:
@@ -131,21 +150,20 @@ def take_upload(upload: UploadedFile) -> None:
 
 def read_upload(upload: UploadedFile) -> None:
     """Makes an uploaded file the session's own clip, or remembers in a sentence why it cannot be."""
+    # first, so that a file whose reading breaks off is not read over and over
+    st.session_state.pop("unread-upload")
+    st.session_state["upload-number"] = st.session_state.get("upload-number", 0) + 1
     try:
         own = save_upload(upload.name, upload.getvalue(), resources.private_folder())
     except MediaError as error:
         st.session_state["upload-refusal"] = str(error)
     else:
         st.session_state["own-clip"] = own
-        state.update(frame=None, emotion=None, words=None)
-    st.session_state.pop("unread-upload")
+        state.update(frame=None, emotion=None, instead_of=None, words=None)
 
 
 def forget_refusal() -> None:
-    """Takes back the sentence on a refused file, so that the clip before it is shown again.
-
-    It was kept: browsers empty the upload field also when its file is about to be replaced.
-    """
+    """Takes back the sentence on a refused file, so that the clip before it is shown again."""
     st.session_state.pop("upload-refusal", None)
 
 
@@ -185,18 +203,26 @@ def explain(choice: ClipChoice, model: Predictor) -> Explained | None:
         return None
 
 
-def show(choice: ClipChoice, explained: Explained) -> None:
-    """Draws the player, the answer and the grounds for it."""
+def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own_warning: str) -> None:
+    """Draws the player, the answer and the grounds for it.
+
+    Args:
+        choice: the clip.
+        explained: the same clip's answer.
+        is_label_hidden: there is a label, which `choice` does not tell.
+        own_warning: a sentence that is told where the clip is a file of one's own.
+    """
     left, right = st.columns([5, 7], gap="large")
     with left:
         if explained.media is not None:
-            player(explained.media, title=choice.title, is_titled=choice.is_own)
+            player(explained.media, title=choice.title)
         else:
             st.info("No copy could be made that browsers play; the model read the clip.")
         transcript_box(
             explained.display.transcript,
             state.current().words,
             clip=explained.prediction.clip_hash,
+            absence=why_no_words(choice, explained),
             on_words=lambda words: state.update(words=words),
         )
     with right:
@@ -205,105 +231,20 @@ def show(choice: ClipChoice, explained: Explained) -> None:
             choice.label,
             is_edited=state.current().words is not None,
             original=explained.original,
+            is_blind=explained.is_blind,
+            is_label_hidden=is_label_hidden,
         )
-        probability_bars(explained.prediction, choice.label)
+        probability_bars(explained.prediction, choice.label, warning=own_warning if choice.is_own else "")
     inspect(explained)
 
 
-@st.fragment
-def inspect(explained: Explained) -> None:
-    """Timeline, frame view and modality panel: what is chosen here reruns nothing else."""
-    prediction = explained.prediction
-    view = state.keep_within(
-        num_frames=0 if prediction.frames is None else len(prediction.frames.times_seconds),
-        num_steps=len(prediction.patch_steps),
-        labels=prediction.labels,
-    )
-    frame = default_frame(prediction) if view.frame is None else view.frame
-    show_timeline(explained, frame)
-    if frame is None:
-        panel = st.container()
-    else:
-        left, panel = st.columns([5, 7], gap="large")
-        with left:
-            show_frame(explained, frame)
-    with panel:
-        show_modalities(explained)
-    state.publish_link()
-
-
-def show_timeline(explained: Explained, frame: int | None) -> None:
-    """Draws the strip with the chosen frame."""
-    prediction, display = explained.prediction, explained.display
-    # recognised words have times; edited ones would not fit them any more
-    is_original = state.current().words is None
-    timeline(
-        Strip(
-            title="What the model looked at",
-            start_seconds=prediction.start_seconds,
-            end_seconds=prediction.end_seconds,
-            frames=prediction.frames,
-            thumbnails=display.thumbnails,
-            peaks=display.peaks,
-            words=display.transcript.words if display.transcript and is_original else (),
-        ),
-        selected=frame,
-        player_key=PLAYER_KEY,
-        key="timeline",
-        on_pick=lambda index: state.update(frame=index),
-    )
-    st.caption(timeline_caption(explained))
-
-
-def show_frame(explained: Explained, frame: int) -> None:
-    """Draws the inside of the chosen frame."""
-    steps, step = len(explained.prediction.patch_steps), state.current().step
-    st.subheader("Inside one frame", anchor=False)
-    frame_view(
-        explained.prediction,
-        explained.display.pictures,
-        frame=frame,
-        step=steps if step is None else step,
-        on_frame=lambda index: state.update(frame=index),
-        on_step=lambda step: state.update(step=None if step == steps else step),
-    )
-
-
-def show_modalities(explained: Explained) -> None:
-    """Draws what each modality says about the chosen emotion."""
-    prediction, wanted = explained.prediction, state.current().emotion
-    emotion = wanted if wanted in prediction.labels else prediction.prediction
-    st.subheader("What each modality says", anchor=False)
-    modalities.verdict(prediction)
-    modalities.class_picker(
-        prediction.labels,
-        selected=emotion,
-        predicted=prediction.prediction,
-        on_pick=lambda label: state.update(emotion=None if label == prediction.prediction else label),
-    )
-    modalities.subset_chart(prediction, emotion)
-    modalities.shapley_chart(prediction, emotion)
-    modalities.tables(prediction, emotion)
-
-
-def timeline_caption(explained: Explained) -> str:
-    """How to read the timeline, for what this clip has."""
-    prediction = explained.prediction
-    parts = []
-    if prediction.frames is not None:
-        kept, everyone = len(prediction.frames.kept), len(prediction.frames.times_seconds)
-        guide = guide_words(prediction)
-        moved = f", moved by {guide} as far as training taught it" if guide else ""
-        parts.append(
-            f"How to read: of {everyone} candidate frames the model kept {kept} (full colour). The bar under "
-            "a frame is its relevance, from the lowest to the highest of this clip: what changes in the "
-            f"face{moved}. A dimmed frame was merged into the one its line leads to; × left no trace."
-        )
-    else:
-        used = " and ".join(modality for modality, is_there in prediction.present.items() if is_there)
-        parts.append(f"This clip has no picture; the model used {used}.")
-    parts.append("Click, or use the arrow keys, to go to a moment; space plays.")
-    return " ".join(parts)
+def why_no_words(choice: ClipChoice, explained: Explained) -> str:
+    """Why a clip has no words of its own, for what was tried."""
+    if choice.is_hummed:
+        return HUMMED
+    if choice.transcript is not None:
+        return NONE_GIVEN
+    return NONE_RECOGNISED if explained.display.peaks is not None else SOUNDLESS
 
 
 page()

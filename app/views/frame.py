@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
 from app.components.patches import PatchPicture, patches
+from app.views.markup import plain, points
+from core.attribution.results import Attribution
 from core.prediction import Prediction
+
+FATE, TIES, POINTS = "What was kept", "Lines to the keepers", "Attribution"
+"""What can be laid over the frame."""
+
+_OVERLAYS = "frame-overlays"
 
 
 def default_frame(prediction: Prediction) -> int | None:
@@ -52,6 +61,36 @@ def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
     )
 
 
+def overlay_toggles(*, has_steps: bool, attribution: Attribution | None, is_awaited: bool) -> set[str]:
+    """Lets people choose what is laid over the frame; which of `FATE`, `TIES` and `POINTS` it is.
+
+    Args:
+        has_steps: patches were compressed in the state that is shown.
+        attribution: of the patches, None where there is none.
+        is_awaited: it is being computed.
+    """
+    # switches that are not drawn, as for a dropped frame, would forget how they stood
+    chosen = st.session_state.setdefault(_OVERLAYS, {FATE: True, TIES: False, POINTS: True})
+    offered = [FATE, TIES] if has_steps else []
+    offered += [POINTS] if attribution is not None or is_awaited else []
+
+    def switched(name: str) -> None:
+        chosen[name] = st.session_state[f"overlay {name}"]
+
+    with st.container(horizontal=True, gap="small"):
+        for name in offered:
+            st.session_state[f"overlay {name}"] = chosen[name]
+            is_coming = name == POINTS and attribution is None
+            st.toggle(
+                f"{name}: being computed …" if is_coming else name,
+                key=f"overlay {name}",
+                disabled=is_coming,
+                on_change=switched,
+                args=(name,),
+            )
+    return {name for name in offered if chosen[name]}
+
+
 def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int) -> PatchPicture | None:
     """The patches of a kept candidate frame after `step` steps; None where the frame was dropped.
 
@@ -83,8 +122,16 @@ def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int
 
 
 def frame_view(
-    prediction: Prediction, pictures: tuple[str, ...], *, frame: int, step: int, on_frame, on_step
-):
+    prediction: Prediction,
+    pictures: tuple[str, ...],
+    *,
+    frame: int,
+    step: int,
+    on_frame,
+    on_step,
+    attribution: Attribution | None = None,
+    is_awaited: bool = False,
+) -> None:
     """Draws the chosen frame with its patches, the steps to walk through, and how to read it.
 
     Args:
@@ -94,6 +141,8 @@ def frame_view(
         step: compression steps done, 0 for none.
         on_frame: called with the index of another frame to look at.
         on_step: called with another step.
+        attribution: of the patches of all candidate frames, None where there is none.
+        is_awaited: it is being computed.
     """
     frames = prediction.frames
     time = frames.times_seconds[frame]
@@ -107,16 +156,44 @@ def frame_view(
         f"{len(frames.times_seconds)}."
     )
     step_picker(prediction, selected=step, on_pick=on_step)
-    patches(view, key="patches")
+    shown = overlay_toggles(has_steps=step > 0, attribution=attribution, is_awaited=is_awaited)
+    has_points = POINTS in shown and attribution is not None
+    patches(
+        replace(
+            view,
+            shows_fate=FATE in shown,
+            shows_ties=TIES in shown,
+            **(_points(attribution, frame) if has_points else {}),
+        ),
+        key="patches",
+    )
+    if has_points:
+        st.caption(_how_to_read(attribution, frame))
     crop = f"The crop the model saw, in {view.grid[0]} × {view.grid[1]} patches"
-    if step == 0:
+    if FATE not in shown:
         st.caption(f"{crop}.")
         return
+    counts = "" if has_points else "; +3 took in three others"
     kept = int(view.kept.sum())
     gone = len(view.kept) - kept
     st.caption(
-        f"{crop}. Clear: the {kept} kept so far; +3 took in three others. Veiled: the {gone} merged, "
-        "or dropped without a trace (×). What is kept is no proof of what decided the answer."
+        f"{crop}. Clear: the {kept} kept so far{counts}. Veiled: the {gone} merged, or "
+        "dropped without a trace (×). What is kept is no proof of what decided the answer."
+    )
+
+
+def _points(attribution: Attribution, frame: int) -> dict[str, np.ndarray | float]:
+    """A frame's points and their scale, which is that of all frames, so that frames can be compared."""
+    percentage_points = 100 * attribution.values
+    return {"points": percentage_points[frame], "scale": float(np.abs(percentage_points).max())}
+
+
+def _how_to_read(attribution: Attribution, frame: int) -> str:
+    given, target = 100 * attribution.values, plain(str(attribution.target))
+    return (
+        f"Attribution by {plain(attribution.method)}: blue (+) raised the probability of {target}, orange "
+        f"(−) lowered it. Full colour is {np.abs(given).max():.2f} points, the most of any patch and frame; "
+        f"the patches of this frame gave {points(given[frame].sum())} together."
     )
 
 

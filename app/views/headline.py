@@ -10,6 +10,28 @@ import streamlit as st
 from app.views.markup import chart, chip, color_of, percent, swatch, track
 from core.prediction import Prediction
 
+BLIND = (
+    '<p class="truth">No face was found and no words were read, so there is next to nothing to go by: take '
+    "this answer as uncertain, whatever its percentage.</p>"
+)
+LABEL_HIDDEN = '<p class="truth">The label is hidden.</p>'
+
+
+def learned_from(metrics: dict) -> str:
+    """What a checkpoint learned from and what that means for a file of one's own, in sentences.
+
+    Args:
+        metrics: contents of its metrics.json; what they do not tell is left out, and the sources are told as
+            they were given.
+    """
+    trained = metrics.get("num_clips")
+    number = trained.get("train") if isinstance(trained, dict) else None
+    recipe = metrics.get("train_config")
+    told = [f"This checkpoint learned from {number:,} clips."] if isinstance(number, int) else []
+    if isinstance(recipe, dict) and (sources := recipe.get("sources")):
+        told.append(str(sources))
+    return " ".join([*told, "For your own recording its percentages are a guess."])
+
 
 def headline(
     prediction: Prediction,
@@ -17,6 +39,8 @@ def headline(
     *,
     is_edited: bool = False,
     original: Prediction | None = None,
+    is_blind: bool = False,
+    is_label_hidden: bool = False,
 ) -> None:
     """Draws the predicted emotion, its probability, the truth where known, and the notes.
 
@@ -25,6 +49,8 @@ def headline(
         label: the clip's true emotion, None where unknown.
         is_edited: the model read other words than the clip's, for which the label says nothing.
         original: the answer for the clip's own words, to compare with; None where there is none.
+        is_blind: the answer is uncertain because neither a face was found nor words were read.
+        is_label_hidden: there is a label, which is not to be told and not given here.
     """
     answer = prediction.prediction
     uncertain = chip("? uncertain", "uncertain") if prediction.is_uncertain else ""
@@ -32,15 +58,24 @@ def headline(
         f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
         f'<div class="emotion">{swatch(answer)}<strong>{escape(answer)}</strong>'
         f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
-        f"{_before(original)}{_uncertainty(prediction)}{_verdict(prediction, label, is_edited)}</section>"
+        f"{_before(original)}{BLIND if is_blind else _uncertainty(prediction)}"
+        f"{LABEL_HIDDEN if is_label_hidden else _verdict(prediction, label, is_edited)}</section>"
     )
     if prediction.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in prediction.notes)
         st.html(f'<ul class="notes" aria-label="What was missing or unusual">{items}</ul>')
 
 
-def probability_bars(prediction: Prediction, label: str | None) -> None:
-    """Draws the calibrated probability of every class, in the order of the labels, with a table twin."""
+def probability_bars(prediction: Prediction, label: str | None, *, warning: str = "") -> None:
+    """Draws the calibrated probability of every class, in the order of the labels, with a table twin.
+
+    Args:
+        prediction: the answer.
+        label: the clip's true emotion, None where unknown.
+        warning: a sentence to be read before the bars, "" for none.
+    """
+    if warning:
+        st.html(f'<p class="guess">{escape(warning)}</p>')
     rows = "".join(_row(prediction, name, label) for name in prediction.labels)
     st.html(
         chart(

@@ -1,4 +1,4 @@
-"""What each modality says: the subsets, the exact Shapley values, and the verdict in a word."""
+"""What each modality says: the answer to every subset, and the verdict in a word."""
 
 from __future__ import annotations
 
@@ -8,89 +8,98 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE, chart, chip, color_of, percent, points, swatch, track
-from core.attribution.modalities import SAYS_MARGIN
+from app.truth import Truth
+from app.views.markup import UNIT_SPACE, chart, chip, color_of, swatch, track
+from app.views.target import Scale, title_of, unit_of, value_text
+from core.attribution.baselines import BASELINES
+from core.attribution.modalities import (
+    CONFLICT_PROBABILITY,
+    LEANS_PROBABILITY,
+    SAYS_MARGIN,
+    Heard,
+    heard_alone,
+    shown_verdict,
+)
+from core.attribution.results import Target
 from core.labels import MODALITIES
 from core.prediction import SUBSETS, Prediction
 
-NOTHING, ALL = "nothing", "all"
-"""What the empty coalition, and the one of everything the clip has, are called in charts and tables."""
+NOTHING = "nothing"
+"""What the empty coalition is called in charts and tables."""
 
 VERDICTS = {
-    "agree": ("=", "agree", "each modality, given alone, says the answer."),
-    "redundant": ("×2", "redundant", "two alone say the answer, so that one could be missed."),
-    "complementary": ("+", "complementary", "one alone says the answer, or only all together do."),
-    "conflict": ("→←", "conflict", "two alone say different emotions, each of them clearly."),
-    "unclear": ("?", "unclear", "none says the answer, nor do all: it is hardly more than a guess."),
     "single": ("1", "single modality", "only one modality is present, so there is nothing to compare."),
+    "conflict": (
+        "→←",
+        "conflict",
+        "two alone say different emotions, neither of them neutral, each with "
+        f"{100 * CONFLICT_PROBABILITY:.0f} % or more. This is what the model hears in them, not how a clip "
+        "was made.",
+    ),
+    "unclear": (
+        "?",
+        "unclear",
+        "the answer is marked uncertain, or nobody says it, not even all together.",
+    ),
+    "agree": ("=", "agree", "each modality alone says the answer."),
+    "redundant": ("×2", "redundant", "at least two alone say the answer, so that one could be missed."),
+    "complementary": (
+        "+",
+        "complementary",
+        "one alone says the answer, or none does and they say it only together.",
+    ),
 }
-"""Sign, word and definition of every verdict of `ModalityReport`."""
-
-
-def class_picker(labels: tuple[str, ...], *, selected: str, predicted: str, on_pick) -> None:
-    """Lets people choose the emotion that is explained; `on_pick(label)` is called with another one."""
-
-    def picked() -> None:
-        on_pick(st.session_state["class-picker"])
-
-    st.session_state["class-picker"] = selected
-    st.selectbox(
-        "Emotion to explain",
-        labels,
-        format_func=lambda name: f"{name} (the answer)" if name == predicted else name,
-        key="class-picker",
-        on_change=picked,
-        help="Shapley values and probabilities below are those of this emotion.",
-    )
+"""Sign, word and definition of every verdict of `shown_verdict`; the first that holds is told."""
 
 
 def verdict(prediction: Prediction) -> None:
     """Draws the verdict word, a way to what the words mean, and the verdict's sentence."""
-    report = prediction.modalities
-    sign, word, _ = VERDICTS[report.verdict]
+    name, sentence = shown_verdict(prediction)
+    sign, word, _ = VERDICTS[name]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="verdict"):
-        st.html(chip(f"{sign} {word}", report.verdict), width="content")
+        st.html(chip(f"{sign} {word}", name), width="content")
         with st.popover("What this word means", icon=":material/help:", type="tertiary"):
-            st.html(_definitions(report.verdict))
-    st.html(f'<p class="verdict">{escape(report.sentence.replace(" %", f"{UNIT_SPACE}%"))}</p>')
+            st.html(_definitions(name).replace(" %", f"{UNIT_SPACE}%"))
+    st.html(f'<p class="verdict">{escape(sentence.replace(" %", f"{UNIT_SPACE}%"))}</p>')
 
 
-def subset_chart(prediction: Prediction, emotion: str) -> None:
-    """Draws the probability of `emotion` under each subset of the modalities that the clip has."""
+def subset_chart(
+    prediction: Prediction, target: Target, truth: Truth | None = None, *, baseline: str = "absent-token"
+) -> None:
+    """Draws the explained number under each subset of the modalities that the clip has.
+
+    Args:
+        prediction: the answer.
+        target: what is explained.
+        truth: what each modality was made to show, told under its row; None where nothing shall be told.
+        baseline: what stands for an absent modality in the prediction's `modalities`.
+    """
+    marks = (
+        " Hatched: what that modality was made to show; ✓ where the model says the same from it alone, ✗ "
+        "where it says another emotion, – where it says none, and leans to one at most. To be said takes "
+        "more than to be the first choice: see “What this word means”."
+        if truth is not None
+        else ""
+    )
     st.html(
         chart(
-            f"Probability of {emotion} when the model may use only …",
-            "%",
-            f'<ul class="subsets">{_subset_head()}{"".join(_subset_rows(prediction, emotion))}</ul>',
-            "Filled dots are what the model was given; “nothing” is what it guesses before it sees anything. "
-            f"Right of each bar: the probability of {emotion}, and the emotion the model would answer from "
-            "that alone.",
+            f"{title_of(target)} when the model may use only …",
+            unit_of(target),
+            f'<ul class="subsets">{_subset_head()}{"".join(_subset_rows(prediction, target, truth))}</ul>',
+            f"Filled dots are what the model was given; {_stands_for(baseline)} “nothing” is what it guesses "
+            f"before it sees anything. Right of each bar: {_what(target)}, and the emotion the model would "
+            f"answer from that alone.{marks}",
         )
     )
 
 
-def shapley_chart(prediction: Prediction, emotion: str) -> None:
-    """Draws the way from nothing to the full answer: one step per modality, of its Shapley value."""
-    st.html(
-        chart(
-            f"What each modality adds to {emotion}",
-            "percentage points",
-            f'<ul class="steps">{"".join(_step_rows(prediction, emotion))}</ul>',
-            "On average over every order in which the modalities can be added, "
-            f"{_changes(prediction, emotion)}. Such an average is a modality’s Shapley value, exact here. "
-            "Each bar starts where the one above ends; together they lead from “nothing” to “all”.",
-        )
-    )
-
-
-def modality_table(prediction: Prediction, emotion: str) -> pd.DataFrame:
-    """The subsets of the clip's modalities with their probability of `emotion` and their own answer."""
-    column = prediction.labels.index(emotion)
+def modality_table(prediction: Prediction, target: Target) -> pd.DataFrame:
+    """The subsets of the clip's modalities with the explained number and their own answer."""
     return pd.DataFrame(
         [
             {
                 "modalities": " + ".join(subset) or NOTHING,
-                f"{emotion} (%)": f"{100 * row[column]:.1f}",
+                f"{target} ({unit_of(target)})": f"{100 * target.of(row, prediction.labels):.1f}",
                 "answer from these": prediction.labels[int(np.argmax(row))],
             }
             for subset, row in _known_subsets(prediction)
@@ -98,43 +107,14 @@ def modality_table(prediction: Prediction, emotion: str) -> pd.DataFrame:
     ).set_index("modalities")
 
 
-def shapley_table(prediction: Prediction, emotion: str) -> pd.DataFrame:
-    """The way from nothing to all of the clip's modalities by their Shapley values for `emotion`."""
-    base, steps = contributions(prediction, emotion)
-    return pd.DataFrame(
-        {
-            "modality": [NOTHING, *steps, ALL],
-            f"Shapley value for {emotion} (points)": ["", *(f"{value:+.1f}" for value in steps.values()), ""],
-            f"{emotion} (%)": [f"{base:.1f}", *[""] * len(steps), f"{base + sum(steps.values()):.1f}"],
-        }
-    ).set_index("modality")
+def _what(target: Target) -> str:
+    if target.instead_of is None:
+        return f"the probability of {target.label}"
+    return f"by how much {target.label} is ahead of {target.instead_of}, or behind it (−)"
 
 
-def tables(prediction: Prediction, emotion: str) -> None:
-    """The table twins of both charts, folded away."""
-    with st.expander("As tables", icon=":material/table_rows:"):
-        st.table(modality_table(prediction, emotion))
-        st.table(shapley_table(prediction, emotion))
-
-
-def contributions(prediction: Prediction, emotion: str) -> tuple[float, dict[str, float]]:
-    """Probability of `emotion` from nothing, and Shapley values, so rounded that they add up.
-
-    Returns:
-        Percent, and percentage points of each modality that is present, in whole tenths. Their sum is the
-        probability from all modalities, itself rounded to a tenth: where rounding each by itself misses it,
-        the values that were nearest to the other tenth go there instead (the largest remainders).
-    """
-    report, column = prediction.modalities, prediction.labels.index(emotion)
-    there = [modality for modality in MODALITIES if prediction.present[modality]]
-    exact = 1000 * report.shapley[[MODALITIES.index(modality) for modality in there], column]
-    level = 1000 * report.probabilities[SUBSETS.index(()), column]
-    base, goal = round(level), round(1000 * report.probabilities[SUBSETS.index(tuple(there)), column])
-    tenths = np.round(exact).astype(int)
-    missing = goal - base - int(tenths.sum())
-    remainders = np.sign(missing) * (exact - tenths)
-    tenths[np.argsort(-remainders, kind="stable")[: abs(missing)]] += np.sign(missing)
-    return base / 10, dict(zip(there, (tenths / 10).tolist(), strict=True))
+def _stands_for(baseline: str) -> str:
+    return "" if baseline == "absent-token" else f"in place of the others stand {BASELINES[baseline]};"
 
 
 def _definitions(current: str) -> str:
@@ -146,7 +126,10 @@ def _definitions(current: str) -> str:
     )
     says = (
         f"A modality “says” an emotion where that is its first choice when it is given alone, by at least "
-        f"{100 * SAYS_MARGIN:.0f} points more than the model guesses from nothing."
+        f"{100 * SAYS_MARGIN:.0f} points more than the model guesses from nothing; it “leans” to it where it "
+        f"has {100 * LEANS_PROBABILITY:.0f} % or more, and more than from nothing, but not those points. "
+        "Neutral names no emotion, so it never counts as a contradiction. The first word of this list that "
+        "holds is told."
     )
     return f'<ul class="definitions">{lines}</ul><p class="says-what">{says}</p>'
 
@@ -157,24 +140,10 @@ def _known_subsets(prediction: Prediction):
             yield subset, row
 
 
-def _absence(prediction: Prediction) -> str:
-    """Why rows are missing, as a last row; nothing where the clip has every modality."""
+def absence_row(prediction: Prediction) -> str:
+    """Why rows are missing, as a last row; nothing where every modality was used."""
     absent = [modality for modality in MODALITIES if not prediction.present[modality]]
-    return f'<li class="absent">no {" and no ".join(absent)} in this clip</li>' if absent else ""
-
-
-def _changes(prediction: Prediction, emotion: str) -> str:
-    """The Shapley values in words: "video raises joy by 30.0 points, and text lowers it by 4.3 points"."""
-    phrases = []
-    for modality, value in contributions(prediction, emotion)[1].items():
-        what = emotion if not phrases else "it"
-        amount = points(abs(value)).lstrip("+")
-        phrases.append(
-            f"{modality} {'raises' if value > 0 else 'lowers'} {what} by {amount}"
-            if value
-            else f"{modality} leaves {what} as it is"
-        )
-    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+    return f'<li class="absent">no {" and no ".join(absent)} was read</li>' if absent else ""
 
 
 def _subset_head() -> str:
@@ -182,8 +151,10 @@ def _subset_head() -> str:
     return f'<li class="head" aria-hidden="true"><span class="dots">{names}</span></li>'
 
 
-def _subset_rows(prediction: Prediction, emotion: str):
-    column = prediction.labels.index(emotion)
+def _subset_rows(prediction: Prediction, target: Target, truth: Truth | None):
+    scale = Scale.of(target.of(prediction.modalities.probabilities, prediction.labels), target)
+    zero = () if target.instead_of is None else (scale.place(0),)
+    alone = heard_alone(prediction)
     everything = tuple(modality for modality in MODALITIES if prediction.present[modality])
     for subset, row in _known_subsets(prediction):
         dots = "".join(
@@ -194,34 +165,28 @@ def _subset_rows(prediction: Prediction, emotion: str):
             if subset
             else f'<span class="dots-none">{NOTHING}</span>'
         )
-        value, answer = float(row[column]), prediction.labels[int(np.argmax(row))]
+        value, answer = float(target.of(row, prediction.labels)), prediction.labels[int(np.argmax(row))]
         kind = ' class="full"' if subset == everything else ""
         yield (
-            f"<li{kind}>{lead}{track(0, value, color_of(emotion))}"
-            f'<span class="value">{percent(value, decimals=1)}</span>'
-            f'<span class="says">{swatch(answer)}{escape(answer)}</span></li>'
+            f"<li{kind}>{lead}{track(scale.place(0), scale.place(value), color_of(target.label), marks=zero)}"
+            f'<span class="value">{value_text(value, target)}</span>'
+            f'<span class="says">{swatch(answer)}{escape(answer)}</span>'
+            f"{_made_mark(subset, alone, truth)}</li>"
         )
-    yield _absence(prediction)
+    yield absence_row(prediction)
 
 
-def _step_rows(prediction: Prediction, emotion: str):
-    color = color_of(emotion)
-    base, steps = contributions(prediction, emotion)
-    yield _step(NOTHING, 0, base, "var(--muted-bar)", _tenths(base), base)
-    level = base
-    for modality, value in steps.items():
-        sign = "▲" if value > 0 else "▼" if value < 0 else "·"
-        yield _step(modality, level, level + value, color, f"{sign} {points(value)}", base)
-        level += value
-    yield _step(ALL, 0, level, color, _tenths(level), base, kind="full")
-    yield _absence(prediction)
-
-
-def _step(name: str, start: float, end: float, color: str, value: str, base: float, kind: str = "") -> str:
-    """One row of the way up; `start`, `end` and `base` in percent."""
-    bar = track(start / 100, end / 100, color, marks=(base / 100,))
-    return f'<li class="{kind}"><span class="name">{name}</span>{bar}<span class="value">{value}</span></li>'
-
-
-def _tenths(percentage: float) -> str:
-    return f"{percentage:.1f}{UNIT_SPACE}%"
+def _made_mark(subset: tuple[str, ...], alone: dict[str, Heard], truth: Truth | None) -> str:
+    """What a modality was made to show, and whether the model says so too; "" for other subsets."""
+    made = None if truth is None or len(subset) != 1 else truth.emotions.get(subset[0])
+    if made is None:
+        return ""
+    manner = f" ({truth.manners[subset[0]]})" if subset[0] in truth.manners else ""
+    heard = alone[subset[0]]
+    if heard.is_said:
+        found = "✓ the model says so too" if heard.label == made else f"✗ the model says {heard.label}"
+    elif heard.is_leaning:
+        found = f"– the model only leans to {heard.label}"
+    else:
+        found = "– the model says nothing clear"
+    return f'<span class="made-mark">made as {swatch(made)}{escape(f"{made}{manner}: {found}")}</span>'

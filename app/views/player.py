@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from app.playback import Playable
@@ -12,10 +10,8 @@ PLAYER_KEY = "player"
 """Key of the container by which the timeline finds the player."""
 
 
-def player(media: Playable, *, title: str, is_titled: bool) -> None:
-    """Draws the player of a media file that browsers can play, and its title below if it should have one."""
+def player(media: Playable, *, title: str) -> None:
+    """Draws the player of a media file that browsers can play; `title` is for those who cannot see it."""
     with st.container(key=PLAYER_KEY):
         draw = st.video if media.has_picture else st.audio
         draw(media.path, format=media.mime, alt=title)
-    if is_titled:
-        st.html(f'<div class="clip-title">{escape(title)}</div>')

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 
 import streamlit as st
 
-from app.clips import MAX_UPLOAD_MEGABYTES, MEDIA_SUFFIXES, ClipChoice
+from app.clips import KINDS, MAX_UPLOAD_MEGABYTES, MEDIA_SUFFIXES, MIXED, ClipChoice
 from app.components.gallery import GalleryItem, gallery
+from app.truth import IN_THE_WAY, NOISES
 from app.views.markup import color_of
 
 SHIPPED, OWN = "Sample clips", "Your own file"
 ALL = "all"
-MIXED = "mixed signals"
-MIXED_HINT = "Mixed signals: made so that face, voice and words do not all carry the same emotion."
+MIXED_HINT = "Mixed signals: made so that face, voice and words contradict one another"
+ABSENT_HINTS = {
+    "video": ("no-picture", "No picture, on purpose"),
+    "audio": ("no-sound", "No sound, on purpose"),
+    "text": ("no-words", "No words, on purpose: the speaker hums"),
+}
 
 
 def source_picker(*, is_own: bool, on_pick) -> None:
@@ -33,39 +39,63 @@ def source_picker(*, is_own: bool, on_pick) -> None:
     )
 
 
-def label_filter(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick) -> str | None:
-    """Draws a choice among the labels of the clips; returns one, or None for all.
+def clip_filters(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick) -> tuple[ClipChoice, ...]:
+    """Draws a choice among the labels and one among the kinds of the clips; returns the clips that are left.
 
-    The current clip always has the label that is returned: another label takes its first clip, by
-    `on_pick(key)`, and another clip takes the filter away.
+    The current clip is always among them: another label or kind takes its first clip, by `on_pick(key)`, and
+    another clip takes the filters away that it does not pass. Kinds are counted within the chosen label.
     """
-    labels = list(dict.fromkeys(clip.label for clip in clips if clip.label))
-    current = next((clip.label for clip in clips if clip.key == selected), None)
+    current = next((clip for clip in clips if clip.key == selected), None)
+    label, kind = (st.session_state.get(f"{name}-filter", ALL) for name in ("label", "kind"))
+    # a clip that is not here leaves nothing to filter by
+    if current is None or label not in (ALL, current.label):
+        label = ALL
+    if current is None or (kind != ALL and kind not in current.kinds):
+        kind = ALL
+    st.session_state["label-filter"], st.session_state["kind-filter"] = label, kind
 
-    def picked() -> None:
+    def picked_label() -> None:
         wanted = st.session_state["label-filter"]
-        if wanted not in (ALL, current):
-            on_pick(next(clip.key for clip in clips if clip.label == wanted))
+        if wanted != ALL and (current is None or wanted != current.label):
+            there = [clip for clip in clips if clip.label == wanted]
+            on_pick(next((clip for clip in there if kind in clip.kinds), there[0]).key)
 
-    if st.session_state.get("label-filter") != current:
-        st.session_state["label-filter"] = ALL
+    def picked_kind() -> None:
+        wanted = st.session_state["kind-filter"]
+        if wanted != ALL and (current is None or wanted not in current.kinds):
+            on_pick(next(clip for clip in labelled if wanted in clip.kinds).key)
+
     wanted = st.pills(
         "Show clips labelled",
-        [ALL, *labels],
+        [ALL, *dict.fromkeys(clip.label for clip in clips if clip.label)],
         required=True,
         key="label-filter",
-        on_change=picked,
+        on_change=picked_label,
         label_visibility="collapsed",
     )
-    return None if wanted == ALL else wanted
+    labelled = tuple(clip for clip in clips if wanted in (ALL, clip.label))
+    counts = {kind: sum(kind in clip.kinds for clip in labelled) for kind in KINDS}
+    if not any(counts.values()):
+        return labelled
+    chosen = st.selectbox(
+        "Kind",
+        [ALL, *(kind for kind in KINDS if counts[kind])],
+        format_func=lambda kind: f"Kind: {kind} ({counts.get(kind, len(labelled))})",
+        required=True,
+        key="kind-filter",
+        on_change=picked_kind,
+        width=270,
+        label_visibility="collapsed",
+    )
+    return tuple(clip for clip in labelled if chosen == ALL or chosen in clip.kinds)
 
 
 def clip_shelf(
     clips: tuple[ClipChoice, ...],
     posters: Mapping[str, str],
     *,
-    label: str | None,
     selected: str | None,
+    is_truth_hidden: bool = False,
     on_pick,
 ) -> None:
     """Draws the shipped clips; `on_pick(key)` is called with another clip.
@@ -73,41 +103,71 @@ def clip_shelf(
     Args:
         clips: to choose from.
         posters: data URI of a picture by clip key; missing ones are left blank.
-        label: show only clips with this label, None for all.
         selected: key of the current clip, None when it is not one of these.
+        is_truth_hidden: tell neither labels nor how clips were made.
         on_pick: takes the key of a clip.
     """
+    nameless = "label hidden" if is_truth_hidden else "no label"
     items = tuple(
         GalleryItem(
             key=clip.key,
             title=clip.title,
-            label=clip.label or "",
-            color=color_of(clip.label or ""),
+            name=clip.label or nameless,
+            color=color_of(clip.label) if clip.label else "",
             picture=posters.get(clip.key, ""),
-            badge=MIXED if clip.is_mixed else "",
-            hint=MIXED_HINT if clip.is_mixed else "",
+            marks=marks_of(clip),
         )
-        for clip in clips
-        if label in (None, clip.label)
+        for clip in ((clip.untold for clip in clips) if is_truth_hidden else clips)
     )
     gallery(items, selected=selected, key="gallery", on_pick=on_pick)
 
 
-def upload_box(*, on_upload, on_remove) -> None:
-    """Draws the upload field; calls `on_upload(file)` with a new file, `on_remove()` without one."""
+def marks_of(clip: ClipChoice) -> tuple[tuple[str, str], ...]:
+    """The signs on a clip's poster with what each means: mixed, absent, in the way, noise."""
+    marks = [("mixed", MIXED_HINT)] if MIXED in clip.kinds else []
+    if clip.missing:
+        marks.append(ABSENT_HINTS[clip.missing])
+    for sign, what, among in (("covered", "In the way", IN_THE_WAY), ("noisy", "Noise", NOISES)):
+        if there := [among[kind] for kind in clip.distractors if kind in among]:
+            marks.append((sign, f"{what}, on purpose: {', '.join(there)}"))
+    return tuple(marks)
+
+
+def own_chip(title: str, *, on_remove) -> None:
+    """Draws which file of one's own is shown, with a cross that takes it away by `on_remove()`."""
+    with st.container(horizontal=True, vertical_alignment="center", gap=None, key="own-chip"):
+        st.html(
+            f'<span class="unseen">Shown file: </span><span class="own-name">{escape(title)}</span>',
+            width="content",
+        )
+        st.button(
+            "",
+            icon=":material/close:",
+            type="tertiary",
+            help="Take this file away",
+            key="own-remove",
+            on_click=on_remove,
+        )
+
+
+def upload_box(*, number: int, on_upload) -> None:
+    """Draws an empty upload field; calls `on_upload(file)` with a new file.
+
+    Args:
+        number: another one empties the field.
+        on_upload: takes an `UploadedFile`.
+    """
+    key = f"upload-{number}"
 
     def uploaded() -> None:
-        file = st.session_state["upload"]
-        if file is None:
-            on_remove()
-        else:
+        if (file := st.session_state[key]) is not None:
             on_upload(file)
 
     st.file_uploader(
         "A video or sound file of your own",
         type=[suffix[1:] for suffix in MEDIA_SUFFIXES],
         max_upload_size=MAX_UPLOAD_MEGABYTES,
-        key="upload",
+        key=key,
         on_change=uploaded,
         help="One person speaking works best. Clips of a few seconds are what the model was trained on.",
     )

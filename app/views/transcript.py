@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.state import MAX_WORDS_CHARACTERS
+from app.components.pending import pending
+from app.state import MAX_WORDS_CHARACTERS, cut_words
 from core.media.clip import Transcript
 
 SOURCES = {"given": "given with the clip", "speech-to-text": "recognised from the sound, so it may be wrong"}
+NONE_GIVEN = "none given"
+HUMMED = "none; the speaker only hums"
+SOUNDLESS = "none given, and no sound to recognise them from"
+NONE_RECOGNISED = "none given, none recognised"
 
 
-def transcript_box(original: Transcript | None, edited: str | None, *, clip: str, on_words) -> None:
+def transcript_box(
+    original: Transcript | None, edited: str | None, *, clip: str, absence: str = NONE_RECOGNISED, on_words
+) -> None:
     """Draws the words in an editable box; what is typed there stays until the clip or its words change.
+
+    Words beyond `MAX_WORDS_CHARACTERS`, or the length of the original ones if that is more, are cut, and a
+    sentence says so.
 
     Args:
         original: as given or recognised; None where there were none.
         edited: what a person wrote instead, None for nothing.
         clip: tells the clips apart.
+        absence: why there are no original words.
         on_words: called with the new words, or with None to go back to the original ones.
     """
     before = " ".join(original.text.split()) if original is not None else ""
     put = clip, before if edited is None else edited
+    limit = max(MAX_WORDS_CHARACTERS, len(before))
 
     def submitted() -> None:
-        words = " ".join(st.session_state["words"].split())
+        typed = " ".join(st.session_state["words"].split())
+        words = cut_words(typed, limit)
+        st.session_state["words-cut"] = None
+        if words != typed:
+            st.session_state["words-cut"] = clip, words, len(typed)
+            st.session_state.pop("words-put", None)
         on_words(None if words == before else words)
 
     if "words" not in st.session_state or st.session_state.get("words-put") != put:
@@ -34,7 +51,6 @@ def transcript_box(original: Transcript | None, edited: str | None, *, clip: str
             "Words",
             key="words",
             height=68,
-            max_chars=max(MAX_WORDS_CHARACTERS, len(before)),
             placeholder="No words: the model goes without them.",
             help="Change the words and predict again to see what the text does to the answer.",
         )
@@ -44,12 +60,20 @@ def transcript_box(original: Transcript | None, edited: str | None, *, clip: str
                 st.form_submit_button(
                     "Original words", icon=":material/undo:", on_click=on_words, args=(None,)
                 )
-            st.caption(_where_from(original, edited))
+            st.caption(_where_from(original, edited, absence))
+        pending(put[1], box_key="words", max_characters=limit, key="pending")
+    cut = st.session_state.get("words-cut")
+    if cut is not None and cut[:2] == put:
+        st.warning(
+            f"Your text had {cut[2]} characters. Only its first {len(cut[1])} were read, which are shown; "
+            f"{limit} are the most.",
+            icon=":material/content_cut:",
+        )
 
 
-def _where_from(original: Transcript | None, edited: str | None) -> str:
+def _where_from(original: Transcript | None, edited: str | None, absence: str) -> str:
     if edited is not None:
         return "Words: changed by you."
     if original is None or not original.text.strip():
-        return "Words: none given, none recognised."
+        return f"Words: {absence}."
     return f"Words: {SOURCES.get(original.source, original.source)}."

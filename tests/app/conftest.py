@@ -60,7 +60,12 @@ def hand_made_prediction(**changes) -> Prediction:
         "crop_boxes": np.tile([10.0, 10.0, 50.0, 50.0], (6, 1)),
         "frame_size": (96, 72),
         "modalities": ModalityReport(
-            probabilities=subsets, shapley=shapley, verdict="conflict", sentence="Video says joy."
+            probabilities=subsets,
+            shapley=shapley,
+            pair_interactions=np.zeros((3, 7)),
+            triple_interaction=np.zeros(7),
+            verdict="conflict",
+            sentence="Video says joy.",
         ),
         "embeddings": {},
         "transcript": "Do not move.",

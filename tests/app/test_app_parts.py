@@ -32,6 +32,13 @@ def test_a_link_restores_the_view():
     assert ViewState.from_link(view.to_link()) == view
 
 
+def test_a_link_keeps_the_truth_hidden():
+    view = ViewState(clip="one", is_truth_hidden=True)
+    assert view.to_link() == {"clip": "one", "made": "hidden"}
+    assert ViewState.from_link(view.to_link()) == view
+    assert not ViewState.from_link({"made": "shown"}).is_truth_hidden
+
+
 def test_defaults_stay_out_of_the_link():
     assert ViewState(clip="one").to_link() == {"clip": "one"}
     assert ViewState(clip="one", words="").to_link() == {"clip": "one", "words": ""}
@@ -57,6 +64,13 @@ def test_endless_words_in_a_link_are_cut():
     assert len(ViewState.from_link({"words": "a" * 10_000}).words) == MAX_WORDS_CHARACTERS
 
 
+def test_words_in_a_link_are_tidied_and_cut_between_words():
+    assert ViewState.from_link({"words": " one  two\n"}).words == "one two"
+    # 75 times eight characters are 600, of which the last is a blank
+    assert ViewState.from_link({"words": "one  two " * 100}).words == " ".join(["one two"] * 75)
+    assert ViewState.from_link({"words": "  "}).words == ""
+
+
 def test_words_too_long_for_a_link_are_left_out_of_it():
     words = "a" * (MAX_WORDS_CHARACTERS + 1)
     assert ViewState(clip="one", words=words).to_link() == {"clip": "one"}
@@ -65,8 +79,8 @@ def test_words_too_long_for_a_link_are_left_out_of_it():
 
 def test_shipped_clips_come_from_the_manifest(clip_folder):
     first, second = shipped_clips(clip_folder)
-    assert (first.key, first.label, first.transcript, first.is_mixed) == ("one", "joy", "Do not move.", False)
-    assert (second.key, second.is_mixed, second.is_own) == ("two", True, False)
+    assert (first.key, first.label, first.transcript, first.kinds) == ("one", "joy", "Do not move.", ())
+    assert (second.key, second.kinds, second.is_own) == ("two", ("mixed signals",), False)
 
 
 @pytest.fixture
@@ -90,7 +104,37 @@ def test_emotions_take_turns_and_joy_begins(shelf_of):
 
 def test_clips_alike_in_label_and_words_name_their_speakers(shelf_of):
     clips = shelf_of("a.mp4,joy,Hello,te1", "b.mp4,joy,Hello,te2", "c.mp4,fear,Hello,te1")
-    assert sorted(clip.title for clip in clips) == ["Hello", "te1: Hello", "te2: Hello"]
+    assert sorted(clip.title for clip in clips) == ["Hello", "speaker 1: Hello", "speaker 2: Hello"]
+
+
+COLUMNS = "path,label,informative,conflict,missing,video_emotion,audio_emotion,text_emotion,distractors"
+
+
+@pytest.mark.parametrize(
+    ("row", "kinds"),
+    [
+        ("fear,video audio text,False,,fear,fear,fear,", ["all agree"]),
+        ("neutral,,False,,neutral,neutral,neutral,", ["all agree"]),
+        ("fear,video audio,False,text,fear,fear,,", ["all agree", "something missing"]),
+        ("fear,video audio,False,,fear,fear,neutral,dark", ["two of three", "something in the way"]),
+        ("joy,video,False,text,joy,neutral,,", ["only face", "something missing"]),
+        ("joy,audio,False,,neutral,joy,neutral,", ["only voice"]),
+        ("joy,text,False,,neutral,neutral,joy,", ["only words"]),
+        # conflicts are not counted among the clips of two carriers
+        ("fear,audio text,True,,joy,fear,fear,hiss", ["mixed signals", "something in the way"]),
+    ],
+)
+def test_kinds_of_made_clips(tmp_path, row, kinds):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "manifest.csv").write_text(f"{COLUMNS}\na.mp4,{row}\n", encoding="utf-8")
+    assert list(shipped_clips(tmp_path)[0].kinds) == kinds
+
+
+def test_a_clip_made_without_words_hums(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "manifest.csv").write_text("path,label,transcript,missing\na.mp4,joy,,text\n")
+    (clip,) = shipped_clips(tmp_path)
+    assert clip.title == "hums, no words" and clip.is_hummed
 
 
 def test_a_clip_without_words_says_so_and_is_not_listened_to(shelf_of):
@@ -155,6 +199,15 @@ def test_an_upload_that_cannot_be_stored_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(MediaError, match="No space left"):
         save_upload("mine.mp4", b"content", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_upload_without_a_folder_for_it_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    def full(**options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(MediaError, match="mine.mp4 could not be stored .No space left"):
+        save_upload("mine.mp4", b"content", tmp_path)
 
 
 def test_too_large_an_upload_is_refused_unwritten(tmp_path):
@@ -259,6 +312,8 @@ def test_a_shelf_makes_once_and_forgets_the_oldest():
         shelf.get((key,), lambda key=key: made.append(key) or key)
     assert made == ["a", "b", "c", "b"]
     assert ("c",) not in shelf
+    shelf.clear()
+    assert ("a",) not in shelf and ("b",) not in shelf
 
 
 def test_a_shelf_lets_a_failed_value_be_tried_again():

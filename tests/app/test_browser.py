@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FRAME_SECONDS = 0.04
-SLOW_MS = 180_000
+SLOW_MS = int(os.environ.get("SLOW_MS", 180_000))
 expect.set_options(timeout=SLOW_MS)
 
 
@@ -45,6 +45,7 @@ def address(private):
     command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser"]
     environment = {name: value for name, value in os.environ.items() if name != CHECKPOINT_VARIABLE}
     environment["TMPDIR"] = str(private)
+    environment["DEEPMSI_CACHE_DIR"] = str(private / "cache")
     with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         try:
             url = f"http://localhost:{port}/"
@@ -197,6 +198,47 @@ def test_frame_view_tells_where_patches_went(page, address):
     expect(page.locator(".patches .says")).to_contain_text("row 2, column 1")
 
 
+def test_a_made_clip_rests_on_its_expression_until_it_plays(page, address):
+    clip = shipped_clips()[0]
+    page.goto(f"{address}?clip={clip.key}")
+    wait_for_answer(page)
+    video = page.locator(".st-key-player video")
+    expect(video).to_have_attribute("poster", re.compile("^data:image/jpeg"))
+    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    # a seek, even to where it is, would take the poster away
+    assert (
+        page.evaluate(
+            """async () => {
+            const player = document.querySelector('.st-key-player video');
+            const sought = new Promise((done) => player.addEventListener('seeking', () => done(true)));
+            player.currentTime = 0;
+            return Promise.race([sought, new Promise((done) => setTimeout(() => done(false), 300))]);
+        }"""
+        )
+        is False
+    )
+    page.evaluate("document.querySelector('.st-key-player video').currentTime = 0.5")
+    page.wait_for_timeout(300)
+    assert current_time(page) == pytest.approx(0.5, abs=FRAME_SECONDS)
+    assert page.locator(".timeline .made .hatched").get_attribute("aria-label").startswith("How it was made")
+
+
+def test_words_that_were_not_predicted_say_so_while_they_are_typed(page, address):
+    page.goto(address)
+    wait_for_answer(page)
+    line = page.locator(".pending")
+    expect(line).to_be_empty()
+    before = page.locator("textarea").input_value()
+    page.locator("textarea").fill("word " * 200)
+    expect(line).to_have_text(re.compile("not predicted yet.* 999 characters; the first 600"))
+    page.locator("textarea").fill(f"  {before} ")
+    expect(line).to_be_empty()
+    page.locator("textarea").fill("word " * 200)
+    page.get_by_role("button", name="Predict again").click()
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("had 999 characters")
+    expect(line).to_be_empty()
+
+
 def test_a_link_shows_the_same_view_elsewhere(page, address):
     first = shipped_clips()[1]
     page.goto(f"{address}?clip={first.key}&frame=4&step=1&class=anger&words=I+hate+this")
@@ -236,7 +278,8 @@ def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
     page.wait_for_url(f"**clip={others[0].key}")
     expect(page.locator("textarea")).to_have_value(others[0].transcript)
     wait_for_answer(page)
-    page.keyboard.press("Tab")
+    for _ in ("the choice of a kind", "the switch that hides the truth", "its help", "the shelf"):
+        page.keyboard.press("Tab")
     expect(items.first).to_be_focused()
     page.locator("textarea").fill("not sent yet")
     items.first.focus()
@@ -274,9 +317,9 @@ def test_an_uploaded_file_is_for_its_session_alone_and_goes_with_it(browser, add
         wait_for_answer(tab)
         tab.get_by_text("Your own file").click()
         tab.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(tmp_path / name)
-        expect(tab.locator(".clip-title")).to_have_text(name)
+        expect(tab.locator(".own-name")).to_have_text(name)
         tabs.append(tab)
-    expect(tabs[0].locator(".clip-title")).to_have_text("mine.wav")
+    expect(tabs[0].locator(".own-name")).to_have_text("mine.wav")
     assert sorted(file.name for folder in folders() - before for file in folder.rglob("*.wav")) == [
         "mine.wav",
         "yours.wav",
@@ -300,7 +343,7 @@ def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_pa
     page.get_by_text("Your own file").click()
     chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
     chooser.set_input_files(own)
-    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+    expect(page.locator(".own-name")).to_have_text("my <img src=x> clip.mp4")
     answer = wait_for_answer(page)
     told = said_by_command_line(own)
     assert answer == told["prediction"]
@@ -310,11 +353,11 @@ def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_pa
     assert page.url.endswith("?clip=own") and str(tmp_path) not in page.content()
 
     chooser.set_input_files(broken)
-    expect(page.locator("[data-testid=stAlert]")).to_contain_text("broken.mp4 is not a video or sound file")
-    expect(page.locator(".clip-title, .emotion")).to_have_count(0)
-    page.get_by_role("button", name=re.compile("Remove")).click()
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("broken.mp4 holds no video or sound")
+    expect(page.locator(".own-name, .emotion")).to_have_count(0)
+    page.get_by_role("button", name=re.compile("Show .* again")).click()
     expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
-    expect(page.locator(".clip-title")).to_have_text("my <img src=x> clip.mp4")
+    expect(page.locator(".own-name")).to_have_text("my <img src=x> clip.mp4")
 
 
 def test_what_browsers_cannot_play_is_made_playable(page, address, tmp_path):
@@ -323,7 +366,7 @@ def test_what_browsers_cannot_play_is_made_playable(page, address, tmp_path):
     wait_for_answer(page)
     page.get_by_text("Your own file").click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(film)
-    expect(page.locator(".clip-title")).to_have_text("old.mpg")
+    expect(page.locator(".own-name")).to_have_text("old.mpg")
     wait_for_answer(page)
     page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
     assert page.evaluate("document.querySelector('.st-key-player video').videoWidth") == 96

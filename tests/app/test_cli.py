@@ -62,7 +62,8 @@ def test_help_is_light_and_has_an_example_per_command():
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.splitlines()[-1] == "[]"
     commands = typer.main.get_command(cli).commands
-    assert set(commands) == {"app", "predict", "train", "pretrain", "evaluate", "compare", "data", "corpus"}
+    work = {"app", "predict", "explain", "train", "pretrain", "evaluate", "compare"}
+    assert set(commands) == work | {"data", "corpus", "bench"}
     for name, command in commands.items():
         assert name in output
         for words in [[name, inner] for inner in getattr(command, "commands", ())] or [[name]]:
@@ -216,14 +217,17 @@ def test_pretrain_hands_its_options_on(monkeypatch, tmp_path):
     import training.pretrain
 
     asked = []
-    monkeypatch.setattr(training.pretrain, "pretrain", lambda config: asked.append(config) or config.out)
+    monkeypatch.setattr(
+        training.pretrain, "pretrain", lambda config, resume: asked.append((config, resume)) or config.out
+    )
     result = run(
         *("pretrain", "--out", tmp_path, "--stills", "faces.parquet", "--threads", 1),
         *("--phase", "64:300", "--phase", "128:20:8"),
-        *("--set", "target_weight=5", "--set", "shares=[0.5, 0.5]"),
+        *("--set", "target_weight=5", "--set", "shares=[0.5, 0.5]", "--resume"),
     )
     assert result.exit_code == 0
-    [config] = asked
+    [(config, resume)] = asked
+    assert resume is True
     assert config.stills == (Path("faces.parquet"),) and config.num_threads == 1
     assert [(p.image_size, p.num_steps) for p in config.phases] == [(64, 300), (128, 20)]
     assert config.phases[1].batch_size == 8

@@ -3,14 +3,17 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import streamlit as st
 import torch
+from made_truth import a_sidecar
 from streamlit.testing.v1 import AppTest
 
 from app import launch, resources
 from app.clips import shipped_clips
+from app.desk import Desk
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MELD_7
@@ -43,11 +46,19 @@ def predictions(monkeypatch):
     return asked
 
 
+class ClosedDesk(Desk):
+    """Takes orders and does none, so that pages show what they show while they wait."""
+
+    def _start(self) -> None:
+        pass
+
+
 @pytest.fixture
 def page(clip_folder, checkpoint, monkeypatch):
     monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
     monkeypatch.setattr(resources, "shipped_checkpoints", dict)
     monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
+    monkeypatch.setattr(resources, "desk", ClosedDesk)
     for cached in (resources.clips, resources.posters, resources._shared_shelves):
         cached.clear()
     return AppTest.from_file(launch.MAIN, default_timeout=120)
@@ -155,7 +166,7 @@ def test_an_unreadable_sample_clip_leaves_the_others(page, clip_folder, tmp_path
     monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(folder))
     page.run()
     assert not page.exception
-    assert "one.mp4 is not a video" in page.error[0].value.replace("\\", "")
+    assert "one.mp4 holds no video" in page.error[0].value.replace("\\", "")
     assert list(resources.posters()) == ["two"]
     page.query_params = {"clip": "two"}
     page.run()
@@ -195,7 +206,7 @@ def test_no_words_at_all_is_a_state(page, predictions):
     page.text_area[0].set_value("")
     next(button for button in page.button if button.label == "Predict again").click().run()
     assert not page.exception
-    assert predictions[-1] == "" and "no text in this clip" in html_of(page)
+    assert predictions[-1] == "" and "no text was read" in html_of(page)
 
 
 def upload(page, name: str, content: bytes):
@@ -294,13 +305,173 @@ def test_after_a_refusal_the_file_before_is_shown_only_when_asked_for(page, clip
     assert len(page.error) == 1 and "The model says" not in html_of(page)
     button(page, "Show mine.mp4 again").click().run()
     assert not page.error and "mine.mp4" in html_of(page)
-    page.file_uploader[0].set_value(("worse.mp4", b"no media", "video/mp4")).run()
-    page.file_uploader[0].set_value(None).run()
-    assert not page.error and "mine.mp4" in html_of(page)
     page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
     for source in ("Sample clips", "Your own file"):
         page.segmented_control(key="source-picker").set_value(source).run()
     assert not page.error
+
+
+def test_the_field_is_empty_and_a_chip_names_what_is_shown(page, clip_folder, monkeypatch):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert page.file_uploader[0].value is None and "Shown file: " in html_of(page)
+    page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
+    assert page.file_uploader[0].value is None and "Shown file" not in html_of(page)
+    button(page, "Show mine.mp4 again").click().run()
+    assert page.file_uploader[0].value is None and "Shown file" in html_of(page)
+    path = page.session_state["own-clip"].path
+    forgotten = []
+    clear = resources.Shelf.clear
+    monkeypatch.setattr(
+        resources.Shelf, "clear", lambda shelf: forgotten.append(len(shelf._values)) or clear(shelf)
+    )
+    page.button(key="own-remove").click().run()
+    assert not page.exception and not path.exists()
+    assert all(forgotten[:2]) and len(forgotten) == 3, "what was made of the file, and the answer"
+    assert "Shown file" not in html_of(page) and "The model says" not in html_of(page)
+
+
+def test_an_own_file_is_warned_of_before_its_bars(page, clip_folder, monkeypatch):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text=""))
+    page.run()
+    assert "percentages are a guess" not in html_of(page)
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    html = html_of(page)
+    assert html.index("percentages are a guess") < html.index("Probability of each emotion")
+    # the fixture's checkpoint calls no answer uncertain by its probability
+    assert "No face was found and no words were read" in html and "? uncertain" in html
+    assert "would rather not decide" not in html
+    assert re.findall(r'<li class="current"><b>([^<]*)</b>', html) == ["? unclear"]
+    assert "The answer itself is uncertain" in html
+    assert "none given, none recognised" in " ".join(caption.value for caption in page.caption)
+    page.text_area[0].set_value("What a day")
+    button(page, "Predict again").click().run()
+    assert "? uncertain" not in html_of(page)
+
+
+@pytest.fixture
+def made_page(page, clip_folder, tmp_path, monkeypatch):
+    """The page with a first clip that was made, and hums."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    columns = "path,label,transcript,missing,conflict,distractors"
+    rows = [columns, "one.mp4,fear,,text,False,", "two.mp4,joy,Hi.,,True,dark"]
+    (folder / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    for name in ("one.mp4", "two.mp4"):
+        shutil.copy(clip_folder / name, folder / name)
+    a_sidecar([0.0, 1.0, 1.0, 0.0], missing="text").write(folder / "one.json")
+    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(folder))
+    page.query_params["clip"] = "one"
+    return page
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What the browser's parts were sent last: the strip and the shelf."""
+    last = {}
+    for part in ("timeline", "gallery"):
+        monkeypatch.setattr(
+            f"app.components.{part}._mount", lambda *, data, part=part, **rest: last.update({part: data})
+        )
+    return last
+
+
+def told_on(test) -> str:
+    """Everything that the page says, but for what the browser's parts draw."""
+    bodies = [element.proto.body for element in test.get("html")]
+    html = [body for body in bodies if not body.startswith("<style>")]
+    captions = [caption.value for caption in test.caption]
+    return "\n".join([*html, *captions, *(table.value.to_string() for table in test.table)])
+
+
+def test_how_a_clip_was_made_is_told(made_page, sent):
+    made_page.run()
+    told = told_on(made_page)
+    assert "How this clip was made" in told and "made as " in told and "labelled fear" in told
+    assert sent["timeline"]["expression"] and sent["timeline"]["still"].startswith("data:image/jpeg")
+    assert "how far the expression has unfolded" in told
+    assert [item["name"] for item in sent["gallery"]["items"]] == ["joy", "fear"]
+    assert made_page.pills and made_page.selectbox(key="kind-filter").options
+
+
+def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):
+    made_page.run()
+    before = told_on(made_page)
+    assert "◆" in before and "hums" in before
+    made_page.toggle(key="truth-toggle").set_value(True).run()
+    assert not made_page.exception
+    told = told_on(made_page)
+    assert "The label is hidden." in told and "There are no words to read." in told
+    for word in ("labelled", "◆", "How this clip was made", "made as ", "hum", "unfolded", "No label"):
+        assert word not in told
+    assert re.search(r"\blabel$", before, re.MULTILINE) or "answer and label" in before
+    assert not re.search(r"\blabel$", told, re.MULTILINE) and "answer and label" not in told
+    assert not made_page.pills and "kind-filter" not in [box.key for box in made_page.selectbox]
+    strip, shelf = sent["timeline"], sent["gallery"]["items"]
+    assert strip["expression"] is strip["voice"] is None and strip["still"] == ""
+    assert {(item["name"], item["color"], item["marks"]) for item in shelf} == {("label hidden", "", ())}
+    assert not any("hum" in item["title"] for item in shelf)
+    # the model's answer stays, and is not asked for again
+    assert "The model says" in told and len(predictions) == 1
+    assert link_of(made_page) == {"clip": "one", "made": "hidden"}
+    made_page.toggle(key="truth-toggle").set_value(False).run()
+    assert told_on(made_page) == before and link_of(made_page) == {"clip": "one"}
+
+
+def test_a_link_hides_the_truth_from_the_first_moment(made_page, sent):
+    made_page.query_params["made"] = "hidden"
+    made_page.run()
+    assert "The label is hidden." in html_of(made_page) and "labelled" not in html_of(made_page)
+    assert made_page.toggle(key="truth-toggle").value
+
+
+def test_clips_without_a_sidecar_have_nothing_to_tell(made_page):
+    made_page.query_params["clip"] = "two"
+    made_page.run()
+    assert not made_page.exception
+    assert "How this clip was made" not in html_of(made_page)
+
+
+def test_a_hummed_clip_says_so(made_page):
+    made_page.run()
+    assert "The speaker only hums; there are no words to read." in html_of(made_page)
+    assert "No transcript was given" not in html_of(made_page)
+    assert "Words: none; the speaker only hums." in [caption.value for caption in made_page.caption]
+
+
+@pytest.mark.parametrize("reads", [("audio",), ("video", "audio"), ("audio", "text")])
+def test_a_checkpoint_that_reads_less_claims_nothing_of_the_rest(
+    page, clip_folder, tmp_path, monkeypatch, reads
+):
+    monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text=""))
+    torch.manual_seed(0)
+    model = build_model(replace(PRESETS["tiny"], modalities=reads), weights="random")
+    save_checkpoint(tmp_path / "less", model, info=CheckpointInfo(), card="random weights")
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(tmp_path / "less"))
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert not page.exception and not page.error
+    told = told_on(page)
+    if "video" in reads:
+        assert "No face was found and no words were read" in told
+        assert "The model reads no picture" not in told
+    else:
+        assert "The model reads no picture; the answer rests on audio." in told
+        assert "No face was found" not in told and "has no picture" not in told
+        assert "? uncertain" not in told
+    assert "in this clip" not in told
+
+
+def test_a_file_whose_reading_breaks_off_is_not_read_again(page, clip_folder, monkeypatch):
+    asked = []
+
+    def fail(*arguments):
+        asked.append(arguments)
+        raise RuntimeError("broken off")
+
+    monkeypatch.setattr("app.clips.save_upload", fail)
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    page.run()
+    assert len(asked) == 1 and not page.exception
 
 
 @pytest.mark.parametrize(
@@ -316,7 +487,7 @@ def test_a_file_with_one_modality_is_explained(page, tmp_path, monkeypatch, name
     assert not page.exception and not page.error
     assert "single modality" in html_of(page)
     told = " ".join(caption.value for caption in page.caption)
-    assert ("has no picture; the model used audio" in told) == (name == "sound.wav")
+    assert ("has no picture; the answer rests on audio" in told) == (name == "sound.wav")
     assert "moved by" not in told
 
 

@@ -40,6 +40,20 @@ def test_timeline_without_picture_or_sound_is_empty_not_broken(strip):
     assert sent["frames"] == sent["peaks"] == sent["words"] == []
 
 
+def test_what_is_known_of_a_made_clip_lies_at_its_times(strip):
+    curve = timeline.MadeBand(values=(0.0, 0.5, 1.0), start_seconds=0.0, step_seconds=0.04, says="rises")
+    window = timeline.MadeBand(values=(1.0, 1.0), start_seconds=0.2, step_seconds=0.7, says="voice")
+    told = timeline.Strip(**(vars(strip) | {"expression": curve, "voice": window, "still": "data:x"}))
+    sent = timeline.payload(told, selected=None, player_key="player")
+    assert sent["expression"] == {"points": [[0.0, 0.0], [0.04, 0.5], [0.08, 1.0]], "says": "rises"}
+    assert sent["voice"] == {"points": [[0.2, 1.0], [0.9, 1.0]], "says": "voice"}
+    assert sent["still"] == "data:x"
+    untold = timeline.payload(strip, selected=None, player_key="player")
+    assert untold["expression"] is untold["voice"] is None and untold["still"] == ""
+    # the strip is drawn anew when the truth is folded away
+    assert untold["id"] != sent["id"]
+
+
 def test_timeline_refuses_a_thumbnail_too_few(strip, make_prediction):
     short = timeline.Strip(**(vars(strip) | {"thumbnails": strip.thumbnails[:-1]}))
     with pytest.raises(ValueError):

@@ -73,7 +73,7 @@ def test_check_writes_the_skipped_clips_and_json(run, meld):
 
 def test_check_opens_files_where_asked(run, meld):
     report = json.loads(run("check", meld, "--json", "--open").stdout)
-    assert report["num_skipped"] == 3 and "not a video" in report["skipped"][-1]["reason"]
+    assert report["num_skipped"] == 3 and "no video or sound" in report["skipped"][-1]["reason"]
 
 
 def test_check_counts_a_fold_of_a_protocol(run, tmp_path):

@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.clips import shipped_clips
-from app.components import gallery
-from app.views import frame, modalities
+from app.clips import ClipChoice, shipped_clips
+from app.components import gallery, pending
+from app.components.assets import asset
+from app.state import cut_words
+from app.views import frame, modalities, shapley
 from app.views.header import quality
-from app.views.headline import probability_table
+from app.views.headline import learned_from, probability_table
 from app.views.markup import percent, plain, points, track
-from app.views.source import clip_shelf
+from app.views.source import clip_shelf, marks_of
+from core.attribution.results import Target
+from tests.app.made_attributions import FEAR
 
 
 def html_of(test: AppTest) -> str:
@@ -30,17 +34,18 @@ def show_headline(prediction, label, **options) -> str:
     return html_of(AppTest.from_function(run_headline, args=(prediction, label, options)).run())
 
 
-def run_modalities(prediction, emotion):
-    from app.views import modalities
+def run_modalities(prediction, target):
+    from app.views import modalities, shapley
 
     modalities.verdict(prediction)
-    modalities.subset_chart(prediction, emotion)
-    modalities.shapley_chart(prediction, emotion)
-    modalities.tables(prediction, emotion)
+    modalities.subset_chart(prediction, target)
+    shapley.shapley_chart(prediction, target)
+    shapley.interaction_chart(prediction, target)
 
 
-def show_modalities(prediction, emotion) -> str:
-    return html_of(AppTest.from_function(run_modalities, args=(prediction, emotion)).run())
+def show_modalities(prediction, label, instead_of=None) -> str:
+    target = Target(label=label, instead_of=instead_of)
+    return html_of(AppTest.from_function(run_modalities, args=(prediction, target)).run())
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,13 @@ def test_headline_with_other_words_passes_no_judgement(make_prediction):
     assert "labelled joy, but with its own words" in html and "Wrong" not in html and "Right" not in html
 
 
+def test_headline_with_a_hidden_label_says_no_more_than_that(make_prediction):
+    html = show_headline(make_prediction(), None, is_label_hidden=True)
+    assert "The label is hidden." in html and "No label is known" not in html and "◆" not in html
+    edited = show_headline(make_prediction(), None, is_label_hidden=True, is_edited=True)
+    assert "The label is hidden." in edited and "labelled" not in edited
+
+
 def test_headline_without_label_claims_nothing(make_prediction):
     html = show_headline(make_prediction(), None)
     assert "No label is known" in html and "Right" not in html and "◆" not in html
@@ -160,7 +172,7 @@ def test_probability_table_has_every_class_and_its_role(make_prediction):
 
 
 def test_modality_table_follows_the_subsets(make_prediction):
-    table = modalities.modality_table(make_prediction(), "fear")
+    table = modalities.modality_table(make_prediction(), FEAR)
     assert table.loc["nothing", "fear (%)"] == "14.3"
     assert table.loc["video"].tolist() == ["10.0", "joy"]
     assert table.loc["video + audio + text"].tolist() == ["50.0", "fear"]
@@ -168,7 +180,7 @@ def test_modality_table_follows_the_subsets(make_prediction):
 
 def test_shapley_steps_lead_from_nothing_to_all(make_prediction):
     prediction = make_prediction()
-    table = modalities.shapley_table(prediction, "fear")
+    table = shapley.shapley_table(prediction, FEAR)
     assert list(table.index) == ["nothing", "video", "audio", "text", "all"]
     assert table.iloc[:, 0].tolist() == ["", "+30.0", "+10.0", "-4.3", ""]
     assert table.iloc[:, 1].tolist() == ["14.3", "", "", "", "50.0"]
@@ -197,10 +209,10 @@ def test_contributions_add_up_as_they_are_shown(make_prediction, base, exact, sh
     whole = make_prediction()
     probabilities = whole.modalities.probabilities.copy()
     probabilities[0, 2], probabilities[7, 2] = base, base + sum(exact)
-    shapley = np.zeros((3, 7))
-    shapley[:, 2] = exact
-    report = replace(whole.modalities, probabilities=probabilities, shapley=shapley)
-    level, steps = modalities.contributions(make_prediction(modalities=report), "fear")
+    values = np.zeros((3, 7))
+    values[:, 2] = exact
+    report = replace(whole.modalities, probabilities=probabilities, shapley=values)
+    level, steps = shapley.contributions(make_prediction(modalities=report), FEAR)
     assert (level, *steps.values()) == pytest.approx(shown, abs=1e-9)
     assert f"{level + sum(steps.values()):.1f}" == f"{100 * (base + sum(exact)):.1f}"
 
@@ -210,10 +222,14 @@ def test_absent_modalities_are_said_not_drawn(make_prediction):
     probabilities = whole.modalities.probabilities.copy()
     probabilities[[1, 4, 5, 7]] = np.nan
     probabilities[6] = whole.probabilities
-    shapley = np.zeros((3, 7))
-    shapley[1:] = (probabilities[6] - probabilities[0]) / 2
-    report = type(whole.modalities)(
-        probabilities=probabilities, shapley=shapley, verdict="agree", sentence="Both say fear."
+    values = np.zeros((3, 7))
+    values[1:] = (probabilities[6] - probabilities[0]) / 2
+    report = replace(
+        whole.modalities,
+        probabilities=probabilities,
+        shapley=values,
+        verdict="agree",
+        sentence="Both say fear.",
     )
     prediction = make_prediction(
         modalities=report,
@@ -224,11 +240,11 @@ def test_absent_modalities_are_said_not_drawn(make_prediction):
         frame_size=None,
     )
     html = show_modalities(prediction, "fear")
-    assert html.count("no video in this clip") == 2  # once in each chart
+    assert html.count("no video was read") == 2  # once in each chart
     assert html.count('role="img"') == 3  # audio, text, and both
-    table = modalities.modality_table(prediction, "fear")
+    table = modalities.modality_table(prediction, FEAR)
     assert list(table.index) == ["nothing", "audio", "text", "audio + text"]
-    assert list(modalities.shapley_table(prediction, "fear").index) == ["nothing", "audio", "text", "all"]
+    assert list(shapley.shapley_table(prediction, FEAR).index) == ["nothing", "audio", "text", "all"]
     assert frame.default_frame(prediction) is None
 
 
@@ -244,6 +260,14 @@ def test_every_verdict_is_explained_and_has_its_own_sign(make_prediction):
     assert re.findall(r'<li class="current"><b>([^<]*)</b>', html) == ["→← conflict"]
     signs = [sign for sign, *_ in modalities.VERDICTS.values()]
     assert len(set(signs)) == len(signs)
+
+
+def test_the_definitions_are_in_the_order_in_which_verdicts_are_told(make_prediction):
+    # an uncertain answer that each modality supports is unclear: that word must come before "agree"
+    words = re.findall(
+        r"<li[^>]*><b>\S+ (single modality|[a-z]+)</b>: ", show_modalities(make_prediction(), "fear")
+    )
+    assert words == ["single modality", "conflict", "unclear", "agree", "redundant", "complementary"]
 
 
 def test_default_frame_is_the_most_relevant_kept_one(make_prediction):
@@ -361,7 +385,6 @@ def test_long_words_are_shown_whole_and_untouched_are_no_edit():
     original = Transcript(text=" one  two" * 200)
     test = AppTest.from_function(run_transcript, args=(original, None)).run()
     assert test.text_area[0].value == " ".join(["one two"] * 200)
-    assert test.text_area[0].max_chars >= len(test.text_area[0].value)
     test.button[0].click().run()
     assert test.session_state["said"] is None
 
@@ -388,14 +411,192 @@ class Shown:
 )
 def test_the_shelf_marks_no_clip_that_is_not_on_it(clip_folder, monkeypatch, label, keys, selected):
     shown = Shown(monkeypatch, gallery)
-    clip_shelf(shipped_clips(clip_folder), {}, label=label, selected="one", on_pick=print)
+    clips = [clip for clip in shipped_clips(clip_folder) if label in (None, clip.label)]
+    clip_shelf(tuple(clips), {}, selected="one", on_pick=print)
     assert shown.data["selected"] == selected
     assert [item["key"] for item in shown.data["items"]] == keys
 
 
-def test_a_badge_says_what_it_means(clip_folder, monkeypatch):
+def test_marks_say_what_they_mean(clip_folder, monkeypatch):
     shown = Shown(monkeypatch, gallery)
-    clip_shelf(shipped_clips(clip_folder), {}, label=None, selected="one", on_pick=print)
+    clip_shelf(shipped_clips(clip_folder), {}, selected="one", on_pick=print)
     plain_one, mixed = shown.data["items"]
-    assert plain_one["badge"] == plain_one["hint"] == ""
-    assert mixed["badge"] == "mixed signals" and "face, voice and words" in mixed["hint"]
+    assert plain_one["marks"] == () and plain_one["name"] == "joy" and plain_one["color"]
+    ((sign, meaning),) = mixed["marks"]
+    assert sign == "mixed" and "face, voice and words" in meaning
+
+
+def test_a_hidden_truth_leaves_neither_labels_nor_marks_nor_hums_on_the_shelf(tmp_path, monkeypatch):
+    shown = Shown(monkeypatch, gallery)
+    path = tmp_path / "a.mp4"
+    clips = (
+        ClipChoice(key="a", title="Hello", path=path, label="joy", kinds=("mixed signals",)),
+        ClipChoice(key="b", title="hums, no words", path=path, label="fear", missing="text", transcript=""),
+        ClipChoice(key="c", title="Hi", path=path, label="fear", distractors=("dark",)),
+    )
+    clip_shelf(clips, {"a": "data:x"}, selected="b", is_truth_hidden=True, on_pick=print)
+    items = shown.data["items"]
+    assert [item["title"] for item in items] == ["Hello", "without words", "Hi"]
+    assert {(item["name"], item["color"], item["marks"]) for item in items} == {("label hidden", "", ())}
+    assert items[0]["picture"] == "data:x" and shown.data["selected"] == "b"
+
+
+def test_marks_tell_what_is_missing_and_what_is_in_the_way(tmp_path):
+    def marks(**values):
+        return dict(marks_of(ClipChoice(key="a", title="a", path=tmp_path / "a.mp4", **values)))
+
+    assert marks() == {}
+    assert "hums" in marks(missing="text")["no-words"]
+    assert set(marks(missing="video")) == {"no-picture"} and set(marks(missing="audio")) == {"no-sound"}
+    both = marks(distractors=("occlude_mouth", "dark", "hiss"))
+    assert both["covered"].endswith("mug over the mouth, dark picture") and both["noisy"].endswith("hiss")
+
+
+def test_every_mark_is_drawn_by_the_browser_side():
+    signs = set(re.findall(r'^  "([a-z-]+)":', asset("gallery", "gallery.js"), re.MULTILINE))
+    assert signs == {"mixed", "no-picture", "no-sound", "no-words", "covered", "noisy"}
+
+
+def run_filters(clips, selected):
+    import streamlit as st
+
+    from app.views.source import clip_filters
+
+    picked = st.session_state.setdefault("picked", selected)
+    left = clip_filters(clips, selected=picked, on_pick=lambda key: st.session_state.update(picked=key))
+    st.session_state["left"] = [clip.key for clip in left]
+
+
+@pytest.fixture
+def filtered(tmp_path):
+    rows = [
+        ("a", "joy", ("all agree",)),
+        ("b", "fear", ("mixed signals",)),
+        ("c", "fear", ("only face", "something missing")),
+        ("d", "joy", ("mixed signals", "something in the way")),
+    ]
+    clips = tuple(
+        ClipChoice(key=key, title=key, path=tmp_path / key, label=label, kinds=kinds)
+        for key, label, kinds in rows
+    )
+    return AppTest.from_function(run_filters, args=(clips, "a")).run()
+
+
+def state_of(test) -> tuple[str, list[str]]:
+    assert not test.exception
+    return test.session_state["picked"], test.session_state["left"]
+
+
+def test_kinds_are_counted_and_take_their_first_clip(filtered):
+    kind = filtered.selectbox(key="kind-filter")
+    assert kind.options == [
+        "Kind: all (4)",
+        "Kind: all agree (1)",
+        "Kind: only face (1)",
+        "Kind: mixed signals (2)",
+        "Kind: something missing (1)",
+        "Kind: something in the way (1)",
+    ]
+    kind.set_value("mixed signals").run()
+    assert state_of(filtered) == ("b", ["b", "d"])
+
+
+def test_a_label_keeps_the_kind_where_it_has_one_and_drops_it_where_not(filtered):
+    filtered.selectbox(key="kind-filter").set_value("mixed signals").run()
+    filtered.pills(key="label-filter").set_value("joy").run()
+    assert state_of(filtered) == ("d", ["d"])
+    assert filtered.selectbox(key="kind-filter").options[0] == "Kind: all (2)"
+    filtered.selectbox(key="kind-filter").set_value("something in the way").run()
+    filtered.pills(key="label-filter").set_value("fear").run()
+    assert state_of(filtered) == ("b", ["b", "c"])
+    assert filtered.selectbox(key="kind-filter").value == "all"
+
+
+def test_another_clip_takes_the_filters_away(filtered):
+    filtered.selectbox(key="kind-filter").set_value("mixed signals").run()
+    filtered.session_state["picked"] = "c"
+    filtered.run()
+    assert state_of(filtered) == ("c", ["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "cut"),
+    [
+        (" one  two ", 20, "one two"),
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two"),
+        ("one two three", 7, "one two"),
+        ("abcdefgh", 5, "abcde"),
+    ],
+)
+def test_words_are_cut_between_words(text, most, cut):
+    assert cut_words(text, most) == cut
+
+
+def test_too_many_words_are_cut_and_that_is_said():
+    test = AppTest.from_function(run_transcript, args=(None, None)).run()
+    test.text_area[0].set_value("one two " * 100)  # 799 characters without the last blank
+    test.button[0].click().run()
+    said = test.session_state["said"]
+    # 75 times eight characters are 600, of which the last is a blank
+    assert said == " ".join(["one two"] * 75) and len(said) == 599
+    again = AppTest.from_function(run_transcript, args=(None, said))
+    for name in ("words", "words-put", "words-cut"):
+        if name in test.session_state:
+            again.session_state[name] = test.session_state[name]
+    again.run()
+    assert "had 799 characters. Only its first 599" in again.warning[0].value
+    assert again.text_area[0].value == said
+
+
+def test_the_browser_is_told_what_was_read(monkeypatch):
+    shown = Shown(monkeypatch, pending)
+    AppTest.from_function(run_transcript, args=(None, "edited words")).run()
+    assert shown.data == {"read": "edited words", "box": "words", "limit": 600}
+
+
+def test_what_a_checkpoint_learned_from_is_read_from_its_metrics():
+    recipe = {"sources": "Sources: 879 made clips (rendered faces …)"}
+    warning = "For your own recording its percentages are a guess."
+    told = learned_from({"num_clips": {"train": 1627}, "train_config": recipe})
+    assert told == f"This checkpoint learned from 1,627 clips. {recipe['sources']} {warning}"
+    # nothing is claimed that is not known
+    assert learned_from({"num_clips": {"train": 9}, "train_config": {"sources": ""}}) == (
+        f"This checkpoint learned from 9 clips. {warning}"
+    )
+    assert learned_from({}) == learned_from({"num_clips": 9, "train_config": None}) == warning
+
+
+def run_bars(prediction, warning):
+    from app.views.headline import probability_bars
+
+    probability_bars(prediction, None, warning=warning)
+
+
+def test_sources_of_a_checkpoint_are_escaped(make_prediction):
+    warning = learned_from({"train_config": {"sources": "<img src=x>"}})
+    html = html_of(AppTest.from_function(run_bars, args=(make_prediction(), warning)).run())
+    assert "&lt;img src=x&gt; For your own" in html and "<img" not in html
+
+
+def test_an_answer_from_no_face_and_no_words_is_called_uncertain(make_prediction):
+    html = show_headline(make_prediction(is_uncertain=True), None, is_blind=True)
+    assert "? uncertain" in html and "No face was found and no words were read" in html
+    # its percentage may be high: that is not why it is uncertain
+    assert "would rather not decide" not in html
+    assert "? uncertain" not in show_headline(make_prediction(), None)
+
+
+def test_the_verdict_of_an_uncertain_answer_is_unclear(make_prediction):
+    report = replace(make_prediction().modalities, verdict="complementary", sentence="Audio says fear.")
+    sure = show_modalities(make_prediction(modalities=report), "fear")
+    assert "+ complementary" in sure and "Audio says fear." in sure
+    unsure = show_modalities(make_prediction(modalities=report, is_uncertain=True), "fear")
+    assert re.findall(r'<li class="current"><b>([^<]*)</b>', unsure) == ["? unclear"]
+    assert "The answer itself is uncertain, fear (50" in unsure
+
+
+def test_the_definitions_say_that_neutral_contradicts_nobody(make_prediction):
+    html = show_modalities(make_prediction(), "fear")
+    assert "Neutral names no emotion, so it never counts as a contradiction" in html
+    assert "neither of them neutral" in html

@@ -27,18 +27,18 @@ class GalleryItem:
     """One clip on the shelf.
 
     Attributes:
-        color: a CSS colour that goes with `label`.
+        name: the clip's label, or why there is none.
+        color: a CSS colour that goes with the label, "" without one.
         picture: a data URI.
-        badge: a word or two on the picture, "" for none; `hint` says what they mean.
+        marks: small signs on the picture, each a name that gallery.js knows and what it means.
     """
 
     key: str
     title: str
-    label: str
+    name: str
     color: str
     picture: str
-    badge: str = ""
-    hint: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
 
 
 def gallery(items: tuple[GalleryItem, ...], *, selected: str | None, key: str, on_pick) -> None:

@@ -1,12 +1,24 @@
 // A row of clips to choose from: one stop of the tab key, arrow keys move, enter or a click chooses. Where it
 // runs on beyond an edge it fades, and an arrow turns to what is there.
 
+// drawn as strokes on 16 × 16; the absences are struck through
+const STRUCK = "M2 2L14 14";
+const SIGNS = {
+  "mixed": "M1 5h12M10 2l3 3-3 3M15 11H3M6 8l-3 3 3 3",
+  "no-picture": `M1 4h9v8H1zM10 7l5-3v8l-5-3${STRUCK}`,
+  "no-sound": `M2 6h3l4-4v12l-4-4H2zM12 5q2 3 0 6${STRUCK}`,
+  "no-words": `M2 3h12v8H7l-3 3v-3H2z${STRUCK}`,
+  "covered": "M2 4v9h8V4zM10 6h3v5h-3",
+  "noisy": "M1 8h2l1.5-5 2.5 10 2.5-10 2.5 9 1.5-4h1.5",
+};
+
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".gallery");
   const signature = data.items.map((item) => item.key).join("\n");
   if (root.dataset.signature !== signature) {
     root.dataset.signature = signature;
+    delete root.dataset.shown; // other clips: the chosen one may lie elsewhere
     root.replaceChildren(...data.items.map(build));
   }
   const buttons = [...root.children];
@@ -61,18 +73,27 @@ function build(item) {
   button.className = "item";
   button.dataset.key = item.key;
   button.setAttribute("role", "option");
-  button.setAttribute("aria-label", [item.label, item.title, item.hint].filter(Boolean).join(", "));
-  button.title = [item.title, item.hint].filter(Boolean).join("\n");
+  const meanings = item.marks.map(([, meaning]) => meaning);
+  button.setAttribute("aria-label", [item.name, item.title, ...meanings].join(", "));
+  button.title = [item.title, ...meanings].join("\n");
   const shot = append(button, "span", "shot");
   if (item.picture) {
     const picture = append(shot, "img");
     picture.alt = "";
     picture.src = item.picture;
   }
-  if (item.badge) append(shot, "span", "badge").textContent = item.badge;
+  if (item.marks.length) {
+    // in a corner, where the face is not
+    const marks = append(shot, "span", "marks");
+    item.marks.forEach(([name, meaning]) => {
+      const mark = append(marks, "span", "mark");
+      mark.title = meaning;
+      mark.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${SIGNS[name]}"/></svg>`;
+    });
+  }
   const name = append(button, "span", "name");
-  if (item.label) append(name, "i").style.background = item.color;
-  name.append(item.label || "no label");
+  if (item.color) append(name, "i").style.background = item.color;
+  name.append(item.name);
   append(button, "span", "title").textContent = item.title;
   return button;
 }

@@ -29,6 +29,12 @@ class PatchPicture:
         absorbed_by: `(patch,)` index of the patch that holds this one, itself where kept, -1 for none.
         relevance: `(patch,)` in this step, NaN where the patch was gone before; None before any step, where
             nothing is said of keeping.
+        shows_fate: what went is veiled, and what was kept is counted.
+        shows_ties: a line leads from every merged patch to the one that holds it, not only from the one
+            that is pointed at.
+        points: `(row, column)` what each part of the picture gave, in percentage points, on a grid that may
+            be another; None where that is not to be seen.
+        scale: what of it is drawn in full colour.
     """
 
     picture: str
@@ -36,6 +42,10 @@ class PatchPicture:
     kept: np.ndarray
     absorbed_by: np.ndarray
     relevance: np.ndarray | None = None
+    shows_fate: bool = True
+    shows_ties: bool = False
+    points: np.ndarray | None = None
+    scale: float = 0.0
 
 
 def payload(view: PatchPicture) -> dict[str, Any]:
@@ -51,6 +61,10 @@ def payload(view: PatchPicture) -> dict[str, Any]:
         "relevance": [
             None if value is None or np.isnan(value) else round(float(value), 5) for value in relevance
         ],
+        "showsFate": view.shows_fate,
+        "showsTies": view.shows_ties,
+        "points": None if view.points is None else np.round(view.points, 4).tolist(),
+        "scale": view.scale,
     }
 
 

@@ -47,14 +47,47 @@ export default function (component) {
   data.kept.forEach((kept, patch) => {
     const [x, y] = centre(patch);
     if (kept) {
-      if (held(patch).length) draw(svg, "text", { class: "count", x: x + 0.46, y: y + 0.42 }).textContent = `+${held(patch).length}`;
+      // "+" is the sign of what raised, where that is shown
+      if (held(patch).length && !data.points) draw(svg, "text", { class: "count", x: x + 0.46, y: y + 0.42 }).textContent = `+${held(patch).length}`;
     } else if (data.absorbedBy[patch] < 0) {
       draw(svg, "path", { class: "gone", d: `M${x - 0.12} ${y - 0.12}l.24 .24m0 -.24l-.24 .24` });
     }
   });
+  svg.classList.toggle("bare", !data.showsFate);
+  const given = draw(svg, "g", { class: "given", "aria-hidden": "true" });
+  if (data.points) drawPoints();
   const arrows = draw(svg, "g", { "aria-hidden": "true" });
 
+  // what the parts gave, by colour and, where it is much, by a sign
+  function drawPoints() {
+    const [height, width] = [data.rows / data.points.length, data.columns / data.points[0].length];
+    data.points.forEach((row, y) => row.forEach((points, x) => {
+      const share = data.scale ? Math.abs(points) / data.scale : 0;
+      if (share < 0.02) return;
+      draw(given, "rect", {
+        class: points < 0 ? "lowers" : "raises", x: x * width, y: y * height, width, height,
+        "fill-opacity": (0.8 * share).toFixed(3),
+      });
+      if (share < 0.25) return;
+      draw(given, "text", { x: (x + 0.5) * width, y: (y + 0.5) * height, "font-size": 0.42 * Math.min(width, height) })
+        .textContent = points < 0 ? "−" : "+";
+    }));
+  }
+
+  // what the part at a patch's centre gave, in words
+  function gave(patch) {
+    if (!data.points) return "";
+    const [x, y] = centre(patch);
+    const row = data.points[Math.floor((y / data.rows) * data.points.length)];
+    const points = row[Math.floor((x / data.columns) * row.length)];
+    return ` It gave ${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points.`;
+  }
+
   function story(patch) {
+    return fate(patch) + gave(patch);
+  }
+
+  function fate(patch) {
     if (data.isBefore) return `Patch at ${place(patch)}.`;
     const score = data.relevance[patch];
     const ranked = data.relevance.filter((value) => value !== null).length;
@@ -77,6 +110,13 @@ export default function (component) {
       cell.classList.toggle("group", keeper >= 0 && data.absorbedBy[other] === keeper);
     });
     arrows.replaceChildren();
+    if (data.showsTies) {
+      data.absorbedBy.forEach((to, from) => {
+        if (to < 0 || to === from) return;
+        const [[x1, y1], [x2, y2]] = [centre(from), centre(to)];
+        draw(arrows, "line", { class: "tie all", x1, y1, x2, y2, "marker-end": "url(#tip)" });
+      });
+    }
     if (keeper >= 0) {
       const [x2, y2] = centre(keeper);
       // the one that is meant comes last, above its siblings

@@ -1,21 +1,25 @@
 // One clip's frames, sound and words over time. Called again whenever Python sends new data; the drawing is
-// made anew only when the clip changes, so that focus and playback survive a rerun.
+// made anew only when the clip changes, so that focus and playback survive a rerun. Lanes are drawn in lanes.js,
+// what the elements gave in shares.js; Python joins the three.
 
 const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2l10 6-10 6z"/></svg>';
 const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2h4v12H3zM9 2h4v12H9z"/></svg>';
 const SVG = "http://www.w3.org/2000/svg";
-const SEND_AFTER_MS = 140;
+const SETTLED_AFTER_MS = 150;
+const DRAG_PIXELS = 4;
 
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".timeline");
+  const send = (frame) => setTriggerValue("frame", frame);
   if (root._view && root._view.id === data.id) {
-    root._view.send = (frame) => setTriggerValue("frame", frame);
+    root._view.send = send;
     root._view.follow(data.selected);
+    root._view.fill(data.shares);
   } else {
     root._view?.close();
     root._view = new View(root, data);
-    root._view.send = (frame) => setTriggerValue("frame", frame);
+    root._view.send = send;
   }
   // React calls the returned function before every call as well as at the end: only a detached root is closed.
   return () => setTimeout(() => {
@@ -28,7 +32,7 @@ class View {
     this.root = root;
     this.data = data;
     this.id = data.id;
-    this.selected = data.selected;
+    this.selected = this.known = data.selected;
     this.hovered = null;
     this.awaiting = null;
     this.span = Math.max(data.end - data.start, 1e-6);
@@ -36,15 +40,23 @@ class View {
     root.replaceChildren();
     this.buildBar();
     this.lanes = add(root, "div", "lanes");
-    this.buildFilm();
-    this.buildTies();
-    this.buildWave();
-    this.buildWords();
-    this.buildRuler();
-    this.playhead = add(this.lanes, "div", "playhead");
+    buildFilm(this);
+    buildTies(this);
+    buildShareLane(this, "frames");
+    buildExpression(this);
+    buildWave(this);
+    buildShareLane(this, "windows");
+    buildWords(this);
+    buildRuler(this);
+    this.buildPlayhead();
+    buildLegend(this);
+    this.watchPointer();
     this.watchPlayer();
-    this.resize = new ResizeObserver(() => this.drawTies());
+    this.rested = this.now;
+    this.rest();
+    this.resize = new ResizeObserver(() => drawTies(this));
     this.resize.observe(this.lanes);
+    this.fill(data.shares);
     this.mark();
     this.tick();
   }
@@ -53,7 +65,7 @@ class View {
     this.listeners.abort();
     this.resize.disconnect();
     cancelAnimationFrame(this.loop);
-    clearTimeout(this.sending);
+    clearTimeout(this.settling);
   }
 
   at(seconds) {
@@ -66,23 +78,51 @@ class View {
     return document.querySelector(`.st-key-${this.data.player} video, .st-key-${this.data.player} audio`);
   }
 
+  get now() {
+    return this.player ? this.player.currentTime : this.sought ?? this.data.start;
+  }
+
+  get isPlaying() {
+    const player = this.player;
+    return Boolean(player) && !player.paused && !player.ended;
+  }
+
   watchPlayer() {
     const mine = (event) => event.target === this.player;
-    const on = (name, act) =>
-      // media events do not bubble, but they can be captured, also those of a player mounted later
-      document.addEventListener(name, (event) => mine(event) && act(), {
-        capture: true, signal: this.listeners.signal,
-      });
-    for (const name of ["play", "pause", "seeking", "seeked", "timeupdate", "loadedmetadata", "ended"]) {
-      on(name, () => this.tick());
-    }
+    const on = (names, act) => {
+      for (const name of names) {
+        // media events do not bubble, but they can be captured, also those of a player mounted later
+        document.addEventListener(name, (event) => mine(event) && act(), {
+          capture: true, signal: this.listeners.signal,
+        });
+      }
+    };
+    // whichever is the first of a player that came after this
+    on(["play", "pause", "seeking", "seeked", "timeupdate", "loadstart", "loadedmetadata", "ended"], () => {
+      this.rest();
+      this.tick();
+    });
+    on(["seeking", "seeked", "pause", "ended"], () => this.settle());
+    on(["play"], () => clearTimeout(this.settling));
+    // where a fresh player begins is nobody's choice
+    on(["loadstart", "loadedmetadata"], () => { clearTimeout(this.settling); this.rested = this.now; });
+  }
+
+  // before it plays, a made clip would rest on a face without expression
+  rest() {
+    const player = this.player;
+    if (!(player instanceof HTMLVideoElement) || player.poster === this.data.still) return;
+    if (!this.data.still) { player.removeAttribute("poster"); return; }
+    player.poster = this.data.still;
+    passOverIdleSeeks(player);
+    // it was ready, and sought, before this was drawn
+    if (player.readyState && player.paused && !player.currentTime && !player.played.length) player.load();
   }
 
   tick() {
     cancelAnimationFrame(this.loop);
-    const player = this.player;
-    const now = player ? player.currentTime : this.sought ?? this.data.start;
-    const playing = Boolean(player) && !player.paused && !player.ended;
+    const now = this.now;
+    const playing = this.isPlaying;
     this.playhead.style.left = `${this.at(now)}%`;
     this.clock.textContent = `${now.toFixed(2)} s of ${this.data.end.toFixed(2)} s`;
     if (this.play.dataset.playing !== String(playing)) {
@@ -90,16 +130,17 @@ class View {
       this.play.innerHTML = playing ? PAUSE : PLAY;
       this.play.setAttribute("aria-label", playing ? "Pause" : "Play");
     }
-    let current = -1;
-    this.data.frames.forEach((frame, index) => { if (frame.time <= now + 1e-3) current = index; });
+    const current = this.nearest(now);
     this.cells.forEach((cell, index) => cell.classList.toggle("now", index === current));
-    this.wordButtons.forEach((button, index) => {
-      const word = this.data.words[index];
-      button.classList.toggle("now", word.start <= now && now < word.end);
-    });
-    if (this.waveLane) {
-      this.waveLane.setAttribute("aria-valuenow", now.toFixed(2));
-      this.waveLane.setAttribute("aria-valuetext", `${now.toFixed(2)} seconds`);
+    // words laid out evenly are nowhere in particular
+    const word = this.data.hasWordTimes ? this.data.words.findIndex((one) => one.start <= now && now < one.end) : -1;
+    this.wordButtons.forEach((button, index) => button.classList.toggle("now", index === word));
+    const given = readShares(this, { frame: current, word, now });
+    if (!playing) {
+      // read out where it rests, not sixty times a second
+      const frame = current === null ? "" : `, ${this.describe(current)}`;
+      this.playhead.setAttribute("aria-valuenow", now.toFixed(2));
+      this.playhead.setAttribute("aria-valuetext", `${now.toFixed(2)} seconds${frame}${given ? `. ${given}` : ""}`);
     }
     if (playing) this.loop = requestAnimationFrame(() => this.tick());
   }
@@ -109,6 +150,7 @@ class View {
     this.sought = Math.max(0, seconds + 0.001);
     if (this.player) this.player.currentTime = this.sought;
     this.tick();
+    this.settle();
   }
 
   toggle() {
@@ -130,168 +172,56 @@ class View {
     this.peek.setAttribute("aria-hidden", "true");
   }
 
-  buildFilm() {
-    const { frames, start, end } = this.data;
-    this.cells = [];
-    if (!frames.length) return;
-    const kept = frames.filter((frame) => frame.kept).length;
-    const film = add(this.lanes, "div", "film");
-    film.setAttribute("role", "listbox");
-    film.setAttribute("aria-orientation", "horizontal");
-    film.setAttribute(
-      "aria-label",
-      `${frames.length} candidate frames, ${kept} kept. Arrow keys move and seek, space plays.`,
-    );
-    frames.forEach((frame, index) => {
-      const left = index ? (frames[index - 1].time + frame.time) / 2 : start;
-      const right = index + 1 < frames.length ? (frame.time + frames[index + 1].time) / 2 : end;
-      const cell = add(film, "button", `cell ${frame.kept ? "kept" : "dropped"}`);
-      cell.type = "button";
-      cell.setAttribute("role", "option");
-      cell.setAttribute("aria-label", this.describe(index));
-      cell.style.left = `${this.at(left)}%`;
-      cell.style.width = `${this.at(right) - this.at(left)}%`;
-      const picture = add(add(cell, "span", "pic"), "img");
-      picture.alt = "";
-      picture.src = frame.source;
-      add(add(cell, "span", "worth"), "i").style.height = `${100 * frame.relevance}%`;
-      cell.onclick = () => this.pick(index);
-      cell.onpointerenter = () => this.hover(index);
-      cell.onpointerleave = () => this.hover(null);
-      cell.onfocus = () => this.hover(index);
-      cell.onblur = () => this.hover(null);
-      this.cells.push(cell);
-    });
-    film.onkeydown = (event) => {
-      const last = frames.length - 1;
-      const from = this.selected ?? 0;
-      const to = {
-        ArrowRight: Math.min(from + 1, last), ArrowLeft: Math.max(from - 1, 0), Home: 0, End: last,
-      }[event.key];
-      if (event.key === " ") { event.preventDefault(); this.toggle(); }
-      if (to === undefined) return;
+  buildPlayhead() {
+    const playhead = (this.playhead = add(this.lanes, "div", "playhead"));
+    playhead.tabIndex = 0;
+    playhead.setAttribute("role", "slider");
+    playhead.setAttribute("aria-label", "Position in the clip. Arrow keys move, space plays.");
+    playhead.setAttribute("aria-valuemin", this.data.start.toFixed(2));
+    playhead.setAttribute("aria-valuemax", this.data.end.toFixed(2));
+    playhead.onkeydown = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const { frames, start, end } = this.data;
+      const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+      const jump = { PageUp: 1, PageDown: -1 }[event.key];
+      const within = (seconds) => Math.min(end, Math.max(start, seconds));
+      if (event.key === " ") this.toggle();
+      else if (jump) this.seek(within(this.now + jump));
+      else if (event.key === "Home") frames.length ? this.pick(0) : this.seek(start);
+      else if (event.key === "End") frames.length ? this.pick(frames.length - 1) : this.seek(end - 0.02);
+      else if (step && frames.length) this.pick(this.beside(step));
+      else if (step) this.seek(within(this.now + 0.1 * step));
+      else return;
       event.preventDefault();
-      this.pick(to);
-      this.cells[to].focus();
     };
   }
 
-  buildTies() {
-    if (!this.cells.length) return;
-    this.ties = add(this.lanes, "div", "ties");
-    this.ties.setAttribute("aria-hidden", "true");
-  }
-
-  drawTies() {
-    if (!this.ties) return;
-    const { frames } = this.data;
-    const width = this.ties.clientWidth;
-    const height = this.ties.clientHeight;
-    const svg = document.createElementNS(SVG, "svg");
-    const centre = (index) => {
-      const cell = this.cells[index];
-      return cell.offsetLeft + cell.offsetWidth / 2;
-    };
-    const widest = Math.max(1, ...frames.map((frame, index) =>
-      frame.absorbedBy >= 0 ? Math.abs(centre(frame.absorbedBy) - centre(index)) : 0));
-    frames.forEach((frame, index) => {
-      const x = centre(index);
-      if (frame.kept) {
-        const dot = draw(svg, "circle", { cx: x, cy: 7, r: 3.5, class: "keeper" });
-        dot.dataset.frame = index;
-      } else if (frame.absorbedBy < 0) {
-        draw(svg, "text", { x, y: 8, class: "gone" }).textContent = "×";
-      } else {
-        const to = centre(frame.absorbedBy);
-        const depth = 12 + (height - 14) * Math.sqrt(Math.abs(to - x) / widest);
-        const path = draw(svg, "path", { d: `M${x} 0 C${x} ${depth} ${to} ${depth} ${to} 9` });
-        path.dataset.from = index;
-        path.dataset.to = frame.absorbedBy;
-      }
-    });
-    svg.setAttribute("viewBox", `0 0 ${Math.max(width, 1)} ${height}`);
-    this.ties.replaceChildren(svg);
-    this.emphasise(this.hovered ?? this.selected);
-  }
-
-  buildWave() {
-    const { peaks } = this.data;
-    if (!peaks.length) return;
-    const lane = (this.waveLane = add(this.lanes, "div", "wave"));
-    lane.tabIndex = 0;
-    lane.setAttribute("role", "slider");
-    lane.setAttribute("aria-label", "Position in the sound, in seconds");
-    lane.setAttribute("aria-valuemin", this.data.start.toFixed(2));
-    lane.setAttribute("aria-valuemax", this.data.end.toFixed(2));
-    add(lane, "span", "name").textContent = "sound";
-    const svg = draw(lane, "svg", { viewBox: `0 0 ${peaks.length} 2`, preserveAspectRatio: "none" });
-    const heights = peaks.map((peak) => Math.max(peak, 0.02) * 0.96);
-    const upper = heights.map((peak, index) => `${index + 0.5} ${1 - peak}`);
-    const lower = heights.map((peak, index) => `${index + 0.5} ${1 + peak}`).reverse();
-    draw(svg, "path", { d: `M0 1 L${upper.join(" L")} L${peaks.length} 1 L${lower.join(" L")} Z` });
+  // pressing anywhere seeks; frames and words know better where to, unless one draws
+  watchPointer() {
+    const { lanes } = this;
+    let from = null;
     const scrub = (event) => {
-      const box = lane.getBoundingClientRect();
+      const box = lanes.getBoundingClientRect();
       const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
       this.seek(this.data.start + share * this.span);
     };
-    lane.onpointerdown = (event) => { lane.setPointerCapture(event.pointerId); scrub(event); };
-    lane.onpointermove = (event) => { if (lane.hasPointerCapture(event.pointerId)) scrub(event); };
-    lane.onkeydown = (event) => {
-      const step = { ArrowRight: 0.1, ArrowLeft: -0.1, PageUp: 1, PageDown: -1 }[event.key];
-      const to = event.key === "Home" ? this.data.start : event.key === "End" ? this.data.end - 0.02
-        : step === undefined || !this.player ? undefined : this.player.currentTime + step;
-      if (event.key === " ") { event.preventDefault(); this.toggle(); }
-      if (to === undefined) return;
-      event.preventDefault();
-      this.seek(Math.min(this.data.end, Math.max(this.data.start, to)));
+    const begin = (event) => { lanes.setPointerCapture(event.pointerId); scrub(event); };
+    lanes.onpointerdown = (event) => {
+      if (event.button) return;
+      from = event.clientX;
+      if (!event.target.closest("button")) begin(event);
     };
-  }
-
-  buildWords() {
-    this.wordButtons = [];
-    if (!this.data.words.length) return;
-    const lane = add(this.lanes, "div", "words");
-    lane.setAttribute("role", "group");
-    lane.setAttribute("aria-label", "Spoken words. Arrow keys move and seek.");
-    this.data.words.forEach((word, index) => {
-      const button = add(lane, "button", "word");
-      button.type = "button";
-      button.tabIndex = index ? -1 : 0;
-      button.textContent = word.text;
-      button.title = `${word.text}: ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s`;
-      button.style.left = `${this.at(word.start)}%`;
-      button.style.width = `max(14px, ${this.at(word.end) - this.at(word.start)}%)`;
-      button.onclick = () => this.seek(word.start);
-      this.wordButtons.push(button);
-    });
-    lane.onkeydown = (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (event.key === " ") { event.preventDefault(); this.toggle(); }
-      if (!step) return;
-      event.preventDefault();
-      const from = this.wordButtons.indexOf(event.target);
-      const to = Math.min(this.wordButtons.length - 1, Math.max(0, from + step));
-      this.wordButtons.forEach((button, index) => { button.tabIndex = index === to ? 0 : -1; });
-      this.wordButtons[to].focus();
-      this.seek(this.data.words[to].start);
+    lanes.onpointermove = (event) => {
+      if (lanes.hasPointerCapture(event.pointerId)) scrub(event);
+      else if (from !== null && event.buttons & 1 && Math.abs(event.clientX - from) > DRAG_PIXELS) begin(event);
     };
-  }
-
-  buildRuler() {
-    const ruler = add(this.lanes, "div", "ruler");
-    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300].find((size) => this.span / size <= 9) ?? 600;
-    const digits = step < 1 ? 1 : 0;
-    const ticks = [this.data.start];
-    for (let time = Math.ceil(this.data.start / step + 0.3) * step; time < this.data.end - 0.45 * step; time += step) {
-      ticks.push(time);
-    }
-    ticks.push(this.data.end);
-    ticks.forEach((time, index) => {
-      const label = add(ruler, "span");
-      const edge = index === 0 || index === ticks.length - 1;
-      label.textContent = `${time.toFixed(edge && time % step ? 2 : digits)} s`;
-      label.style.left = `${this.at(time)}%`;
-    });
+    lanes.onpointerup = lanes.onpointercancel = () => { from = null; };
+    lanes.onmousedown = (event) => {
+      if (event.target.closest("button")) return;
+      event.preventDefault();
+      this.playhead.focus({ preventScroll: true });
+    };
+    lanes.ondragstart = (event) => event.preventDefault();
   }
 
   // ---- choosing a frame
@@ -299,34 +229,65 @@ class View {
   describe(index) {
     const { frames } = this.data;
     const frame = frames[index];
-    const where = `Frame ${index + 1} of ${frames.length}, ${frame.time.toFixed(2)} s`;
+    const where = `frame ${index + 1} of ${frames.length}, ${frame.time.toFixed(2)} s`;
     if (!frame.kept) {
       return frame.absorbedBy < 0
-        ? `${where}: dropped, not merged into any`
-        : `${where}: merged into the frame at ${frames[frame.absorbedBy].time.toFixed(2)} s`;
+        ? `${where}: left out, merged into none`
+        : `${where}: merged into ${frames[frame.absorbedBy].time.toFixed(2)} s`;
     }
     const held = frames.filter((other, from) => from !== index && other.absorbedBy === index).length;
     return `${where}: kept${held ? `, holds ${held} other${held > 1 ? "s" : ""}` : ""}`;
   }
 
+  nearest(seconds) {
+    let best = null;
+    this.data.frames.forEach((frame, index) => {
+      const gap = Math.abs(frame.time - seconds);
+      if (best === null || gap < Math.abs(this.data.frames[best].time - seconds)) best = index;
+    });
+    return best;
+  }
+
+  // the candidate before or after the playhead
+  beside(step) {
+    const { frames } = this.data;
+    const now = this.now;
+    if (step > 0) {
+      const next = frames.findIndex((frame) => frame.time > now + 1e-3);
+      return next < 0 ? frames.length - 1 : next;
+    }
+    // a seek goes a millisecond past a frame's own time
+    return Math.max(0, frames.findLastIndex((frame) => frame.time < now - 3e-3));
+  }
+
   pick(index) {
     this.player?.pause();
-    this.seek(this.data.frames[index].time);
-    if (index === this.selected) return;
     this.selected = index;
+    this.seek(this.data.frames[index].time);
     this.mark();
-    this.awaiting = index;
-    // held arrow keys would start a rerun per step
-    clearTimeout(this.sending);
-    this.sending = setTimeout(() => this.send(index), SEND_AFTER_MS);
+  }
+
+  // Python hears of the frame under the playhead once that rests: held keys and drags would start a rerun per step
+  settle() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      const now = this.now;
+      if (this.isPlaying || !this.data.frames.length || Math.abs(now - this.rested) < 1e-3) return;
+      this.rested = now;
+      const index = this.nearest(now);
+      if (index !== this.selected) { this.selected = index; this.mark(); }
+      if (index === this.known) return;
+      this.known = this.awaiting = index;
+      this.send(index);
+    }, SETTLED_AFTER_MS);
   }
 
   follow(selected) {
     // answers to older picks may still arrive while the keys move on
     if (this.awaiting !== null && selected !== this.awaiting) return;
     this.awaiting = null;
-    if (selected === this.selected) return;
-    this.selected = selected;
+    if (selected === this.known) return;
+    this.known = this.selected = selected;
     if (selected !== null && this.data.frames[selected]) this.seek(this.data.frames[selected].time);
     this.mark();
   }
@@ -338,13 +299,13 @@ class View {
       cell.setAttribute("aria-selected", String(chosen));
       cell.tabIndex = chosen || (this.selected === null && index === 0) ? 0 : -1;
     });
-    this.emphasise(this.hovered ?? this.selected);
+    emphasise(this, this.hovered ?? this.selected);
     this.tell();
   }
 
   hover(index) {
     this.hovered = index;
-    this.emphasise(index ?? this.selected);
+    emphasise(this, index ?? this.selected);
     this.tell();
   }
 
@@ -360,17 +321,27 @@ class View {
     this.peek.replaceChildren(picture, text);
   }
 
-  emphasise(index) {
-    const { frames } = this.data;
-    const keeper = index === null || index === undefined || !frames[index] ? null
-      : frames[index].kept ? index : frames[index].absorbedBy;
-    this.cells.forEach((cell, other) => {
-      cell.classList.toggle("related", keeper !== null && keeper >= 0 && frames[other].absorbedBy === keeper);
-    });
-    this.ties?.querySelectorAll("path").forEach((path) => {
-      path.classList.toggle("strong", keeper !== null && Number(path.dataset.to) === keeper);
-    });
+  // ---- what the elements gave
+
+  fill(shares) {
+    const text = JSON.stringify(shares);
+    if (text === this.filled) return;
+    this.filled = text;
+    this.shares = shares;
+    drawShares(this);
+    this.tick();
   }
+}
+
+// Streamlit seeks a fresh player to the begin, where it is already; after any seek a player shows no poster
+function passOverIdleSeeks(player) {
+  if (Object.hasOwn(player, "currentTime")) return;
+  const { get, set } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "currentTime");
+  Object.defineProperty(player, "currentTime", {
+    configurable: true,
+    get,
+    set(seconds) { if (seconds !== get.call(this)) set.call(this, seconds); },
+  });
 }
 
 function add(parent, tag, name = "") {

@@ -1,0 +1,184 @@
+"""The evaluations that pages show, and what is read or made from them once for all sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.display import jpeg_uri, picture_uri
+from core.evaluation import Evaluation, EvaluationError, read_evaluation
+from core.evaluation.artifact import INFO
+from core.evaluation.label_errors import LabelErrors, suspected_label_errors
+from core.evaluation.neighbours import read_training
+from core.evaluation.slices import Slices, find_slices
+from core.media import MediaError, decode, open_clip
+from sample_data import SAMPLE_DATA
+
+SHIPPED_EVALUATIONS = SAMPLE_DATA / "evaluations"
+"""Where evaluations that ship lie, one folder each."""
+
+THUMBNAIL_SIDE = 120
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opened:
+    """An evaluation with what lies beside it.
+
+    Attributes:
+        folder: that it was read from.
+        stamp: changes when the folder's content does.
+        training: of the clips that the same checkpoint learned from; None where it is not at hand.
+    """
+
+    folder: Path
+    stamp: int
+    evaluation: Evaluation
+    training: Evaluation | None
+
+
+def evaluations() -> dict[str, Path]:
+    """Folders of the evaluations one can choose from, by name; those that ship come first.
+
+    A name that occurs twice is told with its parent folder.
+    """
+    named: dict[str, Path] = {}
+    for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *_given()):
+        name = folder.name
+        if name in named:
+            name = f"{folder.parent.name}/{folder.name}"
+        if folder not in named.values():
+            named[name] = folder
+    return named
+
+
+def evaluations_in(folder: Path) -> tuple[Path, ...]:
+    """The folder itself if it is an evaluation, or else those directly inside it, by name."""
+    if (folder / INFO).is_file():
+        return (folder,)
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(inside for inside in folder.iterdir() if (inside / INFO).is_file()))
+
+
+def give(folder: Path) -> tuple[Path, ...]:
+    """Offer a folder's evaluations in all sessions of this server.
+
+    Returns:
+        Those that were found.
+
+    Raises:
+        EvaluationError: if there is none.
+    """
+    folder = folder.expanduser().resolve()
+    found = evaluations_in(folder)
+    if not found:
+        raise EvaluationError(
+            f"{folder} is no evaluation and holds none; make one with deepmsi evaluate, or name its folder."
+        )
+    _given().update(dict.fromkeys(found))
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _given() -> dict[Path, None]:
+    """Folders that people named, in their order."""
+    return {}
+
+
+def opened(folder: Path) -> Opened:
+    """An evaluation, read once. Raises EvaluationError."""
+    try:
+        stamp = (folder / INFO).stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    return _opened(folder, stamp)
+
+
+@st.cache_resource(show_spinner="Reading the evaluation …", max_entries=6)
+def _opened(folder: Path, stamp: int) -> Opened:
+    evaluation = read_evaluation(folder)
+    return Opened(
+        folder=folder, stamp=stamp, evaluation=evaluation, training=read_training(folder, evaluation)
+    )
+
+
+def slices(of: Opened, label: str | None) -> Slices:
+    """The slices of an evaluation, looked for once."""
+    return _slices(of.folder, of.stamp, label, of)
+
+
+@st.cache_resource(show_spinner="Looking at slices …", max_entries=40)
+def _slices(folder: Path, stamp: int, label: str | None, _of: Opened) -> Slices:
+    return find_slices(_of.evaluation, label=label)
+
+
+def label_errors(of: Opened) -> LabelErrors:
+    """The suspected label errors of an evaluation, looked for once."""
+    return _label_errors(of.folder, of.stamp, of)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _label_errors(folder: Path, stamp: int, _of: Opened) -> LabelErrors:
+    return suspected_label_errors(_of.evaluation)
+
+
+def media_of(evaluation: Evaluation, row: int) -> Path | None:
+    """The media file of a clip, None where it is not at hand."""
+    return evaluation.find_media(evaluation.predictions["path"].iat[row])
+
+
+class Thumbnails:
+    """Small pictures of clips, each made when it is first asked for and kept while the server runs."""
+
+    def __init__(self, max_pictures: int) -> None:
+        self._max_pictures = max_pictures
+        self._pictures: dict[tuple, str] = {}
+
+    def known(self, evaluation: Evaluation, row: int) -> str | None:
+        """The data URI; "" where the clip has no picture, None where nobody asked for it yet."""
+        return self._pictures.get(_place(evaluation, row))
+
+    def make(self, evaluation: Evaluation, row: int) -> str:
+        """The data URI, made now if it is not known."""
+        place = _place(evaluation, row)
+        if place not in self._pictures:
+            picture = _picture(media_of(evaluation, row), *place[2:])
+            while len(self._pictures) >= self._max_pictures:
+                self._pictures.pop(next(iter(self._pictures), None), None)
+            self._pictures[place] = picture
+        return self._pictures[place]
+
+
+@st.cache_resource(show_spinner=False)
+def thumbnails() -> Thumbnails:
+    """Shared by all sessions."""
+    return Thumbnails(max_pictures=4000)
+
+
+def _place(evaluation: Evaluation, row: int) -> tuple:
+    """What a clip's picture depends on."""
+    clip = evaluation.predictions.iloc[row]
+    span = (None if value != value else value for value in (clip["start_seconds"], clip["end_seconds"]))
+    return (evaluation.media_folder, clip["path"], *span, clip["region"])
+
+
+def _picture(path: Path | None, start: float | None, end: float | None, region: str | None) -> str:
+    """The poster beside a whole clip, or else the middle frame of the span; "" without a picture."""
+    if path is None:
+        return ""
+    poster = path.with_suffix(".jpg")
+    if start is None and poster.is_file():
+        return jpeg_uri(poster.read_bytes())
+    try:
+        frames = decode(open_clip(path, start_seconds=start, end_seconds=end), num_frames=1).frames
+    except MediaError:  # told where the clip is opened
+        return ""
+    if frames is None:
+        return ""
+    pixels = frames.pixels[0]
+    half = pixels.shape[1] // 2
+    if region in ("left", "right"):
+        pixels = pixels[:, :half] if region == "left" else pixels[:, half:]
+    return picture_uri(pixels, side=THUMBNAIL_SIDE)

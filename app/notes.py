@@ -1,0 +1,274 @@
+"""Tags and notes on clips, kept in SQLite: several sessions and processes may write at once.
+
+Each call opens the file for itself. Writing takes SQLite's write lock at once, and a note that somebody else
+changed meanwhile is not overwritten but refused, so that nobody's words are lost.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+VARIABLE = "DEEPMSI_DATA_DIR"
+"""Environment variable that names another folder for what people write."""
+
+MAX_NOTE_CHARACTERS = 10_000
+MAX_TAG_CHARACTERS = 60
+COLUMNS = ("data", "key", "tags", "note", "changed")
+"""Of the CSV; tags are joined by "; "."""
+
+_WAIT_SECONDS = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS notes (
+  data TEXT NOT NULL, key TEXT NOT NULL, tags TEXT NOT NULL, note TEXT NOT NULL, changed TEXT NOT NULL,
+  version INTEGER NOT NULL, PRIMARY KEY (data, key)
+)
+"""
+
+
+class NotesError(Exception):
+    """What could not be read or written, told in one sentence."""
+
+
+class NoteChangedError(NotesError):
+    """Somebody else wrote about a clip since it was read.
+
+    Attributes:
+        other: what is kept now.
+    """
+
+    def __init__(self, other: Note) -> None:
+        super().__init__(
+            f"The note on {other.key} was changed by somebody else meanwhile, so yours is not kept yet: look "
+            "at both, then keep them again."
+        )
+        self.other = other
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What people wrote about a clip.
+
+    Attributes:
+        data: name of the data set; keys are unique in it.
+        key: of the clip.
+        tags: short words, each once, in the order they were given.
+        note: free text.
+        changed: date and time (ISO 8601, UTC); "" where nothing was written yet.
+        version: counts the changes; 0 where nothing was written yet.
+    """
+
+    data: str
+    key: str
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    changed: str = ""
+    version: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a tag nor a word."""
+        return not self.tags and not self.note
+
+
+class Notes:
+    """The notes in one file, which is made with the first note.
+
+    Args:
+        path: of the SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get(self, data: str, key: str) -> Note:
+        """The note on a clip; an empty one where there is none. Raises NotesError."""
+        found = self._read("SELECT * FROM notes WHERE data = ? AND key = ?", (data, key))
+        return found[0] if found else Note(data=data, key=key)
+
+    def all(self, data: str | None = None) -> tuple[Note, ...]:
+        """All notes that are not empty, of one data set or of every one, by key. Raises NotesError."""
+        rows = self._read("SELECT * FROM notes WHERE ? IS NULL OR data = ? ORDER BY data, key", (data, data))
+        return tuple(note for note in rows if not note.is_empty)
+
+    def save(self, before: Note, *, tags: Iterable[str], note: str) -> Note:
+        """Write tags and text on a clip.
+
+        Args:
+            before: what the writer saw, from `get` or `save`.
+            tags: blanks around them, empty ones and repetitions are dropped.
+            note: blanks around it are dropped.
+
+        Returns:
+            What is kept now.
+
+        Raises:
+            NoteChangedError: if somebody changed the note since `before` was read.
+            NotesError: if a text is too long, or the file cannot be written.
+        """
+        tags, note = tidy_tags(tags), note.strip()
+        if problem := _too_long(tags, note):
+            raise NotesError(f"{problem}; shorten it.")
+        with self._writing() as connection:
+            now = _one(connection, before.data, before.key)
+            if now.version != before.version:
+                raise NoteChangedError(now)
+            return _put(connection, now, tags, note)
+
+    def to_csv(self, data: str | None = None) -> str:
+        """All notes as CSV with the columns `COLUMNS`. Raises NotesError."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for note in self.all(data):
+            writer.writerow([note.data, note.key, "; ".join(note.tags), note.note, note.changed])
+        return text.getvalue()
+
+    def add(self, notes: Iterable[Note]) -> int:
+        """Merge notes into those that are there: all or none are written, and nothing is overwritten.
+
+        Tags are added to the clip's own; a text that the clip's note does not hold yet is put below it.
+
+        Returns:
+            How many clips' notes have changed.
+
+        Raises:
+            NotesError: if a merged note is too long, or the file cannot be written.
+        """
+        num_changed = 0
+        with self._writing() as connection:
+            for new in notes:
+                now = _one(connection, new.data, new.key)
+                tags = tidy_tags([*now.tags, *new.tags])
+                note = now.note if new.note in now.note else "\n\n".join(filter(None, (now.note, new.note)))
+                if problem := _too_long(tags, note):
+                    raise NotesError(f"{new.key}: {problem} after merging; nothing was imported.")
+                if (tags, note) != (now.tags, now.note):
+                    _put(connection, now, tags, note)
+                    num_changed += 1
+        return num_changed
+
+    def _read(self, query: str, values: tuple) -> list[Note]:
+        if not self.path.is_file():
+            return []
+        with self._connected() as connection:
+            return [_note(row) for row in connection.execute(query, values)]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._connected() as connection:
+            # at once, or two that both read first would wait for one another
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        connection = None
+        try:
+            # closed to other users: it holds what people think of clips
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(_SCHEMA)
+            yield connection
+        except (OSError, sqlite3.Error) as error:
+            raise NotesError(
+                f"Notes cannot be kept in {self.path.name} ({error}); make room there or name another folder "
+                f"in {VARIABLE}."
+            ) from error
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def default_notes() -> Notes:
+    """The notes of this user: in `DEEPMSI_DATA_DIR`, or else in the user's data folder."""
+    if named := os.environ.get(VARIABLE):
+        return Notes(Path(named).expanduser() / "notes.sqlite")
+    base = os.environ.get("XDG_DATA_HOME")
+    return Notes((Path(base) if base else Path.home() / ".local" / "share") / "deepmsi" / "notes.sqlite")
+
+
+def read_csv(text: str) -> tuple[tuple[Note, ...], tuple[str, ...]]:
+    """The notes of a CSV as `Notes.to_csv` writes it, and one sentence per fault in it.
+
+    The columns `data` and `key` are needed; of `tags` and `note` at least one; others are not read. Where
+    there is a fault, the notes are those of the rows without one: import none of them.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
+    except csv.Error as error:
+        return (), (f"This is no CSV: {error}.",)
+    if not rows:
+        return (), ("The file is empty.",)
+    names = [name.strip() for name in rows[0]]
+    faults = [f"There is no column {name}." for name in ("data", "key") if name not in names]
+    if not {"tags", "note"} & set(names):
+        faults.append("There is neither a column tags nor a column note.")
+    faults += [f"There are two columns {name}." for name in COLUMNS if names.count(name) > 1]
+    if faults:
+        return (), tuple(faults)
+    notes, seen = [], {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
+        if len(row) != len(names):
+            faults.append(f"Row {number} has {len(row)} cells, the first row {len(names)}.")
+            continue
+        cells = dict(zip(names, row, strict=True))
+        data, key = cells["data"].strip(), cells["key"].strip()
+        tags, note = tidy_tags(cells.get("tags", "").split(";")), cells.get("note", "").strip()
+        if missing := [name for name, value in (("data set", data), ("key", key)) if not value]:
+            faults.append(f"Row {number} names no {' and no '.join(missing)}.")
+        elif (data, key) in seen:
+            faults.append(f"Row {number} tells of {key} again, after row {seen[data, key]}.")
+        elif problem := _too_long(tags, note):
+            faults.append(f"Row {number}: {problem}.")
+        else:
+            seen[data, key] = number
+            notes.append(Note(data=data, key=key, tags=tags, note=note))
+    return tuple(notes), tuple(faults)
+
+
+def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags with single blanks, each once; a semicolon parts tags in the CSV, so it parts them here too."""
+    parts = (" ".join(part.split()) for tag in tags for part in tag.split(";"))
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _too_long(tags: tuple[str, ...], note: str) -> str:
+    """Which text is too long, "" where none is."""
+    if len(note) > MAX_NOTE_CHARACTERS:
+        return f"the note has {len(note):,} characters, more than {MAX_NOTE_CHARACTERS:,}"
+    if long := next((tag for tag in tags if len(tag) > MAX_TAG_CHARACTERS), ""):
+        return f"the tag “{long[:20]}…” has {len(long)} characters, more than {MAX_TAG_CHARACTERS}"
+    return ""
+
+
+def _note(row: tuple) -> Note:
+    data, key, tags, note, changed, version = row
+    return Note(data=data, key=key, tags=tidy_tags([tags]), note=note, changed=changed, version=int(version))
+
+
+def _one(connection: sqlite3.Connection, data: str, key: str) -> Note:
+    row = connection.execute("SELECT * FROM notes WHERE data = ? AND key = ?", (data, key)).fetchone()
+    return Note(data=data, key=key) if row is None else _note(row)
+
+
+def _put(connection: sqlite3.Connection, now: Note, tags: tuple[str, ...], note: str) -> Note:
+    changed, version = datetime.now(UTC).isoformat(timespec="seconds"), now.version + 1
+    row = (now.data, now.key, "; ".join(tags), note, changed, version)
+    connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?)", row)
+    return _note(row)

@@ -1,0 +1,334 @@
+"""The Failures page: what a checkpoint gets wrong, why, and the clips themselves."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app import evaluations, resources
+from app import failures_state as state
+from app.evaluations import Opened
+from app.failures_state import FailuresView
+from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
+from app.views.failures import detail
+from app.views.failures.answer import answer_box
+from app.views.failures.classes import class_chart
+from app.views.failures.clip_cards import DETAIL_KEY, fetch_pictures, gallery
+from app.views.failures.confusion import confusion_chart
+from app.views.failures.header import NO_EVALUATION, folder_box, header
+from app.views.failures.notes_box import field_keys, known_tags, note_box, notes_list
+from app.views.failures.selection import Selection, select
+from app.views.failures.tables import slices_list, suspects_list
+from app.views.markup import plain
+from core.evaluation import EvaluationError
+from core.evaluation.artifact import ALL, subset_name
+from core.evaluation.failures import why_missed
+from core.evaluation.neighbours import nearest
+
+APP = Path(__file__).parents[1]
+CLIP_PAGE = APP / "pages" / "clip.py"
+
+PART_NAMES = {
+    state.CONFUSION: "Confusions",
+    state.CLASSES: "Each emotion",
+    state.SLICES: "Slices",
+    state.SUSPECTS: "Suspected labels",
+    state.NOTES: "Notes",
+}
+
+
+def page() -> None:
+    """Draws the whole page."""
+    st.html(APP / "views" / "failures" / "failures.css")
+    state.adopt_link()
+    folders = evaluations.evaluations()
+    wanted = state.current().evaluation
+    chosen = wanted if wanted in folders else next(iter(folders), None)
+    of = None if chosen is None else open_evaluation(chosen, folders[chosen])
+    header(
+        list(folders),
+        selected=chosen,
+        evaluation=None if of is None else of.evaluation,
+        on_pick=lambda name: state.update(evaluation=name),
+    )
+    if wanted not in (None, chosen):
+        st.warning(
+            f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
+            icon=":material/link_off:",
+        )
+    if chosen is None:
+        st.info(NO_EVALUATION, icon=":material/info:")
+    if of is not None and len(of.evaluation.predictions):
+        show(of)
+    with st.expander("Another evaluation", icon=":material/folder_open:", expanded=chosen is None):
+        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+    state.publish_link()
+
+
+def open_evaluation(name: str, folder: Path) -> Opened | None:
+    """The evaluation, read; None, with a sentence on the page, where it cannot be."""
+    try:
+        return evaluations.opened(folder)
+    except EvaluationError as error:
+        logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def take_folder(text: str) -> None:
+    """Offers the evaluations of a folder and turns to the first of them, or remembers why it cannot."""
+    st.session_state.pop("folder-refusal", None)
+    try:
+        found = evaluations.give(Path(text))
+    except (EvaluationError, OSError, RuntimeError) as error:
+        st.session_state["folder-refusal"] = plain(str(error))
+        return
+    name = next(name for name, folder in evaluations.evaluations().items() if folder == found[0])
+    state.update(evaluation=name)
+
+
+def show(of: Opened) -> None:
+    """Draws the parts of the page for an evaluation."""
+    view = state.keep_within(of.evaluation)
+    store = default_notes()
+    notes = read_notes(store, of)
+    with st.container(key="failures-top"):
+        left, right = st.columns([7, 5], gap="large")
+    with left:
+        show_part(of, view, store, notes)
+    with right:
+        show_answer(of, view)
+    noted = frozenset(note.key for note in notes)
+    selection = chosen_clips(of, view, noted)
+    is_lacking = show_gallery(of, view, selection, noted)
+    if view.clip is not None:
+        show_clip(of, view.clip, store, notes)
+    if is_lacking:
+        state.publish_link()
+        # last, so that the page can be used meanwhile
+        fetch_pictures(of.evaluation, selection.rows, evaluations.thumbnails(), page=view.page)
+        st.rerun()
+
+
+def show_part(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, ...]) -> None:
+    """Draws what clips are chosen by."""
+
+    def picked() -> None:
+        state.update(part=st.session_state["part-picker"])
+
+    st.session_state["part-picker"] = view.part
+    st.segmented_control(
+        "Look at",
+        state.PARTS,
+        format_func=PART_NAMES.get,
+        key="part-picker",
+        on_change=picked,
+        required=True,
+        label_visibility="collapsed",
+    )
+    evaluation, focus = of.evaluation, state.focus_of(view, of.evaluation.labels)
+    if view.part == state.CONFUSION:
+        confusion_chart(
+            evaluation,
+            is_share=view.is_share,
+            chosen=(view.label, view.prediction) if view.show == state.CELL else None,
+            on_share=lambda is_share: state.update(is_share=is_share),
+            on_cell=take_cell,
+        )
+    elif view.part == state.CLASSES:
+        class_chart(evaluation.metrics.subsets[subset_name(ALL)], evaluation.info.resampled)
+    elif view.part == state.SLICES:
+        slices_list(
+            evaluations.slices(of, focus if view.is_within else None),
+            focus,
+            is_within=view.is_within,
+            on_within=lambda is_within: state.update(is_within=is_within),
+            on_slice=lambda column, value: state.update(show=state.SLICE, slice=(column, value)),
+        )
+    elif view.part == state.SUSPECTS:
+        suspects_list(
+            evaluations.label_errors(of),
+            evaluation,
+            is_shown=view.show == state.SUSPECT,
+            on_open=lambda key: state.update(show=state.SUSPECT, clip=key),
+            on_show=partial(state.update, show=state.SUSPECT),
+        )
+    else:
+        show_notes(of, view, store, notes)
+
+
+def take_cell(label: str | None, prediction: str | None) -> None:
+    """Shows the clips of a cell, and asks about its label."""
+    focus = {} if label is None else {"focus": label}
+    state.update(show=state.CELL, label=label, prediction=prediction, **focus)
+
+
+def show_answer(of: Opened, view: FailuresView) -> None:
+    """Draws why the focus is missed."""
+    labels = of.evaluation.labels
+    missed = why_missed(of.evaluation, state.focus_of(view, labels), of.training)
+    answer_box(
+        missed,
+        labels,
+        is_shown=view.show == state.MISSED,
+        on_focus=lambda label: state.update(focus=label, show=state.MISSED),
+        on_show=partial(state.update, show=state.MISSED),
+    )
+
+
+def chosen_clips(of: Opened, view: FailuresView, noted: frozenset[str]) -> Selection:
+    """The clips that the gallery holds."""
+    within = state.focus_of(view, of.evaluation.labels) if view.is_within else None
+    return select(
+        view,
+        of.evaluation,
+        slices=evaluations.slices(of, within) if view.show == state.SLICE else None,
+        errors=evaluations.label_errors(of) if view.show == state.SUSPECT else None,
+        noted=noted,
+    )
+
+
+def show_gallery(of: Opened, view: FailuresView, selection: Selection, noted: frozenset[str]) -> bool:
+    """Draws the chosen clips with the pictures that are known; whether some are not."""
+    order = f" <span>{selection.order}</span>" if len(selection.rows) > 1 else ""
+    st.html(f'<div class="gallery-title">{escape(selection.title)}{order}</div>')
+    if not len(selection.rows):
+        return False
+    return gallery(
+        of.evaluation,
+        selection.rows,
+        evaluations.thumbnails(),
+        selected=view.clip,
+        page=view.page,
+        noted=noted,
+        on_pick=lambda key: state.update(clip=key),
+        on_page=lambda number: state.update(page=number, clip=None),
+    )
+
+
+def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> None:
+    """Draws the opened clip: it plays, tells its figures, and takes tags and notes."""
+    evaluation = of.evaluation
+    row = int(np.flatnonzero((evaluation.predictions["key"] == key).to_numpy())[0])
+    path = evaluations.media_of(evaluation, row)
+    with st.container(key=DETAIL_KEY):
+        left, right = st.columns([4, 7], gap="large")
+        with left:
+            detail.media(evaluation, row, path)
+            link_to_clip_page(evaluation.info.checkpoint, path)
+            note_box(
+                note_of(store, evaluation.info.data, key),
+                known_tags(notes),
+                refusal=st.session_state.get("note-refusal", {}).get(key, ""),
+                on_save=partial(keep_note, store, evaluation.info.data, key),
+            )
+        with right:
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
+                detail.headline(evaluation, row)
+                st.button(
+                    "Close",
+                    icon=":material/close:",
+                    type="tertiary",
+                    key="close-clip",
+                    on_click=partial(state.update, clip=None),
+                )
+            detail.figures(evaluation, row)
+            if of.training is not None:
+                label = str(evaluation.predictions["label"].iat[row])
+                detail.neighbours_list(nearest(evaluation, row, of.training), label)
+
+
+def link_to_clip_page(checkpoint: str, path: Path | None) -> None:
+    """Draws a link to the clip with its explanation, where the Clip page has the clip."""
+    found = next((clip for clip in resources.clips() if clip.path == path), None)
+    if found is None:
+        return
+    parameters = {"clip": found.key}
+    if checkpoint in resources.checkpoints():
+        parameters["checkpoint"] = checkpoint
+    st.page_link(CLIP_PAGE, label="Open on the Clip page", icon=":material/movie:", query_params=parameters)
+
+
+def read_notes(store: Notes, of: Opened) -> tuple[Note, ...]:
+    """The notes on the evaluation's data; none, with a sentence on the page, where they cannot be read."""
+    try:
+        return store.all(of.evaluation.info.data)
+    except NotesError as error:
+        st.warning(plain(str(error)), icon=":material/error:")
+        return ()
+
+
+def note_of(store: Notes, data: str, key: str) -> Note:
+    """The note on a clip as it was when the clip was opened, or kept last, in this session."""
+    seen = st.session_state.get("note-seen")
+    if seen is None or (seen.data, seen.key) != (data, key):
+        try:
+            seen = store.get(data, key)
+        except NotesError:  # told above
+            seen = Note(data=data, key=key)
+        st.session_state["note-seen"] = seen
+    return seen
+
+
+def keep_note(store: Notes, data: str, key: str, tags: tuple[str, ...], text: str) -> None:
+    """Keeps tags and text of a clip, or remembers in a sentence why not.
+
+    Where somebody else wrote meanwhile, both are put into the fields, so that the next click keeps both.
+    """
+    st.session_state["note-refusal"] = {}
+    seen = note_of(store, data, key)
+    try:
+        st.session_state["note-seen"] = store.save(seen, tags=tags, note=text)
+    except NoteChangedError as error:
+        st.session_state["note-refusal"] = {key: str(error)}
+        other = st.session_state["note-seen"] = error.other
+        tags_key, text_key = field_keys(other)
+        st.session_state[tags_key] = list(tidy_tags([*other.tags, *tags]))
+        texts = [other.note] if text.strip() in other.note else [other.note, text.strip()]
+        st.session_state[text_key] = "\n\n".join(filter(None, texts))
+    except NotesError as error:
+        st.session_state["note-refusal"] = {key: str(error)}
+
+
+def show_notes(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, ...]) -> None:
+    """Draws all notes, with export and import."""
+    data = of.evaluation.info.data
+    notes_list(
+        notes,
+        data=data,
+        is_shown=view.show == state.NOTED,
+        to_csv=partial(store.to_csv, data),
+        faults=st.session_state.get("import-faults", ()),
+        told=st.session_state.get("import-told", ""),
+        number=st.session_state.get("import-number", 0),
+        on_show=partial(state.update, show=state.NOTED),
+        on_open=lambda key: state.update(show=state.NOTED, clip=key),
+        on_import=partial(take_notes, store),
+    )
+
+
+def take_notes(store: Notes, content: bytes) -> None:
+    """Merges the notes of a CSV into those that are kept, or remembers what is wrong with it."""
+    st.session_state["import-number"] = st.session_state.get("import-number", 0) + 1
+    st.session_state["import-told"] = ""
+    try:
+        notes, faults = read_csv(content.decode("utf-8"))
+        if not faults:
+            num = store.add(notes)
+            st.session_state["import-told"] = (
+                f"{len(notes)} notes were read, {num} of them told something new."
+            )
+            st.session_state.pop("note-seen", None)
+    except UnicodeDecodeError:
+        faults = ("The file is not in UTF-8; export it again as UTF-8.",)
+    except NotesError as error:
+        faults = (str(error),)
+    st.session_state["import-faults"] = tuple(faults)
+
+
+page()

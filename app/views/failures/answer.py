@@ -1,0 +1,68 @@
+"""Why does it miss this emotion? The answer in words for a chosen class."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app.failures_state import PRESETS
+from app.views.markup import UNIT_SPACE, plain, swatch
+from core.evaluation.failure_sentences import answer
+from core.evaluation.failures import MissedClass
+
+
+def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, on_focus, on_show) -> None:
+    """Draws the choice of the class, the answer, its table, and a button for its clips.
+
+    Args:
+        missed: of the chosen class.
+        labels: to choose from; those of `PRESETS` come first.
+        is_shown: the gallery holds the missed clips already.
+        on_focus: takes another class.
+        on_show: is called when the missed clips are wanted.
+    """
+
+    def picked() -> None:
+        on_focus(st.session_state["focus-picker"])
+
+    first = [name for name in PRESETS if name in labels]
+    st.session_state["focus-picker"] = missed.label
+    st.pills(
+        "Why does it miss …?",
+        [*first, *(name for name in labels if name not in first)],
+        format_func=plain,
+        key="focus-picker",
+        required=True,
+        on_change=picked,
+    )
+    lines = [line.replace(" %", f"{UNIT_SPACE}%") for line in answer(missed)]
+    points = "".join(f"<li>{escape(line)}</li>" for line in lines[1:])
+    first_line = f'<p class="why-first">{swatch(missed.label)}{escape(lines[0])}</p>'
+    st.html(f'<div class="why">{first_line}<ul>{points}</ul></div>')
+    if missed.missed.count:
+        st.button(
+            f"Show the {missed.missed.count} missed"
+            if missed.missed.count > 1
+            else "Show the one that is missed",
+            icon=":material/grid_view:",
+            on_click=on_show,
+            disabled=is_shown,
+            key="show-missed",
+        )
+        with st.expander("As a table", icon=":material/table_rows:"):
+            st.table(alone_rows(missed))
+            st.caption(
+                f"Missed clips of {plain(missed.label)} that the model would get right if it were shown this "
+                "alone, of those that have any of it."
+            )
+
+
+def alone_rows(missed: MissedClass) -> dict[str, list]:
+    """The table twin of which modalities would have been right."""
+    subsets = {name: of for name, of in missed.right_alone.items() if of.total}
+    return {
+        "shown alone": [name.replace("+", " + ") for name in subsets],
+        "right": [f"{of.count} of {of.total}" for of in subsets.values()],
+        "%": [f"{100 * of.value:.0f}" for of in subsets.values()],
+    }

@@ -1,0 +1,75 @@
+"""The top of the Failures page: the product, and the evaluation that is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from app.views.markup import percent
+from core.evaluation import Evaluation
+
+NO_EVALUATION = (
+    "There is no evaluation yet, so no failure can be shown: make one with "
+    "`deepmsi evaluate CHECKPOINT --data MANIFEST --split test --out FOLDER`, then name its folder below."
+)
+
+
+def header(names: Sequence[str], *, selected: str | None, evaluation: Evaluation | None, on_pick) -> None:
+    """Draws name and page, a choice among evaluations, and what the chosen one is of.
+
+    Args:
+        names: of the evaluations.
+        selected: the current one.
+        evaluation: the current one; None where there is none.
+        on_pick: takes a name.
+    """
+
+    def picked() -> None:
+        on_pick(st.session_state["evaluation-picker"])
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
+        st.html(
+            '<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>Where it fails, and why</span></div>',
+            width="content",
+        )
+        if len(names) > 1:
+            st.session_state["evaluation-picker"] = selected
+            st.selectbox(
+                "Evaluation",
+                names,
+                key="evaluation-picker",
+                on_change=picked,
+                width=240,
+                label_visibility="collapsed",
+            )
+        if evaluation is not None:
+            st.html(f'<div class="checkpoint">{worth(evaluation)}</div>', width="content")
+
+
+def worth(evaluation: Evaluation) -> str:
+    """Checkpoint, data and how often it is right, as HTML."""
+    info = evaluation.info
+    right = (evaluation.predictions["label"] == evaluation.predictions["prediction"]).mean()
+    return (
+        f"<b>{escape(info.checkpoint)}</b> on {escape(info.data)}, split {escape(info.split)}: right on "
+        f"{percent(float(right))} of {info.num_clips:,} clips"
+    )
+
+
+def folder_box(*, refusal: str, on_folder) -> None:
+    """Draws a field for the folder of further evaluations; `on_folder(text)` is called with one."""
+
+    def given() -> None:
+        if text := st.session_state["evaluation-folder"].strip():
+            on_folder(text)
+
+    st.text_input(
+        "Folder of an evaluation, or one that holds some",
+        key="evaluation-folder",
+        placeholder="runs/mini-test",
+        on_change=given,
+    )
+    if refusal:
+        st.error(refusal, icon=":material/error:")

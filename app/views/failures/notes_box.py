@@ -1,0 +1,165 @@
+"""Tags and notes: on the opened clip, and all of them with their way out and in as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.notes import MAX_NOTE_CHARACTERS, MAX_TAG_CHARACTERS, Note, tidy_tags
+from app.views.markup import plain
+
+SUGGESTED = ("wrong label", "face hidden", "noisy", "sarcasm", "ambiguous")
+"""Tags that are offered before anybody gave one."""
+
+
+def note_box(note: Note, known_tags: Sequence[str], *, refusal: str, on_save) -> None:
+    """Draws the fields for tags and text of a clip; `on_save(tags, text)` is called to keep them.
+
+    Args:
+        note: that is kept.
+        known_tags: that other clips have.
+        refusal: why the last change was not kept, "" where it was.
+        on_save: takes tags and text.
+    """
+    tags_key, text_key = field_keys(note)
+
+    def save() -> None:
+        on_save(tuple(st.session_state[tags_key]), st.session_state[text_key])
+
+    tags = st.session_state.setdefault(tags_key, list(note.tags))
+    st.session_state.setdefault(text_key, note.note)
+    with st.form(f"form-{text_key}", border=False):
+        st.multiselect(
+            "Tags",
+            list(dict.fromkeys([*tags, *note.tags, *known_tags, *SUGGESTED])),
+            accept_new_options=True,
+            placeholder="Choose or type a tag",
+            key=tags_key,
+        )
+        st.text_area(
+            "Note",
+            height=90,
+            max_chars=MAX_NOTE_CHARACTERS,
+            key=text_key,
+            placeholder="What you see and hear in this clip",
+        )
+        st.form_submit_button("Keep tags and note", icon=":material/save:", on_click=save)
+    if refusal:
+        st.error(plain(refusal), icon=":material/error:")
+    elif note.version:
+        changed = note.changed.replace("T", " ").removesuffix("+00:00")
+        st.caption(f"Kept on this machine, last changed {changed} UTC.")
+
+
+def field_keys(note: Note) -> tuple[str, str]:
+    """Keys of the fields for a note's tags and text; another version has other fields, which begin anew."""
+    suffix = f"{note.data}-{note.key}-{note.version}"
+    return f"tags-{suffix}", f"note-{suffix}"
+
+
+def notes_list(
+    notes: tuple[Note, ...],
+    *,
+    data: str,
+    is_shown: bool,
+    to_csv,
+    faults: tuple[str, ...],
+    told: str,
+    number: int,
+    on_show,
+    on_open,
+    on_import,
+) -> None:
+    """Draws all notes on a data set, with export and import.
+
+    Args:
+        notes: on clips of the data set.
+        data: its name.
+        is_shown: the gallery holds the noted clips already.
+        to_csv: gives the CSV's text.
+        faults: of the last import; nothing was taken from it where there are some.
+        told: what the last import did.
+        number: another one empties the field for a file.
+        on_show: is called when the gallery shall hold the noted clips.
+        on_open: takes a clip's key.
+        on_import: takes the file's bytes.
+    """
+    st.html(f'<div class="chart-title">Tags and notes <span>on clips of {escape(data)}</span></div>')
+    if notes:
+        _table(notes, is_shown=is_shown, on_show=on_show, on_open=on_open)
+        st.download_button(
+            "All as CSV",
+            data=to_csv,
+            file_name=f"notes-{data}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            key="export-notes",
+        )
+    else:
+        st.info(
+            "Nothing is noted yet: open a clip below and write what you see.", icon=":material/edit_note:"
+        )
+    _import(faults, told, number, on_import)
+
+
+def notes_table(notes: tuple[Note, ...]) -> pd.DataFrame:
+    """One row per noted clip."""
+    return pd.DataFrame(
+        [{"clip": note.key, "tags": ", ".join(note.tags), "note": note.note} for note in notes]
+    )
+
+
+def _table(notes: tuple[Note, ...], *, is_shown: bool, on_show, on_open) -> None:
+    def clicked() -> None:
+        if rows := st.session_state["notes-table"]["selection"]["rows"]:
+            on_open(notes[rows[0]].key)
+
+    st.button(
+        "Show these clips in the gallery",
+        icon=":material/grid_view:",
+        on_click=on_show,
+        disabled=is_shown,
+        key="show-noted",
+    )
+    st.dataframe(
+        notes_table(notes),
+        key="notes-table",
+        on_select=clicked,
+        selection_mode="single-row",
+        hide_index=True,
+        alt="Clips with their tags and notes.",
+    )
+    st.caption("Tick a row to open the clip.")
+
+
+def _import(faults: tuple[str, ...], told: str, number: int, on_import) -> None:
+    key = f"notes-file-{number}"
+
+    def uploaded() -> None:
+        if (file := st.session_state[key]) is not None:
+            on_import(file.getvalue())
+
+    st.file_uploader(
+        "Notes from a CSV",
+        type=["csv"],
+        max_upload_size=10,
+        key=key,
+        on_change=uploaded,
+        help="With the columns data, key, tags and note, as exported here. Nothing that is kept is "
+        "overwritten: tags are added, and another text is put below the one that is there. "
+        f"A tag has at most {MAX_TAG_CHARACTERS} characters.",
+    )
+    if faults:
+        listed = "\n".join(f"- {plain(fault)}" for fault in faults[:20])
+        more = f"\n- … and {len(faults) - 20} more" if len(faults) > 20 else ""
+        st.error(f"Nothing was imported:\n{listed}{more}", icon=":material/error:")
+    elif told:
+        st.success(told, icon=":material/check:")
+
+
+def known_tags(notes: Sequence[Note]) -> tuple[str, ...]:
+    """Every tag of some notes once, in alphabetical order."""
+    return tuple(sorted(tidy_tags(tag for note in notes for tag in note.tags)))

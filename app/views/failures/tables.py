@@ -1,0 +1,169 @@
+"""Slices and suspected label errors: lists of places to look, with what to make of them."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.views.markup import UNIT_SPACE, plain
+from core.evaluation import Evaluation
+from core.evaluation.failure_sentences import of_label_errors, of_slices
+from core.evaluation.label_errors import LabelErrors
+from core.evaluation.slices import SIGNIFICANT, Slices
+
+MAX_ROWS_SHOWN = 11
+"""Rows of a list before it scrolls."""
+
+_ROW_PIXELS = 35
+
+
+def slices_list(found: Slices, focus: str, *, is_within: bool, on_within, on_slice) -> None:
+    """Draws all slices, worst first; a click on one shows its wrong clips.
+
+    Args:
+        found: slices of all clips or of the focus.
+        focus: the class that may be looked at alone.
+        is_within: it is.
+        on_within: takes whether it shall be.
+        on_slice: takes column and value.
+    """
+
+    def switched() -> None:
+        on_within(st.session_state["slices-within"])
+
+    def clicked() -> None:
+        if rows := st.session_state["slices-table"]["selection"]["rows"]:
+            part = found.slices[rows[0]]
+            on_slice(part.column, part.value)
+
+    st.html('<div class="chart-title">Where it errs more than elsewhere <span>wrong clips in %</span></div>')
+    st.session_state["slices-within"] = is_within
+    st.toggle(f"Only clips labelled {plain(focus)}", key="slices-within", on_change=switched)
+    st.html(f'<p class="verdict">{escape(of_slices(found))}</p>')
+    if not found.slices:
+        return
+    st.dataframe(
+        slices_table(found),
+        key="slices-table",
+        on_select=clicked,
+        selection_mode="single-row",
+        hide_index=True,
+        height=_height(found.num_looked_at),
+        column_config={
+            "wrong (%)": st.column_config.NumberColumn(format="%.0f"),
+            "rest (%)": st.column_config.NumberColumn(format="%.0f"),
+            "difference (points)": st.column_config.NumberColumn(format="%+.0f"),
+            "p": st.column_config.NumberColumn(format="%.3f"),
+            "p adjusted": st.column_config.NumberColumn(format="%.3f"),
+        },
+        alt="Slices with their share of wrong clips against the rest, those most surely worse first.",
+    )
+    st.caption(
+        "Tick a row to see its wrong clips. p: chance of at least so many errors inside if errors fell "
+        f"anywhere (Fisher, one-sided). Adjusted: for all {found.num_looked_at} that were looked at "
+        f"(Benjamini and Hochberg); a star marks those up to {SIGNIFICANT:g}. Clips of one speaker err "
+        "alike, so even these are places to look. That the model errs more where it is less confident is as "
+        "it should be."
+    )
+
+
+def slices_table(found: Slices) -> pd.DataFrame:
+    """One row per slice, in their order."""
+    return pd.DataFrame(
+        [
+            {
+                "slice": f"{part.column}: {part.value}" + " ★" * (part.adjusted_p_value <= SIGNIFICANT),
+                "clips": part.num_clips,
+                "wrong (%)": 100 * part.error,
+                "rest (%)": 100 * part.rest_error,
+                "difference (points)": 100 * (part.error - part.rest_error),
+                "p": part.p_value,
+                "p adjusted": part.adjusted_p_value,
+            }
+            for part in found.slices
+        ]
+    )
+
+
+def suspects_list(errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool, on_open, on_show) -> None:
+    """Draws the suspected label errors; a click opens a clip.
+
+    Args:
+        errors: of the evaluation.
+        evaluation: read or made.
+        is_shown: the gallery holds them already.
+        on_open: takes a clip's key.
+        on_show: is called when the gallery shall hold them.
+    """
+
+    def clicked() -> None:
+        if rows := st.session_state["suspects-table"]["selection"]["rows"]:
+            on_open(errors.suspects[rows[0]].key)
+
+    table = evaluation.predictions
+    wrong = int((table["label"] != table["prediction"]).sum())
+    st.html('<div class="chart-title">Labels that may be wrong <span>confident learning</span></div>')
+    sentence = of_label_errors(errors, len(table), wrong, evaluation.info.split)
+    st.html(f'<p class="verdict">{escape(sentence)}</p>')
+    if not errors.suspects:
+        return
+    st.button(
+        f"Show the {len(errors.suspects)} in the gallery" if len(errors.suspects) > 1 else "Show it below",
+        icon=":material/grid_view:",
+        key="show-suspects",
+        disabled=is_shown,
+        on_click=on_show,
+    )
+    st.dataframe(
+        suspects_table(errors),
+        key="suspects-table",
+        on_select=clicked,
+        selection_mode="single-row",
+        hide_index=True,
+        height=_height(len(errors.suspects)),
+        column_config={"margin (points)": st.column_config.NumberColumn(format="%+.0f")},
+        alt="Clips whose label the model contradicts, largest margin first.",
+    )
+    st.caption(
+        "Tick a row to open the clip. Margin: by how many points the model puts its class above the label. A "
+        "clip counts where its probability of another class reaches that class’s usual one (Northcutt et al. "
+        "2021)."
+    )
+    with st.expander("All clips by label and confident class", icon=":material/table_rows:"):
+        st.table(joint_table(errors, evaluation.labels))
+        st.caption(
+            "Threshold: mean probability of the class on the clips labelled so. Off the diagonal lie the "
+            "suspects; clips that reach no threshold are not counted."
+        )
+
+
+def suspects_table(errors: LabelErrors) -> pd.DataFrame:
+    """One row per suspect, in their order."""
+    return pd.DataFrame(
+        [
+            {
+                "clip": suspect.key,
+                "labelled": suspect.label,
+                "the model has": suspect.suggested,
+                "margin (points)": 100 * suspect.margin,
+            }
+            for suspect in errors.suspects
+        ]
+    )
+
+
+def joint_table(errors: LabelErrors, labels: tuple[str, ...]) -> pd.DataFrame:
+    """The confident joint with each class's threshold."""
+    table = pd.DataFrame(errors.joint, columns=list(labels)).astype(str)
+    table.insert(
+        0,
+        "threshold",
+        ["–" if value is None else f"{100 * value:.0f}{UNIT_SPACE}%" for value in errors.thresholds],
+    )
+    return table.assign(labelled=list(labels)).set_index("labelled")
+
+
+def _height(num_rows: int) -> int:
+    return _ROW_PIXELS * (min(num_rows, MAX_ROWS_SHOWN) + 1) + 3

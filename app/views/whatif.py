@@ -1,0 +1,164 @@
+"""What if the clip were another: the edits to choose from, and the answer before and after each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.desk import Reply
+from app.edits import KINDS, Edit
+from app.views.markup import chart, color_of, track
+from app.views.target import Scale, signed, title_of, unit_of, value_text
+from core.attribution.results import Target
+from core.prediction import Prediction
+
+SHIFT_SECONDS = (-1.0, -0.5, -0.2, 0.2, 0.5, 1.0)
+NUM_DRAWS = 5
+
+BEFORE = "as it is"
+
+
+def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> tuple[Edit, ...]:
+    """Lets people choose edits and what they need to know of them.
+
+    Args:
+        kinds: that apply to the clip.
+        words: of its transcript.
+        donors: titles of the clips that can lend a modality, by key.
+
+    Returns:
+        The chosen edits, in the order in which they were chosen.
+    """
+    _forget_what_is_not_offered("edit-kinds", kinds)
+    chosen = st.multiselect(
+        "Changes to try",
+        kinds,
+        format_func=KINDS.__getitem__,
+        key="edit-kinds",
+        placeholder="Choose one or several",
+    )
+    donor, seconds, place, new, seed = "", SHIFT_SECONDS[4], 0, "", 0
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if any(kind.startswith("replace") for kind in chosen):
+            _forget_what_is_not_offered("edit-donor", list(donors))
+            donor = st.selectbox(
+                "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
+            )
+        if "shift" in chosen:
+            seconds = st.selectbox(
+                "Sound comes",
+                SHIFT_SECONDS,
+                index=4,
+                format_func=lambda s: f"{abs(s):g} s {'later' if s > 0 else 'earlier'}",
+                key="edit-seconds",
+                width=160,
+            )
+        if "word" in chosen:
+            _forget_what_is_not_offered("edit-place", range(len(words)))
+            place = st.selectbox(
+                "Word", range(len(words)), format_func=words.__getitem__, key="edit-place", width=160
+            )
+            new = st.text_input(
+                "becomes", key="edit-word", max_chars=60, placeholder="nothing: left out", width=200
+            )
+        if any(kind.startswith("random") or kind.endswith("noise") for kind in chosen):
+            draw = st.selectbox(
+                "Draw", range(NUM_DRAWS), format_func=lambda seed: str(seed + 1), key="edit-seed", width=110
+            )
+            seed = draw or 0
+    edits = []
+    for kind in chosen:
+        details = {}
+        if kind.startswith("replace"):
+            details = {"donor": donor, "donor_title": donors[donor]}
+        elif kind == "shift":
+            details = {"seconds": seconds}
+        elif kind == "word":
+            details = {"word": place, "old": words[place], "new": " ".join(new.split())}
+        elif kind.startswith("random") or kind.endswith("noise"):
+            details = {"seed": seed}
+        edits.append(Edit(kind=kind, **details))
+    return tuple(edits)
+
+
+def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Reply]) -> None:
+    """Draws the explained number before and after each edit, and a table of all classes.
+
+    Args:
+        prediction: the answer for the clip as it is.
+        target: what is explained.
+        found: what is known of each edit: probabilities `(class,)`.
+    """
+    own = float(target.of(prediction.probabilities, prediction.labels))
+    after = {
+        edit: float(target.of(reply.value, prediction.labels))
+        for edit, reply in found.items()
+        if reply.value is not None
+    }
+    scale = Scale.of([own, *after.values()], target)
+    ink, line = color_of(target.label), scale.place(own)
+    rows = [
+        _row(BEFORE, track(scale.place(0), line, ink, marks=(line,)), value_text(own, target), "", "full")
+    ]
+    for edit, reply in found.items():
+        if edit not in after:
+            rows.append(
+                _row(
+                    edit.sentence, track(0, 0, ink, marks=(line,)), "…", "" if reply.is_awaited else "failed"
+                )
+            )
+            continue
+        value = after[edit]
+        answer = prediction.labels[int(np.argmax(reply.value))]
+        told = answer if answer != prediction.prediction else ""
+        bar = track(scale.place(0), scale.place(value), ink, marks=(line,))
+        change = f"{signed(100 * (value - own))}"
+        rows.append(_row(edit.sentence, bar, value_text(value, target), change, says=told))
+    st.html(
+        chart(
+            f"{title_of(target)}, before and after",
+            unit_of(target),
+            f'<ul class="versions edits">{"".join(rows)}</ul>',
+            "Right of each bar: the value, the change in points, and “→” with the new answer where the "
+            "change brings another one. The line through all bars is the clip as it is. Each change is made "
+            "by itself. What it moves tells of this model, which never learned from clips changed like this.",
+        )
+    )
+    if after:
+        with st.expander("All emotions as a table", icon=":material/table_rows:"):
+            st.dataframe(edits_table(prediction, {edit: found[edit].value for edit in after}))
+
+
+def edits_table(prediction: Prediction, found: Mapping[Edit, np.ndarray]) -> pd.DataFrame:
+    """One row per class: percent as it is, and with each edit, with the change in points."""
+    own = 100 * prediction.probabilities
+    columns = {f"{BEFORE} (%)": [f"{value:.1f}" for value in own]}
+    for edit, probabilities in found.items():
+        columns[f"{edit.sentence} (%, change)"] = [
+            f"{100 * value:.1f} ({signed(100 * value - before)})"
+            for value, before in zip(probabilities, own, strict=True)
+        ]
+    return pd.DataFrame(columns, index=pd.Index(prediction.labels, name="emotion"))
+
+
+def _row(name: str, bar: str, value: str, change: str, kind: str = "", says: str = "") -> str:
+    told = f'<span class="says">→ {escape(says)}</span>' if says else ""
+    return (
+        f'<li class="{kind}"><span class="name">{escape(name)}{told}</span>{bar}'
+        f'<span class="value">{value}</span><span class="value">{change}</span></li>'
+    )
+
+
+def _forget_what_is_not_offered(key: str, offered: Sequence) -> None:
+    """A widget's value of another clip must not stand where this clip does not have it."""
+    if key not in st.session_state:
+        return
+    value = st.session_state[key]
+    if isinstance(value, list):
+        st.session_state[key] = [one for one in value if one in offered]
+    elif value not in offered:
+        del st.session_state[key]

@@ -1,0 +1,153 @@
+"""The Failures page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import evaluations, launch, notes
+from tests.app.conftest import write_clip
+from tests.made_evaluations import made_clips, made_evaluation
+
+SCRIPT = launch.MAIN.parent / "screens" / "failures.py"
+LABELS = ["fear"] * 6 + ["joy"] * 12 + ["anger"] * 12
+TOLD = ["joy", "joy", "anger", "fear", "fear", "joy"] + ["joy"] * 12 + ["anger"] * 11 + ["fear"]
+
+
+def written(folder, labels=LABELS, told=TOLD, name="first-test", **changes):
+    return made_evaluation(labels, told, folder, **changes).write(folder / name)
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    monkeypatch.setenv(notes.VARIABLE, str(tmp_path / "data"))
+    monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", tmp_path / "shipped")
+    evaluations._given.clear()
+    evaluations.thumbnails.clear()
+    return AppTest.from_file(SCRIPT, default_timeout=60)
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    write_clip(folder / "c0.mp4", num_frames=10)
+    return folder
+
+
+def html_of(test) -> str:
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def link_of(test) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in test.query_params.items()}
+
+
+def test_without_an_evaluation_it_says_how_to_make_one(page):
+    page.run()
+    assert not page.exception
+    assert "deepmsi evaluate CHECKPOINT --data MANIFEST --split test --out FOLDER" in page.info[0].value
+
+
+def test_a_folder_that_is_named_is_shown(page, tmp_path):
+    folder = written(tmp_path)
+    page.run()
+    page.text_input(key="evaluation-folder").set_value(str(tmp_path / "nothing")).run()
+    assert "is no evaluation and holds none" in page.error[0].value.replace("\\", "")
+    page.text_input(key="evaluation-folder").set_value(str(folder)).run()
+    assert not page.exception and not page.error
+    assert "<b>first</b> on clips, split test: right on 83" in html_of(page)
+    assert link_of(page) == {"evaluation": "first-test"}
+
+
+def test_fear_is_asked_about_first(page, shipped):
+    written(shipped)
+    page.run()
+    assert not page.exception
+    assert "Of 6 clips labelled fear the model misses 4 (67" in html_of(page)
+    assert "4 clips labelled fear that the model misses" in html_of(page)
+    assert link_of(page) == {}
+
+
+def test_a_cell_by_the_keyboard_s_fields(page, shipped):
+    written(shipped)
+    page.run()
+    page.selectbox(key="cell-label").set_value("anger").run()
+    page.selectbox(key="cell-prediction").set_value("fear").run()
+    assert "1 clip labelled anger and predicted as fear" in html_of(page)
+    assert "Of 12 clips labelled anger the model misses 1" in html_of(page)
+    assert link_of(page) == {"emotion": "anger", "show": "cell", "labelled": "anger", "predicted": "fear"}
+
+
+def test_a_link_restores_the_view(page, shipped):
+    written(shipped)
+    link = {
+        "part": "labels",
+        "emotion": "joy",
+        "show": "suspects",
+        "open": "c0.mp4",
+        "evaluation": "first-test",
+    }
+    for name, value in link.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert link_of(page) == link
+    assert "with a suspected label error" in html_of(page)
+    assert "All 12 clips labelled joy are recognised" in html_of(page)
+    assert "labelled <i" in html_of(page) and "c0.mp4" in html_of(page)
+
+
+def test_a_link_to_what_is_not_there_says_so(page, shipped):
+    written(shipped)
+    for name, value in {
+        "evaluation": "gone",
+        "emotion": "<b>",
+        "open": "x",
+        "page": "99",
+        "show": "?",
+    }.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert "names the evaluation gone, which is not here" in page.warning[0].value
+
+
+@pytest.mark.parametrize("part", ["confusion", "emotions", "slices", "labels", "notes"])
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [(LABELS, TOLD), (["joy"], ["joy"]), (["joy", "anger"] * 3, ["joy", "anger"] * 3)],
+    ids=["some wrong", "one clip", "all correct, one class missing"],
+)
+def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
+    clips = made_clips(labels, shipped, speaker=None)
+    written(shipped, labels, told, clips=clips)
+    page.query_params["part"] = part
+    page.run()
+    assert not page.exception and not page.error
+
+
+def test_notes_are_kept_and_listed(page, shipped):
+    written(shipped)
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    page.text_area[0].set_value("a hidden face")
+    page.multiselect[0].set_value(["face hidden"])
+    next(button for button in page.button if button.label == "Keep tags and note").click().run()
+    assert not page.exception and not page.error
+    kept = notes.default_notes().get("clips", "c0.mp4")
+    assert (kept.tags, kept.note) == (("face hidden",), "a hidden face")
+    # somebody else writes; what is written here is not lost, nor is theirs
+    notes.default_notes().save(kept, tags=("theirs",), note="a beard")
+    page.text_area[0].set_value("a mask")
+    next(button for button in page.button if button.label == "Keep tags and note").click().run()
+    assert "changed by somebody else meanwhile" in page.error[0].value.replace("\\", "")
+    assert page.text_area[0].value == "a beard\n\na mask"
+    next(button for button in page.button if button.label == "Keep tags and note").click().run()
+    assert not page.error
+    assert notes.default_notes().get("clips", "c0.mp4").note == "a beard\n\na mask"
+
+
+def test_what_is_not_at_hand_is_told(page, shipped):
+    written(shipped)
+    page.query_params["open"] = "c5.mp4"
+    page.run()
+    assert "is not at hand" in page.info[0].value
