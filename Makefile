@@ -12,6 +12,9 @@ INSTALLED := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
+# how many tests run side by side; 0 is one after the other, where a debugger can be used
+WORKERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help app test check format bench constraints clean browser
 
@@ -22,7 +25,7 @@ app: $(INSTALLED) ## Open the app in the browser, on the shipped clips and check
 	@$(BIN)/deepmsi app
 
 test: $(INSTALLED) browser ## Run every test; choose some with ARGS="tests/core -k shapley"
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(INSTALLED) ## Lint, format check, spelling and import contracts, as CI does
 	@$(BIN)/ruff check .

@@ -12,4 +12,6 @@ import torch
 
 import core  # noqa: F401  prepares torchvision, before a test imports what needs it (timm)
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+# tests side by side share the cores
+NUM_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+torch.set_num_threads(max(1, min(2, os.cpu_count() or 1) // NUM_WORKERS))
