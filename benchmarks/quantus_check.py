@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path)
     clip = parser.parse_args().clip
-    predictor = Predictor(load_checkpoint(CHECKPOINTS / "mini"))
+    predictor = Predictor(load_checkpoint(CHECKPOINTS / "full"))
     subject = Subject(predictor, predictor.prepare(open_clip(clip)))
     num = len(subject.frame_times)
     target = Target(label=subject.labels[int(subject.probabilities.argmax())])

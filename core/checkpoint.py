@@ -258,7 +258,7 @@ def read_metrics(folder: Path) -> dict:
     return _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
 
 
-FIRST, EVERYDAY = "mini", "everyday"
+FIRST, EVERYDAY = "full", "everyday"
 """Names of the shipped checkpoints that answer when none is chosen: on made clips, and on people's own."""
 
 

@@ -164,7 +164,7 @@ def test_timeline_and_player_move_together(page, address):
     page.goto(f"{address}?clip={clip.key}")
     wait_for_answer(page)
     times = said_by_command_line(clip.path, "--transcript", clip.transcript)["candidate_frame_times_seconds"]
-    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    page.wait_for_function("document.querySelector('.st-key-player video')?.readyState >= 2")
     cells = page.locator(".film .cell")
     cells.nth(10).hover()
     cells.nth(10).click()
@@ -224,7 +224,7 @@ def test_a_made_clip_rests_on_its_expression_until_it_plays(page, address):
     wait_for_answer(page)
     video = page.locator(".st-key-player video")
     expect(video).to_have_attribute("poster", re.compile("^data:image/jpeg"))
-    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    page.wait_for_function("document.querySelector('.st-key-player video')?.readyState >= 2")
     # a seek, even to where it is, would take the poster away
     assert (
         page.evaluate(
@@ -390,7 +390,7 @@ def test_what_browsers_cannot_play_is_made_playable(page, address, tmp_path):
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(film)
     expect(page.locator(".own-name")).to_have_text("old.mpg")
     wait_for_answer(page)
-    page.wait_for_function("document.querySelector('.st-key-player video').readyState >= 2")
+    page.wait_for_function("document.querySelector('.st-key-player video')?.readyState >= 2")
     assert page.evaluate("document.querySelector('.st-key-player video').videoWidth") == 96
 
 

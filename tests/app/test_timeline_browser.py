@@ -89,7 +89,7 @@ def stage(chromium, address):
 
 def ready(tab):
     tab.wait_for_selector(".timeline .playhead")
-    tab.wait_for_function("document.querySelector('.st-key-player :is(video, audio)').readyState >= 2")
+    tab.wait_for_function("document.querySelector('.st-key-player :is(video, audio)')?.readyState >= 2")
     # the fragment's last part is there
     tab.wait_for_selector(".heard", state="attached")
     tab.wait_for_timeout(500)

@@ -205,8 +205,8 @@ def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
     assert list(checkpoint.shipped_checkpoints()) == ["everyday", "another"]
-    (tmp_path / "mini").mkdir()
-    (tmp_path / "mini" / "config.json").write_text("{}")
-    assert list(checkpoint.shipped_checkpoints()) == ["mini", "everyday", "another"]
-    assert checkpoint.default_checkpoint().name == "mini"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "config.json").write_text("{}")
+    assert list(checkpoint.shipped_checkpoints()) == ["full", "everyday", "another"]
+    assert checkpoint.default_checkpoint().name == "full"
     assert checkpoint.default_checkpoint(own=True).name == "everyday"

@@ -59,9 +59,12 @@ def test_a_failure_ends_the_tasks_beside_it(tmp_path):
 def test_an_interruption_of_this_process_alone_ends_its_tasks(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
+        "import signal\n"
         "from pathlib import Path\n"
         "from sample_data.corpus.workers import run_tasks\n"
         "from test_workers import sleep_or_fail\n"
+        # tests that run in the background of a shell inherit that it is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if __name__ == '__main__':\n"
         f"    run_tasks(sleep_or_fail, [(Path({str(tmp_path)!r}), False)], 1, lambda: None)\n"
     )
