@@ -92,7 +92,8 @@ def inspect(explained: Explained) -> None:
         with changes:
             found = {edit: replies[order.key] for edit, order in orders.edits.items()}
             edits_view(prediction, target, found)
-    judged, carried = st.columns([7, 5], gap="large") if orders.effects else (st.container(), None)
+    with st.container(key="grounds"):
+        judged, carried = st.columns([7, 5], gap="large") if orders.effects else (st.container(), None)
     with judged:
         show_trust(explained, asked, orders, replies)
     if carried is not None:

@@ -22,7 +22,7 @@ a hundred clips."""
 
 def effects_view(effects: CompressionEffects) -> None:
     """Draws the versions beside the clip as it is, what follows from them, and their table."""
-    st.html("".join(f'<p class="verdict">{escape(sentence)}</p>' for sentence in conclusions(effects)))
+    st.html("".join(f'<p class="concluded">{escape(sentence)}</p>' for sentence in conclusions(effects)))
     rows = versions(effects)
     values = [value for _, value, _ in rows] + [end for *_, ends in rows for end in ends]
     scale, own = Scale.of(values, effects.target), effects.value

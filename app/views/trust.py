@@ -28,7 +28,7 @@ ORDERED, REVERSED, RANDOM = "#2f7fd6", "#c8691c", "#8a8f99"
 PLANTED = {"frame": "frame", "window": "sound", "word": "word"}
 """By element, how the figures of the benchmark begin."""
 
-UNKNOWN = "not measured"
+UNKNOWN, NOT_APPLICABLE = "not measured", "does not apply"
 
 
 def element_picker(elements: tuple[str, ...], chosen: str, *, on_pick) -> None:
@@ -74,13 +74,14 @@ def curves_figure(found: Faithfulness) -> go.Figure:
     """Deletion, the reversed order, and the band of random orders."""
     curves = found.curves
     removed = 100 * curves.removed
-    low, high = prediction_interval(100 * curves.random)
+    low, high = _band(found)
     middle = 100 * curves.random.mean(axis=0)
     unit = unit_of(found.target)
     lines = [
         go.Scatter(
             x=np.concatenate([removed, removed[::-1]]),
             y=np.concatenate([high, low[::-1]]),
+            mode="lines",
             fill="toself",
             fillcolor="rgba(138,143,153,0.25)",
             line={"width": 0},
@@ -90,6 +91,7 @@ def curves_figure(found: Faithfulness) -> go.Figure:
         go.Scatter(
             x=removed,
             y=middle,
+            mode="lines",
             name="random orders, mean",
             line={"color": RANDOM, "dash": "dot", "width": 1.5},
         ),
@@ -114,7 +116,7 @@ def curves_figure(found: Faithfulness) -> go.Figure:
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": 1.12, "x": 0},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         xaxis={"title": f"{MANY[found.element]} removed (%)", "range": [-2, 102]},
         yaxis={"title": f"{found.target} ({unit})"},
         hovermode="x unified",
@@ -137,7 +139,13 @@ def figures_table(found: Faithfulness) -> pd.DataFrame:
             percent(size.shuffled_unexplained),
             "lower is better",
         ),
-        ("sensitivity to unnoticed noise", _number(found.sensitivity), "1.41", "0 is steady, above 1 is not"),
+        (
+            "sensitivity to unnoticed noise",
+            # a word cannot be changed so little that nobody notices
+            NOT_APPLICABLE if found.element == "word" else _number(found.sensitivity),
+            "" if found.element == "word" else "1.41",
+            "0 is steady, above 1 is not",
+        ),
         (
             "likeness to a network of random weights",
             _number(last),
@@ -152,7 +160,7 @@ def figures_table(found: Faithfulness) -> pd.DataFrame:
 def curves_table(found: Faithfulness) -> pd.DataFrame:
     """The curves in numbers, in the unit of the explained number."""
     curves = found.curves
-    low, high = prediction_interval(100 * curves.random)
+    low, high = _band(found)
     unit = unit_of(found.target)
     return pd.DataFrame(
         {
@@ -162,6 +170,13 @@ def curves_table(found: Faithfulness) -> pd.DataFrame:
             f"random, 95 % ({unit})": [f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)],
         }
     ).set_index("removed (%)")
+
+
+def _band(found: Faithfulness) -> tuple[np.ndarray, np.ndarray]:
+    """In which one more random order lies with 95 %, within what the explained number can be."""
+    least = 0.0 if found.target.instead_of is None else -100.0
+    low, high = prediction_interval(100 * found.curves.random)
+    return np.clip(low, least, 100.0), np.clip(high, least, 100.0)
 
 
 def planted_truth(report: TruthReport | None, element: str, method: str) -> None:
