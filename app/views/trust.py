@@ -25,6 +25,9 @@ SIGNS = {"supported": "✓", "weak": "~", "do not rely on this": "✗"}
 ORDERED, REVERSED, RANDOM = "#2f7fd6", "#c8691c", "#8a8f99"
 """Ink of the curves; blue and orange are told apart by colour-blind people, and their dashes differ."""
 
+REMOVED = MANY | {"window": "windows of sound"}
+"""By element, what is removed one after another."""
+
 PLANTED = {"frame": "frame", "window": "sound", "word": "word"}
 """By element, how the figures of the benchmark begin."""
 
@@ -56,7 +59,7 @@ def trust_view(found: Faithfulness) -> None:
         f'<div class="judged">{chip(f"{SIGNS[found.verdict]} {found.verdict}", kind)}'
         f'<ul class="reasons">{reasons}</ul></div>'
     )
-    many = MANY[found.element]
+    many = REMOVED[found.element]
     st.markdown(f"**{plain(title_of(found.target))} while the {many} are removed**")
     st.plotly_chart(curves_figure(found), key="trust-curves", config={"displayModeBar": False})
     st.caption(
@@ -117,7 +120,7 @@ def curves_figure(found: Faithfulness) -> go.Figure:
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        xaxis={"title": f"{MANY[found.element]} removed (%)", "range": [-2, 102]},
+        xaxis={"title": f"{REMOVED[found.element]} removed (%)", "range": [-2, 102]},
         yaxis={"title": f"{found.target} ({unit})"},
         hovermode="x unified",
     )
@@ -127,7 +130,8 @@ def curves_figure(found: Faithfulness) -> go.Figure:
 def figures_table(found: Faithfulness) -> pd.DataFrame:
     """Every figure of the tests, what chance would give, and how to read it."""
     curves, unit = found.curves, unit_of(found.target)
-    chance = " to ".join(f"{100 * end:.1f}" for end in curves.random_interval)
+    ends = np.clip(100 * np.array(curves.random_interval), _least(found), 100.0)
+    chance = " to ".join(f"{end:.1f}" for end in ends)
     last = found.randomised[-1].correlation if found.randomised else np.nan
     size = found.infidelity
     rows = [
@@ -174,9 +178,13 @@ def curves_table(found: Faithfulness) -> pd.DataFrame:
 
 def _band(found: Faithfulness) -> tuple[np.ndarray, np.ndarray]:
     """In which one more random order lies with 95 %, within what the explained number can be."""
-    least = 0.0 if found.target.instead_of is None else -100.0
     low, high = prediction_interval(100 * found.curves.random)
-    return np.clip(low, least, 100.0), np.clip(high, least, 100.0)
+    return np.clip(low, _least(found), 100.0), np.clip(high, _least(found), 100.0)
+
+
+def _least(found: Faithfulness) -> float:
+    """What the explained number cannot fall below, in its unit."""
+    return 0.0 if found.target.instead_of is None else -100.0
 
 
 def planted_truth(report: TruthReport | None, element: str, method: str) -> None:
