@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -44,6 +45,7 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
     donor, seconds, place, new, seed = "", SHIFT_SECONDS[4], 0, "", 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if any(kind.startswith("replace") for kind in chosen):
+            donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
             _forget_what_is_not_offered("edit-donor", list(donors))
             donor = st.selectbox(
                 "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
@@ -58,9 +60,13 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
                 width=160,
             )
         if "word" in chosen:
-            _forget_what_is_not_offered("edit-place", range(len(words)))
+            _forget_what_was_said_of_others(words)
             place = st.selectbox(
-                "Word", range(len(words)), format_func=words.__getitem__, key="edit-place", width=160
+                "Word",
+                range(len(words)),
+                format_func=_told_apart(words).__getitem__,
+                key="edit-place",
+                width=160,
             )
             new = st.text_input(
                 "becomes", key="edit-word", max_chars=60, placeholder="nothing: left out", width=200
@@ -106,11 +112,8 @@ def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Repl
     ]
     for edit, reply in found.items():
         if edit not in after:
-            rows.append(
-                _row(
-                    edit.sentence, track(0, 0, ink, marks=(line,)), "…", "" if reply.is_awaited else "failed"
-                )
-            )
+            told = ("…", "") if reply.is_awaited else ("–", "failed")
+            rows.append(_row(edit.sentence, track(0, 0, ink, marks=(line,)), *told))
             continue
         value = after[edit]
         answer = prediction.labels[int(np.argmax(reply.value))]
@@ -153,12 +156,34 @@ def _row(name: str, bar: str, value: str, change: str, kind: str = "", says: str
     )
 
 
-def _forget_what_is_not_offered(key: str, offered: Sequence) -> None:
-    """A widget's value of another clip must not stand where this clip does not have it."""
+def _told_apart(names: Iterable[str]) -> list[str]:
+    """The names of a menu, equal ones numbered: of what is chosen, the browser tells the name alone."""
+    names = list(names)
+    alike, met, apart = Counter(names), Counter(), []
+    for name in names:
+        met[name] += 1
+        apart.append(f"{name} ({met[name]})" if alike[name] > 1 else name)
+    return apart
+
+
+def _forget_what_is_not_offered(key: str, offered: Sequence[str]) -> None:
+    """A widget's value of another clip must not stand where this clip does not have it.
+
+    It is given another value, not taken away, which the browser would not be told.
+    """
     if key not in st.session_state:
         return
     value = st.session_state[key]
     if isinstance(value, list):
-        st.session_state[key] = [one for one in value if one in offered]
+        if not set(value) <= set(offered):
+            st.session_state[key] = [one for one in value if one in offered]
     elif value not in offered:
-        del st.session_state[key]
+        st.session_state[key] = offered[0]
+
+
+def _forget_what_was_said_of_others(words: Sequence[str]) -> None:
+    """Which word becomes which is said of one transcript."""
+    said = tuple(words)
+    if st.session_state.setdefault("edit-words", said) != said:
+        st.session_state["edit-words"] = said
+        st.session_state["edit-place"], st.session_state["edit-word"] = 0, ""
