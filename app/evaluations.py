@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from app.display import jpeg_uri, picture_uri
-from core.evaluation import Evaluation, EvaluationError, read_evaluation
+from core.checkpoint import CheckpointError, load_checkpoint
+from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
 from core.evaluation.artifact import INFO
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
 from core.evaluation.neighbours import read_training
@@ -122,6 +124,39 @@ def label_errors(of: Opened) -> LabelErrors:
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _label_errors(folder: Path, stamp: int, _of: Opened) -> LabelErrors:
     return suspected_label_errors(_of.evaluation)
+
+
+def comparison(of_a: Opened, of_b: Opened) -> Comparison:
+    """B against A, computed once. Raises EvaluationError where they are not of the same clips."""
+    return _comparison(of_a.folder, of_a.stamp, of_b.folder, of_b.stamp, of_a, of_b)
+
+
+@st.cache_resource(show_spinner="Comparing …", max_entries=30)
+def _comparison(a: Path, stamp_a: int, b: Path, stamp_b: int, _of_a: Opened, _of_b: Opened) -> Comparison:
+    return compare(_of_a.evaluation, _of_b.evaluation)
+
+
+def history_of(evaluation: Evaluation, folder: Path | None) -> pd.DataFrame | None:
+    """How training went, one row per epoch; None where it is not known.
+
+    Args:
+        evaluation: whose checkpoint is meant.
+        folder: of the installed checkpoint with its name, None where there is none.
+    """
+    if folder is None:
+        return None
+    try:
+        sha256, history = _history(folder, (folder / "config.json").stat().st_mtime_ns)
+    except (CheckpointError, OSError, ValueError):  # told on the pages that use the checkpoint
+        return None
+    # another checkpoint may have the name
+    return history if sha256 == evaluation.info.checkpoint_sha256 and len(history) else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _history(folder: Path, stamp: int) -> tuple[str, pd.DataFrame]:
+    checkpoint = load_checkpoint(folder)
+    return checkpoint.sha256, checkpoint.history
 
 
 def media_of(evaluation: Evaluation, row: int) -> Path | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import streamlit as st
-
+from app.linked import Linked
 from core.evaluation import Evaluation
 
 CONFUSION, CLASSES, SLICES, SUSPECTS, NOTES = "confusion", "emotions", "slices", "labels", "notes"
@@ -97,9 +96,8 @@ class FailuresView:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def current() -> FailuresView:
-    """The view of this session."""
-    return st.session_state.setdefault("failures-view", FailuresView())
+_linked = Linked("failures", FailuresView)
+current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
 
 
 def update(**changes) -> None:
@@ -109,8 +107,7 @@ def update(**changes) -> None:
     chooses = ("evaluation", "show", "label", "prediction", "slice") + ("focus",) * (after.show == MISSED)
     if any(getattr(view, name) != getattr(after, name) for name in chooses):
         after = replace(after, **{"clip": None, "page": 1, **changes})
-    st.session_state["failures-view"] = after
-    st.session_state["failures-changed-here"] = True
+    _linked.put(after, is_change=True)
 
 
 def keep_within(evaluation: Evaluation) -> FailuresView:
@@ -123,7 +120,7 @@ def keep_within(evaluation: Evaluation) -> FailuresView:
         prediction=view.prediction if view.prediction in labels else None,
         clip=view.clip if view.clip in set(evaluation.predictions["key"]) else None,
     )
-    st.session_state["failures-view"] = view
+    _linked.put(view, is_change=False)
     return view
 
 
@@ -132,26 +129,3 @@ def focus_of(view: FailuresView, labels: tuple[str, ...]) -> str:
     if view.focus in labels:
         return view.focus
     return next((name for name in PRESETS if name in labels), labels[0])
-
-
-def adopt_link() -> None:
-    """Takes over the link at the start of a session, and after the browser's back and forward buttons.
-
-    Not after a change made on the page: a quick click comes with the address of before the last one. An
-    address without parameters is what a change of pages leaves: the view stays as it was.
-    """
-    parameters = st.query_params.to_dict()
-    if st.session_state.get("failures-changed-here") or parameters == st.session_state.get("failures-link"):
-        return
-    st.session_state["failures-link"] = parameters
-    if parameters or "failures-view" not in st.session_state:
-        st.session_state["failures-view"] = FailuresView.from_link(parameters)
-
-
-def publish_link() -> None:
-    """Writes the view into the address bar."""
-    st.session_state.pop("failures-changed-here", None)
-    parameters = current().to_link()
-    if parameters != st.query_params.to_dict():
-        st.query_params.from_dict(parameters)
-    st.session_state["failures-link"] = parameters

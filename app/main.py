@@ -35,8 +35,9 @@ if "app.resources" not in sys.modules:
         importlib.import_module("app.resources")
 page = st.navigation(
     [
-        st.Page(HERE / "pages" / "clip.py", title="Clip", icon=":material/movie:", default=True),
+        st.Page(HERE / "screens" / "clip.py", title="Clip", icon=":material/movie:", default=True),
         st.Page(HERE / "screens" / "failures.py", title="Failures", icon=":material/rule:"),
+        st.Page(HERE / "screens" / "compare.py", title="Compare", icon=":material/compare_arrows:"),
     ],
     position="top",
 )

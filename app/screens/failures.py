@@ -31,7 +31,7 @@ from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
 
 APP = Path(__file__).parents[1]
-CLIP_PAGE = APP / "pages" / "clip.py"
+CLIP_PAGE = APP / "screens" / "clip.py"
 
 PART_NAMES = {
     state.CONFUSION: "Confusions",

@@ -52,16 +52,10 @@ def gallery(
     Returns:
         Whether pictures are missing.
     """
-
-    def turned() -> None:
-        on_page(st.session_state["gallery-page"])
-
     shown = _on_page(rows, page)
     items = tuple(cards_of(evaluation, shown, thumbnails, noted=noted))
     cards(items, selected=selected, key="failure-cards", scroll_to=DETAIL_KEY, on_pick=on_pick)
-    if (last := num_pages(rows)) > 1:
-        st.session_state["gallery-page"] = min(page, last)
-        st.pagination(last, key="gallery-page", on_change=turned)
+    turner(num_pages(rows), page, key="gallery-page", on_page=on_page)
     return any(thumbnails.known(evaluation, row) is None for row in shown)
 
 
@@ -87,8 +81,27 @@ def _on_page(rows: np.ndarray, page: int) -> np.ndarray:
     return rows[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
 
 
-def num_pages(rows: np.ndarray) -> int:
-    """Pages of the gallery, at least one."""
+def turner(last: int, page: int, *, key: str, on_page) -> None:
+    """Lets people turn to another page; `on_page(number)` is called. Nothing where there is one page.
+
+    Args:
+        last: number of the last page.
+        page: the current one, from one; beyond the last, the last.
+        key: of the widget, whose state is a number of its own for each page.
+        on_page: takes a number.
+    """
+    if last < 2:
+        return
+    page = min(page, last)
+
+    def turned() -> None:
+        on_page(st.session_state[f"{key}-{page}"])
+
+    st.pagination(last, default=page, key=f"{key}-{page}", on_change=turned)
+
+
+def num_pages(rows: Sequence) -> int:
+    """Pages that so many clips fill, at least one."""
     return max(1, -(-len(rows) // PAGE_SIZE))
 
 

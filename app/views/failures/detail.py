@@ -92,9 +92,9 @@ def figures(evaluation: Evaluation, row: int) -> None:
     clip = evaluation.predictions.iloc[row]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.html(_probabilities(evaluation, row))
+        st.html(probabilities_chart(evaluation, row))
     with right:
-        st.html(_modalities(evaluation, row))
+        st.html(modalities_chart(evaluation, row))
     verdict = clip["verdict"]
     st.html(f'<p class="facts">Together the modalities are called <b>{escape(verdict)}</b>.</p>')
     with st.expander("As tables", icon=":material/table_rows:"):
@@ -136,7 +136,8 @@ def neighbours_list(found: tuple[Neighbour, ...], label: str) -> None:
     )
 
 
-def _probabilities(evaluation: Evaluation, row: int) -> str:
+def probabilities_chart(evaluation: Evaluation, row: int) -> str:
+    """HTML of the probabilities of all classes, the largest first."""
     clip, values = evaluation.predictions.iloc[row], evaluation.probabilities()[row]
     rows = []
     for i in np.argsort(-values, kind="stable"):
@@ -156,7 +157,8 @@ def _probabilities(evaluation: Evaluation, row: int) -> str:
     )
 
 
-def _modalities(evaluation: Evaluation, row: int) -> str:
+def modalities_chart(evaluation: Evaluation, row: int) -> str:
+    """HTML of what the model says from each modality alone, and what that gave to the answer."""
     clip = evaluation.predictions.iloc[row]
     rows = []
     for i, modality in enumerate(MODALITIES):

@@ -1,0 +1,76 @@
+"""What a person is looking at on the Compare page: one frozen value in the session, mirrored in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from app.linked import Linked
+
+CLASSES, FLIPS, SETTINGS, CURVES = "emotions", "flips", "settings", "curves"
+PARTS = (CLASSES, FLIPS, SETTINGS, CURVES)
+"""What can be looked at in the lower part of the page."""
+
+RIGHT, WRONG = "right", "wrong"
+"""Clips that became right, or wrong, from the first evaluation to the other."""
+
+MAX_EVALUATIONS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareView:
+    """Everything a link to the Compare page restores.
+
+    Attributes:
+        evaluations: names; the first is what the others are held against. () for those offered at first.
+        other: which of the others the details are of; None for the first of them.
+        part: of `PARTS`.
+        became: `RIGHT` or `WRONG`.
+        clip: key of the opened clip.
+        page: of the clips that flipped, from one.
+    """
+
+    evaluations: tuple[str, ...] = ()
+    other: str | None = None
+    part: str = CLASSES
+    became: str = RIGHT
+    clip: str | None = None
+    page: int = 1
+
+    @classmethod
+    def from_link(cls, parameters: dict[str, str]) -> CompareView:
+        """Reads a link's parameters; what cannot be meant is left out."""
+        names = tuple(dict.fromkeys(filter(None, parameters.get("evaluations", "").split(","))))
+        part, page = parameters.get("part", ""), parameters.get("page", "")
+        return cls(
+            evaluations=names[:MAX_EVALUATIONS],
+            other=parameters.get("other") or None,
+            part=part if part in PARTS else PARTS[0],
+            became=WRONG if parameters.get("became") == WRONG else RIGHT,
+            clip=parameters.get("open") or None,
+            page=int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 5 and int(page) else 1,
+        )
+
+    def to_link(self) -> dict[str, str]:
+        """The parameters that restore this view; what is as on a first visit is left out."""
+        values = {
+            "evaluations": ",".join(self.evaluations) or None,
+            "other": self.other,
+            "part": self.part if self.part != PARTS[0] else None,
+            "became": self.became if self.became != RIGHT else None,
+            "open": self.clip,
+            "page": str(self.page) if self.page > 1 else None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+_linked = Linked("compare", CompareView)
+current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
+
+
+def update(**changes) -> None:
+    """Changes the view; other clips close the opened one and begin with the first page."""
+    view = current()
+    after = replace(view, **changes)
+    if any(getattr(view, name) != getattr(after, name) for name in ("evaluations", "other", "became")):
+        after = replace(after, **{"clip": None, "page": 1, **changes})
+    _linked.put(after, is_change=True)

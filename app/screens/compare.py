@@ -1,0 +1,247 @@
+"""The Compare page: two to six evaluations of the same clips, and whether one is better than another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from app import compare_state as state
+from app import evaluations, resources
+from app.compare_state import CompareView
+from app.evaluations import Opened
+from app.views.comparison.figures import figures_view
+from app.views.comparison.flips import (
+    DETAIL_KEY,
+    direction_picker,
+    flip_cards,
+    on_page,
+    rows_of,
+    side_by_side,
+)
+from app.views.comparison.forest import forest
+from app.views.comparison.header import TOO_FEW, header, other_picker, picker
+from app.views.comparison.settings import CURVE, curves, settings_list
+from app.views.failures import detail
+from app.views.failures.clip_cards import fetch_pictures
+from app.views.failures.header import folder_box
+from app.views.markup import plain
+from core.evaluation import Comparison, EvaluationError
+from core.evaluation.compare import require_alike
+
+VIEWS = Path(__file__).parents[1] / "views"
+
+PART_NAMES = {
+    state.CLASSES: "Each emotion",
+    state.FLIPS: "Clips that flipped",
+    state.SETTINGS: "Settings",
+    state.CURVES: "Training",
+}
+
+
+def page() -> None:
+    """Draws the whole page."""
+    st.html(VIEWS / "failures" / "failures.css")
+    st.html(VIEWS / "comparison" / "comparison.css")
+    state.adopt_link()
+    folders = evaluations.evaluations()
+    chosen = chosen_evaluations(folders)
+    top = st.container()
+    picker(list(folders), list(chosen), on_pick=lambda names: state.update(evaluations=names))
+    if missing := [name for name in state.current().evaluations if name not in folders]:
+        st.warning(
+            f"The link names {plain(', '.join(missing))}, which is not here; give the folder below.",
+            icon=":material/link_off:",
+        )
+    alike = those_alike(chosen)
+    with top:
+        header(next(iter(alike.values())).evaluation if alike else None)
+    if len(alike) > 1:
+        show(alike)
+    elif len(chosen) < 2:
+        st.info(TOO_FEW, icon=":material/info:")
+    with st.expander("Another evaluation", icon=":material/folder_open:", expanded=len(folders) < 2):
+        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+    state.publish_link()
+
+
+def chosen_evaluations(folders: Mapping[str, Path]) -> dict[str, Opened]:
+    """The chosen evaluations, read; at first the first one and those that are of the same clips."""
+    wanted = [name for name in state.current().evaluations if name in folders]
+    found: dict[str, Opened] = {}
+    for name in wanted or folders:
+        try:
+            one = evaluations.opened(folders[name])
+        except EvaluationError as error:
+            logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
+            st.error(plain(str(error)), icon=":material/error:")
+            continue
+        if wanted or not found or is_alike(next(iter(found.values())), one):
+            found[name] = one
+        if len(found) == state.MAX_EVALUATIONS:
+            break
+    return found
+
+
+def is_alike(a: Opened, b: Opened) -> bool:
+    """Whether two evaluations are of the same clips."""
+    try:
+        require_alike(a.evaluation, b.evaluation)
+    except EvaluationError:
+        return False
+    return True
+
+
+def those_alike(chosen: Mapping[str, Opened]) -> dict[str, Opened]:
+    """The first evaluation and those of the same clips; a sentence on the page for each other one."""
+    names = list(chosen)
+    found = dict(list(chosen.items())[:1])
+    for name in names[1:]:
+        try:
+            require_alike(chosen[names[0]].evaluation, chosen[name].evaluation)
+        except EvaluationError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        else:
+            found[name] = chosen[name]
+    return found
+
+
+def take_folder(text: str) -> None:
+    """Offers the evaluations of a folder and adds the first of them, or remembers why it cannot."""
+    st.session_state.pop("folder-refusal", None)
+    try:
+        found = evaluations.give(Path(text))
+    except (EvaluationError, OSError, RuntimeError) as error:
+        st.session_state["folder-refusal"] = plain(str(error))
+        return
+    name = next(name for name, folder in evaluations.evaluations().items() if folder == found[0])
+    before = st.session_state.get("compare-picker", [])
+    state.update(evaluations=tuple(dict.fromkeys([*before, name]))[: state.MAX_EVALUATIONS])
+
+
+def show(alike: Mapping[str, Opened]) -> None:
+    """Draws the comparison of the first with the others, and the details of one pair."""
+    base, *others = alike
+    comparisons = {name: evaluations.comparison(alike[base], alike[name]) for name in others}
+    figures_view(base, comparisons)
+    view = state.current()
+    other = view.other if view.other in others else others[0]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        part_picker(view)
+        other_picker(others, other, base=base, on_pick=lambda name: state.update(other=name))
+    if view.part == state.CLASSES:
+        forest(base, other, comparisons[other])
+    elif view.part == state.FLIPS:
+        show_flips(view, (base, other), (alike[base], alike[other]), comparisons[other])
+    elif view.part == state.SETTINGS:
+        settings_list(base, other, comparisons[other])
+    else:
+        show_curves(alike)
+
+
+def part_picker(view: CompareView) -> None:
+    """Draws the choice of what is looked at below the figures."""
+
+    def picked() -> None:
+        state.update(part=st.session_state["compare-part"])
+
+    st.session_state["compare-part"] = view.part
+    st.segmented_control(
+        "Look at",
+        state.PARTS,
+        format_func=PART_NAMES.get,
+        key="compare-part",
+        on_change=picked,
+        required=True,
+    )
+
+
+def show_flips(
+    view: CompareView, names: tuple[str, str], both: tuple[Opened, Opened], comparison: Comparison
+) -> None:
+    """Draws the clips that one alone is right on, and the opened one."""
+    right, wrong = comparison.became_right, comparison.became_wrong
+    direction_picker(
+        len(right),
+        len(wrong),
+        view.became,
+        other=names[1],
+        on_pick=lambda became: state.update(became=became),
+    )
+    flips = right if view.became == state.RIGHT else wrong
+    if not flips:
+        st.caption("No clip did.")
+        return
+    evaluation = both[0].evaluation
+    is_lacking = flip_cards(
+        names,
+        evaluation,
+        flips,
+        evaluations.thumbnails(),
+        selected=view.clip,
+        page=view.page,
+        on_pick=lambda key: state.update(clip=key),
+        on_page_change=lambda number: state.update(page=number, clip=None),
+    )
+    if view.clip in {flip.key for flip in flips}:
+        show_clip(names, both, view.clip)
+    if is_lacking:
+        state.publish_link()
+        # last, so that the page can be used meanwhile
+        rows = rows_of(evaluation, [flip.key for flip in on_page(flips, view.page)])
+        fetch_pictures(evaluation, rows, evaluations.thumbnails(), page=1)
+        st.rerun()
+
+
+def show_clip(names: tuple[str, str], both: tuple[Opened, Opened], key: str) -> None:
+    """Draws the opened clip: it plays, and both answers stand beside each other."""
+    first = both[0].evaluation
+    row = int(rows_of(first, [key])[0])
+    with st.container(key=DETAIL_KEY):
+        left, right = st.columns([4, 9], gap="large")
+        with left:
+            detail.media(first, row, evaluations.media_of(first, row))
+            links_to_clip_page(names, both, row)
+            st.button(
+                "Close",
+                icon=":material/close:",
+                type="tertiary",
+                key="close-flip",
+                on_click=partial(state.update, clip=None),
+            )
+        with right, st.container(key="compare-answers"):
+            side_by_side(names, (both[0].evaluation, both[1].evaluation), key)
+
+
+def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int) -> None:
+    """Draws links to the clip's explanation by either checkpoint, where the Clip page has both."""
+    path = evaluations.media_of(both[0].evaluation, row)
+    found = next((clip for clip in resources.clips() if clip.path == path), None)
+    if found is None:
+        return
+    for name, one in zip(names, both, strict=True):
+        checkpoint = one.evaluation.info.checkpoint
+        if checkpoint in resources.checkpoints():
+            st.page_link(
+                VIEWS.parent / "screens" / "clip.py",
+                label=f"Explained by {name}",
+                icon=":material/movie:",
+                query_params={"clip": found.key, "checkpoint": checkpoint},
+            )
+
+
+def show_curves(alike: Mapping[str, Opened]) -> None:
+    """Draws how training went, of every checkpoint whose history is at hand."""
+    installed = resources.checkpoints()
+    histories = {
+        name: evaluations.history_of(one.evaluation, installed.get(one.evaluation.info.checkpoint))
+        for name, one in alike.items()
+    }
+    known = {name: one for name, one in histories.items() if one is not None and CURVE in one}
+    curves(known, [name for name in alike if name not in known])
+
+
+page()

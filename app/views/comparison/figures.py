@@ -1,0 +1,164 @@
+"""The figures of all evaluations side by side, each held against the first, and what follows in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.views.markup import chart
+from core.evaluation import Comparison, Estimate
+
+FIGURES = {
+    "accuracy": "Accuracy",
+    "weighted_f1": "Weighted F1",
+    "macro_f1": "Macro F1",
+    "uar": "Mean recall (UAR)",
+    "macro_auroc": "Mean AUROC",
+    "ece": "Calibration error",
+    "brier": "Brier score",
+}
+"""What tables call the figures of a comparison."""
+
+LESS_IS_BETTER = ("ece", "brier")
+
+SIGNIFICANT = 0.05
+"""Of recall, McNemar's exact test after Holm over all classes."""
+
+
+def conclusions(comparisons: Mapping[str, Comparison]) -> list[str]:
+    """A sentence per evaluation that was held against the first."""
+    return [_conclusion(name, one) for name, one in comparisons.items()]
+
+
+def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
+    """Draws the conclusions and the table.
+
+    Args:
+        base: name of the first evaluation.
+        comparisons: of the others with it, by name; not empty.
+    """
+    said = "".join(f"<li>{escape(line)}</li>" for line in conclusions(comparisons))
+    st.html(f'<ul class="conclusions">{said}</ul>')
+    one = next(iter(comparisons.values()))
+    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in (base, *comparisons))
+    rows = "".join(
+        f"<tr><th scope='row'>{shown}</th><td>{_interval(one.headlines[name].a)}</td>"
+        f"{''.join(_cell(name, other) for other in comparisons.values())}</tr>"
+        for name, shown in FIGURES.items()
+    )
+    tests = "".join(
+        f"<td>only {escape(base)} {other.accuracy_test.only_a_right}, only {escape(name)} "
+        f"{other.accuracy_test.only_b_right}<br><span class='change'>p {p_value(other.accuracy_test.p_value)}"
+        "</span></td>"
+        for name, other in comparisons.items()
+    )
+    table = (
+        f"<table class='side-by-side'><thead><tr><td></td>{head}</tr></thead><tbody>{rows}"
+        f"<tr><th scope='row'>Clips one alone is right on</th><td></td>{tests}</tr></tbody></table>"
+    )
+    st.html(
+        chart(
+            "Figures side by side",
+            "0 to 1, with 95 % intervals",
+            f'<div class="wide">{table}</div>',
+            f"Below each figure: its difference from {base}, with the interval of {one.num_bootstrap:,} "
+            f"paired resamples of {one.num_groups:,} {one.resampled}s. ▲ better, ▼ worse, where that "
+            "interval does not hold zero; ≈ where it does, and the clips cannot tell. Of calibration "
+            "error and Brier score less is better. p: McNemar’s exact test over clips, which takes them "
+            "as independent.",
+        )
+    )
+    with st.expander("As a table", icon=":material/table_rows:"):
+        st.dataframe(figures_table(base, comparisons))
+
+
+def figures_table(base: str, comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
+    """Figures in rows; per evaluation its value, the difference from the first, and that one's interval."""
+    one = next(iter(comparisons.values()))
+    columns = {base: [_number(one.headlines[name].a.value) for name in FIGURES]}
+    for other, of in comparisons.items():
+        columns[other] = [_number(of.headlines[name].b.value) for name in FIGURES]
+        columns[f"{other} − {base}"] = [_signed(of.headlines[name].difference) for name in FIGURES]
+    return pd.DataFrame(columns, index=pd.Index(FIGURES.values(), name="figure"))
+
+
+def sign_of(name: str, difference: Estimate) -> str:
+    """▲ better, ▼ worse, ≈ not to be told; "" where it is undefined."""
+    if difference.value is None:
+        return ""
+    if difference.low is None or difference.high is None or difference.low <= 0.0 <= difference.high:
+        return "≈"
+    return "▲" if (difference.value > 0) != (name in LESS_IS_BETTER) else "▼"
+
+
+def p_value(value: float) -> str:
+    """As "= 0.034" or "< 0.001"."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _conclusion(name: str, one: Comparison) -> str:
+    difference = one.headlines["macro_f1"].difference
+    sign = sign_of("macro_f1", difference)
+    if not sign:
+        return f"{name} and the first cannot be told apart by macro F1: it is undefined."
+    if sign == "≈":
+        said = (
+            f"{name}: these {one.num_clips:,} clips cannot tell whether its macro F1 is better or worse "
+            f"({_signed(difference)})."
+        )
+    else:
+        word = "better" if sign == "▲" else "worse"
+        said = f"{name} is {word}: macro F1 {_signed(difference)}."
+    changed = {
+        label: of.recall.only_b_right > of.recall.only_a_right
+        for label, of in one.classes.items()
+        if of.adjusted_p_value is not None and of.adjusted_p_value < SIGNIFICANT
+    }
+    parts = [
+        f"{_listed(names)} {word} often"
+        for word, is_more in (("more", True), ("less", False))
+        if (names := [label for label, more in changed.items() if more == is_more])
+    ]
+    if parts:
+        said += f" Beyond chance it recognises {', and '.join(parts)}."
+    return said
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _cell(name: str, of: Comparison) -> str:
+    one = of.headlines[name]
+    sign = sign_of(name, one.difference)
+    kind = {"▲": "better", "▼": "worse"}.get(sign, "")
+    change = f'<span class="change {kind}">{sign} {_signed(one.difference)}</span>' if sign else ""
+    return f"<td>{_interval(one.b)}<br>{change}</td>"
+
+
+def _interval(of: Estimate) -> str:
+    if of.value is None:
+        return "–"
+    ends = "" if of.low is None or of.high is None else f" <span>{of.low:.2f}–{of.high:.2f}</span>"
+    return f"<b>{of.value:.2f}</b>{ends}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _signed(of: Estimate) -> str:
+    """As "+0.04 [−0.01, +0.09]"."""
+
+    def one(value: float) -> str:
+        text = f"{abs(value):.2f}"
+        return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+    if of.value is None:
+        return "–"
+    if of.low is None or of.high is None:
+        return one(of.value)
+    return f"{one(of.value)} [{one(of.low)}, {one(of.high)}]"

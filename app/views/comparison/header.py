@@ -1,0 +1,67 @@
+"""The top of the Compare page: which evaluations are compared, and on what clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from app.compare_state import MAX_EVALUATIONS
+from core.evaluation import Evaluation
+
+TOO_FEW = (
+    "There are fewer than two evaluations of the same clips, so nothing can be compared: make another with "
+    "`deepmsi evaluate CHECKPOINT --data MANIFEST --split test --out FOLDER`, then name its folder below."
+)
+
+
+def header(base: Evaluation | None) -> None:
+    """Draws name and page, and on what clips is compared."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
+        st.html(
+            '<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>Which checkpoint is better</span></div>',
+            width="content",
+        )
+        if base is not None:
+            info = base.info
+            st.html(
+                f'<div class="checkpoint"><b>{escape(info.data)}</b>, split {escape(info.split)}: '
+                f"{info.num_clips:,} clips</div>",
+                width="content",
+            )
+
+
+def picker(names: Sequence[str], chosen: Sequence[str], *, on_pick) -> None:
+    """Lets people choose evaluations; `on_pick(names)` is called, in the order in which they were chosen."""
+
+    def picked() -> None:
+        on_pick(tuple(st.session_state["compare-picker"]))
+
+    st.session_state["compare-picker"] = list(chosen)
+    st.multiselect(
+        "Evaluations: the first is what the others are held against",
+        names,
+        key="compare-picker",
+        max_selections=MAX_EVALUATIONS,
+        placeholder="Choose two to six of the same clips",
+        on_change=picked,
+    )
+
+
+def other_picker(names: Sequence[str], chosen: str, *, base: str, on_pick) -> None:
+    """Lets people choose whose details are shown; `on_pick(name)` is called. One alone is not asked about."""
+    if len(names) < 2:
+        return
+
+    def picked() -> None:
+        on_pick(st.session_state["compare-other"])
+
+    st.session_state["compare-other"] = chosen
+    st.segmented_control(
+        f"Against {base}",
+        names,
+        key="compare-other",
+        required=True,
+        on_change=picked,
+    )

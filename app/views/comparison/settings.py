@@ -1,0 +1,98 @@
+"""What was set differently, and how training went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.evaluation import Comparison
+
+CURVE = "dev_video+audio+text_macro_f1"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+COLORS = ("#2f7fd6", "#c8691c", "#1a9c78", "#b0569b", "#a88a00", "#7d8694")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star")
+
+
+def settings_list(base: str, other: str, comparison: Comparison) -> None:
+    """Draws the settings of model and training that differ."""
+    if not comparison.config:
+        st.caption("Both were made with the same settings of model and training.")
+        return
+    st.table(settings_table(base, other, comparison))
+
+
+def settings_table(base: str, other: str, comparison: Comparison) -> pd.DataFrame:
+    """One row per setting that differs; a dash where one has no such setting."""
+    rows = [
+        {"setting": name, base: _shown(of_a), other: _shown(of_b)}
+        for name, (of_a, of_b) in comparison.config.items()
+    ]
+    return pd.DataFrame(rows).set_index("setting")
+
+
+def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
+    """Draws dev macro-F1 over the epochs of every checkpoint whose history is at hand.
+
+    Args:
+        histories: one row per epoch, by name of the evaluation.
+        missing: evaluations whose checkpoint is not installed, or has no such history.
+    """
+    if histories:
+        st.markdown("**Macro F1 on the dev split after each epoch of training** (0 to 1)")
+        st.plotly_chart(curves_figure(histories), key="compare-curves", config={"displayModeBar": False})
+        st.caption(
+            "With all modalities that the model reads. ★ marks the epoch that was kept. Epochs of sound and "
+            "words alone come first where a checkpoint was trained so; the picture joins in after them."
+        )
+        with st.expander("As a table", icon=":material/table_rows:"):
+            st.dataframe(curves_table(histories))
+    if missing:
+        st.caption(f"No history is at hand for {', '.join(missing)}.")
+
+
+def curves_figure(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """A line per evaluation, told apart by dash and symbol too."""
+    figure = go.Figure()
+    for number, (name, history) in enumerate(histories.items()):
+        epochs, values = history["epoch"] + 1, history[CURVE]
+        symbols = [SYMBOLS[number % len(SYMBOLS)]] * len(values)
+        sizes = [7] * len(values)
+        best = int(values.to_numpy().argmax())
+        symbols[best], sizes[best] = "star", 14
+        figure.add_scatter(
+            x=epochs,
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={
+                "dash": DASHES[number % len(DASHES)],
+                "width": 2,
+                "color": COLORS[number % len(COLORS)],
+            },
+            marker={"symbol": symbols, "size": sizes},
+        )
+    figure.update_layout(
+        height=340,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        xaxis={"title": "epoch"},
+        yaxis={"title": "macro F1, dev"},
+        hovermode="x unified",
+    )
+    return figure
+
+
+def curves_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Macro F1 by epoch, one column per evaluation."""
+    columns = {name: history.set_index(history["epoch"] + 1)[CURVE] for name, history in histories.items()}
+    return pd.DataFrame(columns).rename_axis("epoch").round(3)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
