@@ -26,6 +26,8 @@ BEFORE = "as it is"
 def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> tuple[Edit, ...]:
     """Lets people choose edits and what they need to know of them.
 
+    Of what was chosen for another clip, Streamlit keeps what this one offers too.
+
     Args:
         kinds: that apply to the clip.
         words: of its transcript.
@@ -34,7 +36,6 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
     Returns:
         The chosen edits, in the order in which they were chosen.
     """
-    _forget_what_is_not_offered("edit-kinds", kinds)
     chosen = st.multiselect(
         "Changes to try",
         kinds,
@@ -46,7 +47,6 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if any(kind.startswith("replace") for kind in chosen):
             donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
-            _forget_what_is_not_offered("edit-donor", list(donors))
             donor = st.selectbox(
                 "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
             )
@@ -164,21 +164,6 @@ def _told_apart(names: Iterable[str]) -> list[str]:
         met[name] += 1
         apart.append(f"{name} ({met[name]})" if alike[name] > 1 else name)
     return apart
-
-
-def _forget_what_is_not_offered(key: str, offered: Sequence[str]) -> None:
-    """A widget's value of another clip must not stand where this clip does not have it.
-
-    It is given another value, not taken away, which the browser would not be told.
-    """
-    if key not in st.session_state:
-        return
-    value = st.session_state[key]
-    if isinstance(value, list):
-        if not set(value) <= set(offered):
-            st.session_state[key] = [one for one in value if one in offered]
-    elif value not in offered:
-        st.session_state[key] = offered[0]
 
 
 def _forget_what_was_said_of_others(words: Sequence[str]) -> None:
