@@ -128,7 +128,7 @@ def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Repl
             f'<ul class="versions edits">{"".join(rows)}</ul>',
             "Right of each bar: the value, the change in points, and “→” with the new answer where the "
             "change brings another one. The line through all bars is the clip as it is. Each change is made "
-            "by itself. What it moves tells of this model, which never learned from clips changed like this.",
+            "by itself. What it moves tells of this model; some make clips unlike all it learned from.",
         )
     )
     if after:
