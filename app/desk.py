@@ -141,6 +141,12 @@ class Desk:
             self._state.notify_all()
             return {order.key: self._reply(seat, order.key) for order in orders}
 
+    def retry(self, seat: Seat, key: Hashable) -> None:
+        """Forgets that an order failed, so that it is done when it is asked for again."""
+        with self._state:
+            if key in seat.replies and seat.replies[key].error:
+                del seat.replies[key]
+
     def look(self, seat: Seat) -> tuple[int, str, float]:
         """Renews a session's interest in what it wants.
 

@@ -11,7 +11,7 @@ import streamlit as st
 from app.display import jpeg_uri, picture_uri
 from core.checkpoint import CheckpointError, load_checkpoint
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
-from core.evaluation.artifact import INFO
+from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
 from core.evaluation.neighbours import read_training
 from core.evaluation.slices import Slices, find_slices
@@ -134,6 +134,22 @@ def comparison(of_a: Opened, of_b: Opened) -> Comparison:
 @st.cache_resource(show_spinner="Comparing …", max_entries=30)
 def _comparison(a: Path, stamp_a: int, b: Path, stamp_b: int, _of_a: Opened, _of_b: Opened) -> Comparison:
     return compare(_of_a.evaluation, _of_b.evaluation)
+
+
+def shipped_test(checkpoint: Path) -> dict:
+    """What the shipped evaluation on test clips found, as metrics.json tells it; empty without one."""
+    folder = SHIPPED_EVALUATIONS / f"{checkpoint.name}-test"
+    if not (folder / INFO).is_file():
+        return {}
+    try:
+        evaluation = opened(folder).evaluation
+    except EvaluationError:  # told where evaluations are shown
+        return {}
+    if history_of(evaluation, checkpoint) is None:  # of another checkpoint
+        return {}
+    scores = evaluation.metrics.subsets[subset_name(ALL)]
+    values = {"accuracy": scores.accuracy.value, "macro_f1": scores.macro_f1.value}
+    return {"test": {"subsets": {subset_name(ALL): values | {"num_clips": scores.num_clips}}}}
 
 
 def history_of(evaluation: Evaluation, folder: Path | None) -> pd.DataFrame | None:

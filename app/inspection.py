@@ -77,7 +77,9 @@ def inspect(explained: Explained) -> None:
     attributions = attributions_of(orders, replies)
     with over_time:
         show_timeline(explained, attributions, frame)
-        for sentence in dict.fromkeys(reply.error for reply in replies.values() if reply.error):
+        told_in_place = {order.key for order in (*orders.baselines.values(), *orders.tests.values())}
+        wrong = (reply.error for key, reply in replies.items() if reply.error and key not in told_in_place)
+        for sentence in dict.fromkeys(wrong):
             st.warning(plain(sentence), icon=":material/error:")
     with side_by_side:
         if frame is None:
@@ -289,7 +291,11 @@ def show_modalities(
     if orders.case.donors:
         baseline_picker(asked.baseline, on_pick=asked.take_baseline)
         if asked.baseline not in reports:
-            st.caption("Being computed … Until then the charts show the default.")
+            reply = replies[orders.baselines[asked.baseline].key]
+            if reply.is_awaited:
+                st.caption("Being computed … Until then the charts show the default.")
+            else:
+                failed(reply, orders.baselines[asked.baseline])
         agreement(reports, prediction.labels, target)
     shown = asked.baseline if asked.baseline in reports else "absent-token"
     if shown != "absent-token":
@@ -320,6 +326,18 @@ def choose_edits(explained: Explained) -> tuple[Edit, ...]:
     return edit_picker(kinds, prediction.transcript.split(), donors)
 
 
+def failed(reply: Reply, order: Order) -> None:
+    """Says in place why something that was asked for is not there, and offers to try again."""
+    st.warning(plain(reply.error), icon=":material/error:")
+    st.button(
+        "Try again",
+        icon=":material/refresh:",
+        key=f"again-{order.what}",
+        on_click=resources.desk().retry,
+        args=(resources.seat(), order.key),
+    )
+
+
 def show_trust(explained: Explained, asked: Asked, orders: Orders, replies: Mapping[Hashable, Reply]) -> None:
     """Draws whether an explanation can be believed: its tests, and how its method scored elsewhere."""
     if not orders.methods:
@@ -345,6 +363,8 @@ def show_trust(explained: Explained, asked: Asked, orders: Orders, replies: Mapp
         st.caption(f":material/hourglass_top: Being tested{begun} … This takes a minute or a few.")
     elif reply.value is not None:
         trust.trust_view(reply.value)
+    else:
+        failed(reply, order)
     trust.planted_truth(resources.truth_report(explained.case.predictor.checkpoint), element, method)
 
 

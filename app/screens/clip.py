@@ -7,7 +7,7 @@ import logging
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import resources, state
+from app import evaluations, resources, state
 from app.clips import OWN_CLIP, ClipChoice, save_upload
 from app.inspection import inspect
 from app.resources import Explained
@@ -30,6 +30,8 @@ def page() -> None:
     wanted = state.current().checkpoint
     chosen = wanted if wanted in names else next(iter(names), None)
     worth = {} if chosen is None else resources.metrics(resources.checkpoints()[chosen])
+    if chosen is not None and "test" not in worth:
+        worth = worth | evaluations.shipped_test(resources.checkpoints()[chosen])
     header(
         "Which emotion, and on what grounds",
         names,

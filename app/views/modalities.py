@@ -15,6 +15,7 @@ from core.attribution.baselines import BASELINES
 from core.attribution.modalities import (
     CONFLICT_PROBABILITY,
     LEANS_PROBABILITY,
+    RIVAL_PROBABILITY,
     SAYS_MARGIN,
     Heard,
     heard_alone,
@@ -33,8 +34,8 @@ VERDICTS = {
         "→←",
         "conflict",
         "two alone say different emotions, neither of them neutral, each with "
-        f"{100 * CONFLICT_PROBABILITY:.0f} % or more. This is what the model hears in them, not how a clip "
-        "was made.",
+        f"{100 * CONFLICT_PROBABILITY:.0f} % or more, and give {100 * RIVAL_PROBABILITY:.0f} % or less to "
+        "what the other says. This is what the model hears in them, not how a clip was made.",
     ),
     "unclear": (
         "?",

@@ -4,27 +4,23 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from app.clips import shipped_clips
 from app.launch import CHECKPOINT_VARIABLE
 from app.views.markup import percent
+from tests.app.browsing import ROOT, chromium, served, tab_of, wait_for_rest
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import tone, write_media
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FRAME_SECONDS = 0.04
 SLOW_MS = 120_000
 expect.set_options(timeout=SLOW_MS)
@@ -39,59 +35,26 @@ def private(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def address(private):
     """The app, started by its own command."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser"]
     environment = {name: value for name, value in os.environ.items() if name != CHECKPOINT_VARIABLE}
     environment["TMPDIR"] = str(private)
     environment["DEEPMSI_CACHE_DIR"] = str(private / "cache")
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
-        try:
-            url = f"http://localhost:{port}/"
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{url}_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    assert server.poll() is None, "the app ended before it listened"
-                    time.sleep(0.25)
-            yield url
-        finally:
-            server.terminate()
+    with served(
+        lambda port: ["-m", "app.cli", "app", "--port", str(port), "--no-browser"], environment
+    ) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        reason = "no Chromium was found; install it, for example with apt-get install chromium"
-        # where everything is meant to be tested, a missing browser is a fault
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def page(browser, address):
-    """A fresh page; whatever it fetched from elsewhere or complained of is an error."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    tab = context.new_page()
-    tab.set_default_timeout(SLOW_MS)
-    complaints = []
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
-            else complaints.append(request.url)
-        ),
-    )
-    yield tab
-    context.close()
-    assert complaints == []
+    with tab_of(browser, address) as tab:
+        tab.set_default_timeout(SLOW_MS)
+        yield tab
 
 
 def said_by_command_line(path: Path, *options: str) -> dict:
@@ -105,12 +68,6 @@ def wait_for_answer(page) -> str:
     page.wait_for_selector(".emotion strong")
     wait_for_rest(page)
     return page.locator(".emotion strong").inner_text().lower()
-
-
-def wait_for_rest(page) -> None:
-    """Waits until nothing is being drawn, so that what is clicked does not move away."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_timeout(300)
 
 
 def put_words(page, words: str) -> None:

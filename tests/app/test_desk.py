@@ -172,6 +172,15 @@ def test_what_fails_says_so_in_a_sentence_and_stops_nobody(log, error, sentence)
     desk.ask(seat, [good.order])
     desk.ask(seat, [failing])
     wait_for(lambda: num_tries == 2)
+    wait_for(lambda: desk.ask(seat, [failing])["b"].error)
+    # and when somebody asks for that; what did not fail stays
+    desk.ask(seat, orders)
+    wait_for(lambda: not desk.ask(seat, orders)["good"].is_awaited)
+    for key in ("b", "good", "unknown"):
+        desk.retry(seat, key)
+    found = desk.ask(seat, orders)
+    assert found["b"].is_awaited and found["good"].value == "value of good"
+    wait_for(lambda: num_tries == 3)
 
 
 def test_the_worker_rests_while_a_page_needs_the_machine():

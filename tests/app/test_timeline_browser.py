@@ -2,25 +2,18 @@
 
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.app.browsing import ROOT, chromium, served, tab_of
 from tests.app.conftest import hand_made_prediction, write_clip
 from tests.core.media.made_media import tone, write_media
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[2]
 STAGE = Path(__file__).with_name("staged_timeline.py")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TIMES = hand_made_prediction().frames.times_seconds
 DURATION = 1.2
 WITHIN_SECONDS = 0.04
@@ -32,59 +25,30 @@ def address(tmp_path_factory):
     media = tmp_path_factory.mktemp("staged") / "clip.mp4"
     write_clip(media, num_frames=12)
     write_media(media.with_suffix(".wav"), sound=tone(DURATION, 16_000), audio_codec="pcm_s16le")
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    settings = ["--server.headless", "true", "--server.port", str(port), "--server.fileWatcherType", "none"]
-    command = [sys.executable, "-m", "streamlit", "run", str(STAGE), *settings]
+    settings = ["--server.headless", "true", "--server.fileWatcherType", "none"]
     environment = os.environ | {
         "STAGED_MEDIA": str(media),
         "PYTHONPATH": str(ROOT),
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     }
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
-        try:
-            url = f"http://localhost:{port}/"
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{url}_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    assert server.poll() is None, "the stage ended before it listened"
-                    time.sleep(0.25)
-            yield url
-        finally:
-            server.terminate()
+    run = ["-m", "streamlit", "run", str(STAGE), *settings, "--server.port"]
+    with served(lambda port: [*run, str(port)], environment) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        reason = "no Chromium was found; install it, for example with apt-get install chromium"
-        # where everything is meant to be tested, a missing browser is a fault
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+def browser():
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
-def stage(chromium, address):
-    """A fresh staged page; whatever it complained of is an error."""
-    context = chromium.new_context(viewport={"width": 1200, "height": 1000})
-    tab = context.new_page()
-    tab.set_default_timeout(60_000)
-    complaints = []
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.goto(address)
-    ready(tab)
-    yield tab
-    context.close()
-    assert complaints == []
+def stage(browser, address):
+    with tab_of(browser, address, width=1200) as tab:
+        tab.set_default_timeout(60_000)
+        tab.goto(address)
+        ready(tab)
+        yield tab
 
 
 def ready(tab):

@@ -228,14 +228,14 @@ CASES = [
     ),
     (
         "conflict",
-        dict(video=(0.1, 0.7, 0.2), audio=(0.8, 0.1, 0.1), text=(0.1, 0.3, 0.6), full=(0.1, 0.5, 0.4)),
+        dict(video=(0.2, 0.7, 0.1), audio=(0.8, 0.1, 0.1), text=(0.3, 0.1, 0.6), full=(0.1, 0.5, 0.4)),
         "Video (70 %) alone says joy, but text (60 %) alone says anger; audio (80 %) alone says neutral. "
         "Together the model says joy (50 %).",
     ),
     (
         # who says the fused answer comes first, in a conflict too
         "conflict",
-        dict(video=(0.1, 0.7, 0.2), text=(0.1, 0.3, 0.6), full=(0.1, 0.4, 0.5)),
+        dict(video=(0.2, 0.7, 0.1), text=(0.3, 0.1, 0.6), full=(0.1, 0.4, 0.5)),
         "Text (60 %) alone says anger, but video (70 %) alone says joy; audio says nothing clear. "
         "Together the model says anger (50 %).",
     ),
@@ -249,12 +249,26 @@ def test_verdict_and_sentence(verdict, rows, sentence):
     assert (result.verdict, result.sentence) == (verdict, sentence)
 
 
+@pytest.mark.parametrize(
+    ("video", "text", "is_conflict"),
+    [
+        ((0.3, 0.6, 0.1), (0.3, 0.1, 0.6), True),
+        ((0.31, 0.59, 0.1), (0.3, 0.1, 0.6), False),  # not said clearly enough
+        ((0.29, 0.6, 0.11), (0.3, 0.1, 0.6), False),  # it allows for what the other says
+        ((0.3, 0.6, 0.1), (0.29, 0.11, 0.6), False),
+    ],
+)
+def test_a_contradiction_is_clear_on_both_sides(video, text, is_conflict):
+    result = report(answers(video=video, text=text, video_audio_text=(0.2, 0.6, 0.2)), LABELS, ALL)
+    assert (result.verdict == "conflict") == is_conflict
+
+
 def test_neutral_contradicts_nobody_and_a_whisper_is_no_conflict():
     just_below = CONFLICT_PROBABILITY - 0.01
-    whisper = (1 - just_below - 0.25, 0.25, just_below)
+    whisper = (1 - just_below - 0.05, 0.05, just_below)
     # from nothing 20 % anger, so that the whisper is said, only not loud enough
     nothing = (0.5, 0.3, 0.2)
-    loud = answers(none=nothing, video=(0.1, 0.7, 0.2), text=whisper, video_audio_text=(0.1, 0.8, 0.1))
+    loud = answers(none=nothing, video=(0.25, 0.7, 0.05), text=whisper, video_audio_text=(0.1, 0.8, 0.1))
     result = report(loud, LABELS, ALL)
     assert result.verdict == "complementary" and f"text ({just_below:.0%})" in result.sentence.replace(
         " %", "%"
@@ -333,7 +347,7 @@ def test_a_first_choice_below_that_from_nothing_is_no_leaning():
 
 
 def test_a_conflict_is_told_also_where_the_answer_is_uncertain():
-    rows = dict(video=(0.1, 0.7, 0.2), text=(0.1, 0.3, 0.6), video_audio_text=(0.2, 0.4, 0.4))
+    rows = dict(video=(0.2, 0.7, 0.1), text=(0.3, 0.1, 0.6), video_audio_text=(0.2, 0.4, 0.4))
     unsure = answered(is_uncertain=True, **rows)
     assert shown_verdict(unsure) == ("conflict", unsure.modalities.sentence)
 

@@ -1,0 +1,206 @@
+"""The Compare page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import compare_state, evaluations, launch
+from app.compare_state import CompareView
+from app.views.comparison.figures import conclusions, figures_table, p_value, sign_of
+from app.views.comparison.flips import on_page
+from app.views.comparison.forest import forest_table
+from app.views.comparison.settings import CURVE, curves_figure, curves_table, settings_table
+from core.evaluation import Estimate, compare
+from tests.app.conftest import write_clip
+from tests.made_evaluations import made_evaluation
+
+SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
+TRUTH = ["joy", "joy", "fear", "fear", "anger", "anger"] * 5
+A = ["joy", "fear", "fear", "joy", "anger", "joy"] * 5  # half right
+B = ["joy", "joy", "joy", "joy", "anger", "anger"] * 5  # joy and anger right, no fear
+RECIPE = {"model": {"preset": "tiny", "video": {"size": 96}}, "training": {"seed": 3, "epochs": None}}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", shipped)
+    evaluations._given.clear()
+    evaluations.thumbnails.clear()
+    write_clip(shipped / "c1.mp4", num_frames=10)
+    return shipped
+
+
+@pytest.fixture
+def page(folder):
+    made_evaluation(TRUTH, A, folder).write(folder / "a-test")
+    made_evaluation(TRUTH, B, folder, checkpoint="second", recipe=RECIPE).write(folder / "b-test")
+    return AppTest.from_file(SCRIPT, default_timeout=60)
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    first = made_evaluation(TRUTH, A, tmp_path)
+    return compare(first, made_evaluation(TRUTH, B, tmp_path, checkpoint="second", recipe=RECIPE))
+
+
+def html_of(test) -> str:
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def link_of(test) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in test.query_params.items()}
+
+
+def test_those_of_the_same_clips_are_compared_at_first(page, folder):
+    made_evaluation(TRUTH[:6], A[:6], folder, data_sha256="e" * 64).write(folder / "c-other")
+    page.run()
+    assert not page.exception and not page.error
+    assert page.multiselect(key="compare-picker").value == ["a-test", "b-test"]
+    said = html_of(page)
+    assert "<b>clips</b>, split test: 30 clips" in said
+    # accuracy 15 of 30 against 20 of 30
+    assert "<b>0.50</b>" in said and "<b>0.67</b>" in said and "only a-test 5, only b-test 10" in said
+    assert link_of(page) == {}
+
+
+def test_unlike_data_are_refused_in_a_sentence(page, folder):
+    made_evaluation(TRUTH[:6], A[:6], folder, data_sha256="e" * 64, checkpoint="third").write(folder / "c")
+    page.run()
+    page.multiselect(key="compare-picker").set_value(["b-test", "c", "a-test"]).run()
+    assert [error.value.replace("\\", "") for error in page.error] == [
+        "second and third cannot be compared: one was evaluated on the data clips (30 clips, dddddddddddd…), "
+        "the other on clips (6 clips, eeeeeeeeeeee…); evaluate both on the same clips."
+    ]
+    # the first that was chosen is what the other is held against
+    assert "only b-test 10, only a-test 5" in html_of(page)
+    assert link_of(page) == {"evaluations": "b-test,c,a-test"}
+
+
+def test_one_alone_says_what_is_missing(folder):
+    made_evaluation(TRUTH, A, folder).write(folder / "a-test")
+    page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+    assert not page.exception
+    assert "fewer than two evaluations of the same clips" in page.info[0].value
+    page.text_input(key="evaluation-folder").set_value(str(folder / "nothing")).run()
+    assert "is no evaluation and holds none" in page.error[0].value.replace("\\", "")
+
+
+def test_a_named_folder_joins_in(folder, tmp_path):
+    made_evaluation(TRUTH, A, folder).write(folder / "a-test")
+    made_evaluation(TRUTH, B, tmp_path, checkpoint="second").write(tmp_path / "own")
+    page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+    page.text_input(key="evaluation-folder").set_value(str(tmp_path / "own")).run()
+    assert not page.exception and not page.error
+    assert page.multiselect(key="compare-picker").value == ["a-test", "own"]
+    assert link_of(page) == {"evaluations": "a-test,own"}
+
+
+def test_a_damaged_evaluation_is_told_and_left_out(page, folder):
+    (folder / "b-test" / "predictions.parquet").write_bytes(b"nothing")
+    page.run()
+    assert not page.exception
+    assert "b-test" in page.error[0].value.replace("\\", "")
+    assert page.multiselect(key="compare-picker").value == ["a-test"]
+
+
+def test_each_part_and_its_link(page):
+    page.run()
+    assert "F1 of each emotion: b-test against a-test" in html_of(page)
+    picker = page.get("button_group")[0]
+    assert picker.label == "Look at"
+    picker.set_value(compare_state.SETTINGS).run()
+    assert link_of(page) == {"part": "settings"}
+    assert page.table[-1].value.loc["model.video.size"].tolist() == ["64", "96"]
+    page.get("button_group")[0].set_value(compare_state.CURVES).run()
+    assert not page.exception
+    assert "No history is at hand for a-test, b-test" in [caption.value for caption in page.caption][-1]
+
+
+def test_a_flipped_clip_opens_with_both_answers(page):
+    page.query_params["part"] = "flips"
+    page.query_params["open"] = "c1.mp4"
+    page.run()
+    assert not page.exception
+    said = html_of(page)
+    # c1 is joy: the first says fear with 0.8, the other joy with 0.8
+    assert '<div class="who">a-test</div>' in said and '<div class="who">b-test</div>' in said
+    assert "<strong>fear</strong>" in said and "<strong>joy</strong>" in said
+    assert "✗ labelled" in said and "✓ labelled" in said
+    page.button(key="close-flip").click().run()
+    assert link_of(page) == {"part": "flips"}
+    page.get("button_group")[1].set_value(compare_state.WRONG).run()
+    assert link_of(page) == {"part": "flips", "became": "wrong"}
+
+
+def test_a_link_that_names_what_is_not_here(page):
+    page.query_params["evaluations"] = "a-test,gone"
+    page.query_params["other"] = "gone"
+    page.query_params["open"] = "gone.mp4"
+    page.run()
+    assert not page.exception
+    assert "names gone, which is not here" in page.warning[0].value.replace("\\", "")
+
+
+def test_links_say_the_view_and_nothing_else():
+    view = CompareView(evaluations=("a", "b"), other="b", part="flips", became="wrong", clip="k", page=3)
+    assert CompareView.from_link(view.to_link()) == view
+    assert CompareView().to_link() == {} and CompareView.from_link({}) == CompareView()
+    odd = {"evaluations": ",a,,a,b", "part": "?", "became": "?", "page": "-2"}
+    assert CompareView.from_link(odd) == CompareView(evaluations=("a", "b"))
+    many = ",".join("abcdefgh")
+    assert CompareView.from_link({"evaluations": many}).evaluations == tuple("abcdef")
+
+
+def test_what_is_better_is_said_by_the_interval():
+    clear, open_ = Estimate(value=0.1, low=0.02, high=0.2), Estimate(value=0.1, low=-0.02, high=0.2)
+    assert sign_of("macro_f1", clear) == "▲" and sign_of("brier", clear) == "▼"
+    below = Estimate(value=-0.1, low=-0.2, high=-0.02)
+    assert sign_of("macro_f1", below) == "▼" and sign_of("ece", below) == "▲"
+    assert sign_of("macro_f1", open_) == "≈" and sign_of("macro_f1", Estimate(value=0.1)) == "≈"
+    assert sign_of("macro_f1", Estimate(value=None)) == ""
+    assert p_value(0.0004) == "< 0.001" and p_value(0.25) == "= 0.250"
+
+
+def test_conclusions_name_emotions_beyond_chance(comparison):
+    # of ten clips of fear only the first is right on five: p = 2 / 2^5, after Holm not below 0.05
+    (said,) = conclusions({"b": comparison})
+    assert said.startswith("b") and "Beyond chance" not in said
+    classes = dict(comparison.classes)
+    classes["fear"] = replace(classes["fear"], adjusted_p_value=0.01)
+    classes["joy"] = replace(classes["joy"], adjusted_p_value=0.04)
+    (said,) = conclusions({"b": replace(comparison, classes=classes)})
+    assert said.endswith("Beyond chance it recognises joy more often, and fear less often.")
+
+
+def test_tables_have_the_numbers(comparison):
+    table = figures_table("a", {"b": comparison})
+    assert table.loc["Accuracy", "a"] == "0.500" and table.loc["Accuracy", "b"] == "0.667"
+    assert table.loc["Accuracy", "b − a"].startswith("+0.17 [")
+    rows = forest_table("a", "b", comparison)
+    assert rows.loc["fear", "clips"] == 10 and rows.loc["fear", "difference"] == "−0.50"
+    assert (rows.loc["fear", "only a right"], rows.loc["fear", "only b right"]) == (5, 0)
+    assert rows.loc["fear", "F1 of b"] == "0.00"
+    settings = settings_table("a", "b", comparison)
+    assert settings.loc["training.epochs"].tolist() == ["–", "none"]
+
+
+def test_curves_mark_the_epoch_that_was_kept():
+    one = pd.DataFrame({"epoch": [0, 1, 2], CURVE: [0.2, 0.6, 0.5]})
+    two = pd.DataFrame({"epoch": [0, 1], CURVE: [0.1, 0.3]})
+    figure = curves_figure({"one": one, "two": two})
+    first, second = figure.data
+    assert list(first.x) == [1, 2, 3] and list(first.marker.symbol) == ["circle", "star", "circle"]
+    assert list(second.marker.symbol)[-1] == "star"
+    assert first.line.dash != second.line.dash and first.line.color != second.line.color
+    table = curves_table({"one": one, "two": two})
+    assert table.loc[2].tolist() == [0.6, 0.3] and table.loc[3].isna().tolist() == [False, True]
+
+
+def test_pages_of_flips():
+    flips = list(range(50))
+    assert on_page(flips, 1) == flips[:24] and on_page(flips, 9) == flips[48:]
+    assert on_page([], 1) == []

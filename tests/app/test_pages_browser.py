@@ -1,0 +1,96 @@
+"""The pages that show evaluations, on what ships, in a real Chromium."""
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from app.notes import VARIABLE
+from tests.app.browsing import chromium, served, tab_of, wait_for_rest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+SLOW_MS = 100_000
+expect.set_options(timeout=SLOW_MS)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    private = tmp_path_factory.mktemp("private")
+    environment = os.environ | {VARIABLE: str(private), "DEEPMSI_CACHE_DIR": str(private / "cache")}
+    with served(
+        lambda port: ["-m", "app.cli", "app", "--port", str(port), "--no-browser"], environment
+    ) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, address):
+    with tab_of(browser, address) as tab:
+        tab.set_default_timeout(SLOW_MS)
+        yield tab
+
+
+def plays(page, player: str) -> None:
+    """The player's video runs when it is asked to."""
+    video = f".st-key-{player} video"
+    page.wait_for_function(f"document.querySelector('{video}')?.readyState >= 2")
+    page.evaluate(f"(() => {{ const v = document.querySelector('{video}'); v.muted = true; v.play(); }})()")
+    page.wait_for_function(f"document.querySelector('{video}')?.currentTime > 0.2")
+
+
+def test_a_link_opens_its_page_on_a_server_that_was_just_started(page, address):
+    page.goto(f"{address}compare?part=settings")
+    expect(page.locator(".brand span")).to_have_text("Which checkpoint is better")
+    wait_for_rest(page)
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    expect(page.get_by_role("radio", name="Settings")).to_be_checked()
+
+
+def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
+    page.goto(f"{address}failures?show=cell&labelled=disgust&predicted=neutral")
+    card = page.locator(".cards [role=option]").first
+    expect(card).to_have_attribute("aria-label", re.compile("label disgust .*, model neutral"))
+    wait_for_rest(page)
+    card.click()
+    page.wait_for_url("**open=**")
+    plays(page, "failures-player")
+    expect(page.locator(".st-key-failures-detail .emotion strong")).to_have_text("neutral")
+
+
+def test_a_flipped_clip_plays_beside_both_answers(page, address):
+    page.goto(f"{address}compare")
+    expect(page.locator(".side-by-side thead th").first).to_be_visible()
+    wait_for_rest(page)
+    page.get_by_role("radio", name="Clips that flipped").click()
+    page.wait_for_url("**part=flips**")
+    wait_for_rest(page)
+    page.get_by_role("radio", name=re.compile("became wrong")).click()
+    page.wait_for_url("**became=wrong**")
+    card = page.locator(".cards [role=option]").first
+    expect(card).to_have_attribute("aria-label", re.compile("now .*before "))
+    wait_for_rest(page)
+    card.click()
+    page.wait_for_url("**open=**")
+    plays(page, "failures-player")
+    answers = page.locator(".st-key-compare-answers")
+    expect(answers.locator(".emotion strong")).to_have_count(2)
+    truths = answers.locator(".truth").all_inner_texts()
+    assert truths[0].startswith("✓") and truths[1].startswith("✗")
+
+
+@pytest.mark.parametrize("place", ["failures", "compare"])
+def test_pages_fit_a_narrow_window(browser, address, place):
+    with tab_of(browser, address, width=800) as tab:
+        tab.set_default_timeout(SLOW_MS)
+        tab.goto(f"{address}{place}")
+        tab.wait_for_selector(".checkpoint")
+        wait_for_rest(tab)
+        assert tab.evaluate("document.querySelector('.stMain').scrollWidth") <= 800
