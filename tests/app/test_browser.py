@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from app.clips import shipped_clips
 from app.launch import CHECKPOINT_VARIABLE
 from app.views.markup import percent
-from tests.app.browsing import ROOT, chromium, served, tab_of, wait_for_rest
+from tests.app.browsing import ROOT, chromium, served, tab_of, the_app, wait_for_rest
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import tone, write_media
 
@@ -38,9 +38,7 @@ def address(private):
     environment = {name: value for name, value in os.environ.items() if name != CHECKPOINT_VARIABLE}
     environment["TMPDIR"] = str(private)
     environment["DEEPMSI_CACHE_DIR"] = str(private / "cache")
-    with served(
-        lambda port: ["-m", "app.cli", "app", "--port", str(port), "--no-browser"], environment
-    ) as url:
+    with served(the_app, environment) as url:
         yield url
 
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.notes import VARIABLE
-from tests.app.browsing import chromium, served, tab_of, wait_for_rest
+from tests.app.browsing import chromium, served, tab_of, the_app, wait_for_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -19,9 +19,7 @@ expect.set_options(timeout=SLOW_MS)
 def address(tmp_path_factory):
     private = tmp_path_factory.mktemp("private")
     environment = os.environ | {VARIABLE: str(private), "DEEPMSI_CACHE_DIR": str(private / "cache")}
-    with served(
-        lambda port: ["-m", "app.cli", "app", "--port", str(port), "--no-browser"], environment
-    ) as url:
+    with served(the_app, environment) as url:
         yield url
 
 
