@@ -29,8 +29,8 @@ ELEMENTS = ("word", "window", "frame", "patch")
 """In the order in which they are explained: what is quick comes first."""
 
 DEFAULTS: Mapping[str, str] = dict.fromkeys(ELEMENTS, "integrated-gradients")
-"""Method by element. On the dev clips of the shipped checkpoint, integrated gradients pointed at the height of
-the planted expression in 0.96 of the clips, random orders of frames in 0.56, occlusion in 0.46
+"""Method by element. On the dev clips of the shipped checkpoint, integrated gradients pointed at the height
+of the planted expression in 0.96 of the clips, random orders of frames in 0.56, occlusion in 0.46
 (docs/truth.md)."""
 
 VERSIONS = {"prediction": 2, "faithfulness": 2, "compression-effects": 1}

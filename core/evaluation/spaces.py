@@ -1,0 +1,232 @@
+"""The spaces that clips lie in: pictures of them, and figures of how good they are.
+
+A modality's space is that of its projections, which the contrastive loss trains; all three share it. The
+fused space is the classifier's last hidden layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.metrics import silhouette_score
+
+from core.evaluation.artifact import Evaluation
+from core.labels import MODALITIES
+
+TOGETHER = "together"
+"""The three modalities in the space that they share."""
+
+METHODS = ("pca", "tsne")
+
+NUM_NEIGHBOURS = 5
+"""Of retrieval and trustworthiness."""
+
+MAX_MEASURED = 3000
+"""Figures that compare all pairs of clips are measured on so many, drawn at random."""
+
+_CHUNK = 2000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Points:
+    """The vectors of a space, one row per point.
+
+    Attributes:
+        vectors: `(point, dim)`.
+        rows: of each point's clip in the evaluation's predictions.
+        modalities: of each point; "fused" in that space.
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    modalities: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceQuality:
+    """How well a space is ordered by the labels. NaN where it cannot be told.
+
+    Attributes:
+        num_points: that there are; those that were measured may be fewer (`MAX_MEASURED`).
+        silhouette: mean over points of (b − a) / max(a, b), a the mean cosine distance to points of the same
+            label, b to those of the nearest other label (Rousseeuw 1987): 1 parted, 0 touching.
+        retrieval: of the `NUM_NEIGHBOURS` nearest other points, the share with the same label, on average
+            (precision at k).
+        chance: the same for points in random order.
+        trustworthiness: of the picture: 1 where neighbours in it are neighbours in the space (Venna & Kaski
+            2001).
+    """
+
+    num_points: int
+    silhouette: float
+    retrieval: float
+    chance: float
+    trustworthiness: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairQuality:
+    """How two modalities lie to each other in the space that they share, over clips that have both.
+
+    Attributes:
+        alignment: mean squared distance of a clip's two projections, of length one (Wang & Isola 2020): 0 the
+            same, 2 at right angles.
+        gap: distance of the two modalities' means (Liang et al. 2022).
+        retrieval: share of clips whose nearest projection of the other modality, among all clips, has the
+            same label.
+        chance: the same for a random one.
+    """
+
+    pair: tuple[str, str]
+    num_clips: int
+    alignment: float
+    gap: float
+    retrieval: float
+    chance: float
+
+
+def points_of(evaluation: Evaluation, space: str) -> Points:
+    """The vectors of a space: a modality, "fused", or `TOGETHER`. Clips that lack a modality have none."""
+    names = MODALITIES if space == TOGETHER else (space,)
+    vectors, rows, modalities = [], [], []
+    for name in names:
+        known = np.flatnonzero(~np.isnan(evaluation.embeddings[name]).any(axis=1))
+        vectors.append(_unit(evaluation.embeddings[name][known]))
+        rows.append(known)
+        modalities += [name] * len(known)
+    return Points(
+        vectors=np.concatenate(vectors), rows=np.concatenate(rows), modalities=np.array(modalities, object)
+    )
+
+
+def project(vectors: np.ndarray, method: str, *, num_dims: int = 2, seed: int = 0) -> np.ndarray:
+    """A picture of vectors.
+
+    Args:
+        vectors: `(point, dim)`.
+        method: "pca", the directions of largest variance; or "tsne", t-SNE (van der Maaten & Hinton 2008) by
+            cosine distance, which keeps neighbours together while its distances and sizes mean nothing.
+        num_dims: 2 or 3.
+        seed: of t-SNE.
+
+    Returns:
+        `(point, num_dims)`; zeros where there are too few points to tell directions.
+
+    Raises:
+        ValueError: for another method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"a picture is made by one of {', '.join(METHODS)}, not {method!r}")
+    if len(vectors) < 2:
+        return np.zeros((len(vectors), num_dims))
+    if method == "tsne" and len(vectors) > 3 * num_dims:
+        network = TSNE(
+            num_dims,
+            perplexity=min(30.0, (len(vectors) - 1) / 3),
+            metric="cosine",
+            init="pca",
+            random_state=seed,
+        )
+        return network.fit_transform(np.asarray(vectors, np.float32)).astype(float)
+    return principal(vectors, num_dims)(vectors)
+
+
+def principal(vectors: np.ndarray, num_dims: int = 2):
+    """The projection on the directions of largest variance of `(point, dim)`, as a function of others.
+
+    Each direction's sign is such that its largest weight is positive, so that pictures do not flip.
+    """
+    mean = vectors.mean(axis=0)
+    _, _, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+    directions = directions[:num_dims]
+    directions *= np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(1)])[:, None]
+
+    def place(others: np.ndarray) -> np.ndarray:
+        found = (others - mean) @ directions.T
+        return np.pad(found, ((0, 0), (0, num_dims - found.shape[1])))
+
+    return place
+
+
+def space_quality(
+    points: Points, labels: np.ndarray, picture: np.ndarray | None = None, *, seed: int = 0
+) -> SpaceQuality:
+    """How well a space is ordered.
+
+    Args:
+        points: of the space.
+        labels: `(clip,)` of the evaluation, by row.
+        picture: `(point, 2 or 3)` of the same points, to be judged too.
+        seed: of the draw where there are more points than `MAX_MEASURED`.
+    """
+    num = len(points.vectors)
+    chosen = np.arange(num)
+    if num > MAX_MEASURED:
+        chosen = np.sort(np.random.default_rng(seed).choice(num, MAX_MEASURED, replace=False))
+    vectors, of = points.vectors[chosen], labels[points.rows[chosen]]
+    sizes = np.array([(of == label).sum() for label in np.unique(of)])
+    can_part = 1 < len(sizes) < len(of)
+    nearest = _nearest(vectors, NUM_NEIGHBOURS) if len(of) > NUM_NEIGHBOURS else None
+    can_trust = picture is not None and 2 * NUM_NEIGHBOURS < len(of)
+    return SpaceQuality(
+        num_points=num,
+        silhouette=float(silhouette_score(vectors, of, metric="cosine")) if can_part else np.nan,
+        retrieval=float((of[nearest] == of[:, None]).mean()) if nearest is not None else np.nan,
+        chance=float((sizes * (sizes - 1)).sum() / (len(of) * (len(of) - 1))) if len(of) > 1 else np.nan,
+        trustworthiness=float(
+            trustworthiness(vectors, picture[chosen], n_neighbors=NUM_NEIGHBOURS, metric="cosine")
+        )
+        if can_trust
+        else np.nan,
+    )
+
+
+def pair_quality(evaluation: Evaluation, one: str, other: str) -> PairQuality | None:
+    """How two modalities lie to each other; None where no clip has both."""
+    both = ~np.isnan(evaluation.embeddings[one]).any(1) & ~np.isnan(evaluation.embeddings[other]).any(1)
+    if not both.any():
+        return None
+    a, b = (_unit(evaluation.embeddings[name][both]) for name in (one, other))
+    labels = evaluation.truth[both]
+    found = np.concatenate([(a[i : i + _CHUNK] @ b.T).argmax(1) for i in range(0, len(a), _CHUNK)])
+    share = np.bincount(labels) / len(labels)
+    return PairQuality(
+        pair=(one, other),
+        num_clips=int(both.sum()),
+        alignment=float(((a - b) ** 2).sum(1).mean()),
+        gap=float(np.linalg.norm(a.mean(0) - b.mean(0))),
+        retrieval=float((labels[found] == labels).mean()),
+        chance=float((share**2).sum()),
+    )
+
+
+def uniformity(points: Points, *, seed: int = 0) -> float:
+    """How evenly points of length one cover the sphere: log of the mean of exp(−2 d²) over pairs.
+
+    0 where all are in one place, near −4 where they are spread evenly in many dimensions (Wang & Isola 2020).
+    """
+    vectors = points.vectors
+    if len(vectors) < 2:
+        return np.nan
+    if len(vectors) > MAX_MEASURED:
+        vectors = vectors[np.random.default_rng(seed).choice(len(vectors), MAX_MEASURED, replace=False)]
+    squared = 2 - 2 * (vectors @ vectors.T)
+    pairs = squared[np.triu_indices(len(vectors), 1)]
+    return float(np.log(np.exp(-2 * np.clip(pairs, 0, None)).mean()))
+
+
+def _nearest(vectors: np.ndarray, num: int) -> np.ndarray:
+    """`(point, num)` indices of the nearest other points by cosine."""
+    found = []
+    for start in range(0, len(vectors), _CHUNK):
+        similar = vectors[start : start + _CHUNK] @ vectors.T
+        similar[np.arange(len(similar)), np.arange(start, start + len(similar))] = -np.inf
+        found.append(np.argpartition(-similar, num, axis=1)[:, :num])
+    return np.concatenate(found)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    vectors = np.asarray(vectors, float)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
