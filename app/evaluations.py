@@ -5,17 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.display import jpeg_uri, picture_uri
-from core.checkpoint import CheckpointError, load_checkpoint
+from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
 from core.evaluation.neighbours import read_training
 from core.evaluation.slices import Slices, find_slices
+from core.evaluation.spaces import (
+    PairQuality,
+    Points,
+    SpaceQuality,
+    pair_quality,
+    points_of,
+    project,
+    space_quality,
+    uniformity,
+)
 from core.media import MediaError, decode, open_clip
+from core.prediction import PAIRS
+from core.space import Space
 from sample_data import SAMPLE_DATA
 
 SHIPPED_EVALUATIONS = SAMPLE_DATA / "evaluations"
@@ -136,6 +149,53 @@ def _comparison(a: Path, stamp_a: int, b: Path, stamp_b: int, _of_a: Opened, _of
     return compare(_of_a.evaluation, _of_b.evaluation)
 
 
+def picture_of(of: Opened, space: str, method: str, num_dims: int) -> tuple[Points, np.ndarray]:
+    """The points of a space and their places, computed once: (points, `(point, num_dims)`)."""
+    return _picture_of(of.folder, of.stamp, space, method, num_dims, of)
+
+
+@st.cache_resource(show_spinner="Drawing the space …", max_entries=40)
+def _picture_of(
+    folder: Path, stamp: int, space: str, method: str, num_dims: int, _of: Opened
+) -> tuple[Points, np.ndarray]:
+    points = points_of(_of.evaluation, space)
+    return points, project(points.vectors, method, num_dims=num_dims)
+
+
+def space_figures(
+    of: Opened, space: str, method: str, num_dims: int
+) -> tuple[SpaceQuality, float, tuple[PairQuality, ...]]:
+    """How good a space and its picture are, how even, and how the modalities lie to each other there."""
+    return _space_figures(of.folder, of.stamp, space, method, num_dims, of)
+
+
+@st.cache_resource(show_spinner="Measuring the space …", max_entries=40)
+def _space_figures(
+    folder: Path, stamp: int, space: str, method: str, num_dims: int, _of: Opened
+) -> tuple[SpaceQuality, float, tuple[PairQuality, ...]]:
+    points, places = picture_of(_of, space, method, num_dims)
+    labels = _of.evaluation.predictions["label"].to_numpy(object).astype(str)
+    pairs = () if space == "fused" else tuple(pair_quality(_of.evaluation, *pair) for pair in PAIRS)
+    quality = space_quality(points, labels, places)
+    return quality, uniformity(points), tuple(pair for pair in pairs if pair is not None)
+
+
+def space_over_epochs(evaluation: Evaluation, folder: Path | None) -> Space | None:
+    """Where some dev clips lay after every epoch of training; None where that is not known.
+
+    Args:
+        evaluation: whose checkpoint is meant.
+        folder: of the installed checkpoint with its name, None where there is none.
+    """
+    checkpoint = None if folder is None else _checkpoint(folder)
+    if checkpoint is None or checkpoint.sha256 != evaluation.info.checkpoint_sha256:
+        return None
+    try:
+        return checkpoint.space
+    except ValueError:  # a damaged file: as if there were none
+        return None
+
+
 def shipped_test(checkpoint: Path) -> dict:
     """What the shipped evaluation on test clips found, as metrics.json tells it; empty without one."""
     folder = SHIPPED_EVALUATIONS / f"{checkpoint.name}-test"
@@ -159,20 +219,24 @@ def history_of(evaluation: Evaluation, folder: Path | None) -> pd.DataFrame | No
         evaluation: whose checkpoint is meant.
         folder: of the installed checkpoint with its name, None where there is none.
     """
-    if folder is None:
-        return None
-    try:
-        sha256, history = _history(folder, (folder / "config.json").stat().st_mtime_ns)
-    except (CheckpointError, OSError, ValueError):  # told on the pages that use the checkpoint
-        return None
+    checkpoint = None if folder is None else _checkpoint(folder)
     # another checkpoint may have the name
-    return history if sha256 == evaluation.info.checkpoint_sha256 and len(history) else None
+    if checkpoint is None or checkpoint.sha256 != evaluation.info.checkpoint_sha256:
+        return None
+    return checkpoint.history if len(checkpoint.history) else None
+
+
+def _checkpoint(folder: Path) -> Checkpoint | None:
+    """An installed checkpoint, read once; None where it cannot be, which pages that use it tell."""
+    try:
+        return _read_checkpoint(folder, (folder / "config.json").stat().st_mtime_ns)
+    except (CheckpointError, OSError):
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=20)
-def _history(folder: Path, stamp: int) -> tuple[str, pd.DataFrame]:
-    checkpoint = load_checkpoint(folder)
-    return checkpoint.sha256, checkpoint.history
+def _read_checkpoint(folder: Path, stamp: int) -> Checkpoint:
+    return load_checkpoint(folder)
 
 
 def media_of(evaluation: Evaluation, row: int) -> Path | None:

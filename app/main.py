@@ -37,6 +37,7 @@ page = st.navigation(
     [
         st.Page(HERE / "screens" / "clip.py", title="Clip", icon=":material/movie:", default=True),
         st.Page(HERE / "screens" / "failures.py", title="Failures", icon=":material/rule:"),
+        st.Page(HERE / "screens" / "embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
         st.Page(HERE / "screens" / "compare.py", title="Compare", icon=":material/compare_arrows:"),
     ],
     position="top",

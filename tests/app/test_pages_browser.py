@@ -84,7 +84,7 @@ def test_a_flipped_clip_plays_beside_both_answers(page, address):
     assert truths[0].startswith("✓") and truths[1].startswith("✗")
 
 
-@pytest.mark.parametrize("place", ["failures", "compare"])
+@pytest.mark.parametrize("place", ["failures", "compare", "embeddings"])
 def test_pages_fit_a_narrow_window(browser, address, place):
     with tab_of(browser, address, width=800) as tab:
         tab.set_default_timeout(SLOW_MS)
@@ -92,3 +92,31 @@ def test_pages_fit_a_narrow_window(browser, address, place):
         tab.wait_for_selector(".checkpoint")
         wait_for_rest(tab)
         assert tab.evaluate("document.querySelector('.stMain').scrollWidth") <= 800
+
+
+def test_a_lasso_lists_clips_and_hides_none(page, address):
+    page.goto(f"{address}embeddings")
+    chart = page.locator(".js-plotly-plot")
+    expect(chart).to_be_visible()
+    wait_for_rest(page)
+    page.wait_for_timeout(1500)
+    box = chart.bounding_box()
+    corners = [(0.2, 0.3), (0.5, 0.3), (0.5, 0.7), (0.2, 0.7), (0.2, 0.3)]
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+    title = page.locator(".gallery-title")
+    expect(title).to_contain_text("chosen clips")
+    count = "document.querySelector('.js-plotly-plot').data.reduce((sum, trace) => sum + trace.x.length, 0)"
+    num_points = page.evaluate(count)
+    assert 2 <= int(title.inner_text().split()[0]) < num_points == 560
+    wait_for_rest(page)
+    page.locator(".cards [role=option]").first.click()
+    page.wait_for_url("**open=**")
+    plays(page, "failures-player")
+    # the choice stays, and the opened clip is ringed
+    expect(title).to_contain_text("chosen clips")
+    assert page.evaluate(count) == num_points + 1

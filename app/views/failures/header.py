@@ -16,11 +16,19 @@ NO_EVALUATION = (
 )
 
 
-def header(names: Sequence[str], *, selected: str | None, evaluation: Evaluation | None, on_pick) -> None:
+def header(
+    names: Sequence[str],
+    *,
+    page: str = "Where it fails, and why",
+    selected: str | None,
+    evaluation: Evaluation | None,
+    on_pick,
+) -> None:
     """Draws name and page, a choice among evaluations, and what the chosen one is of.
 
     Args:
         names: of the evaluations.
+        page: what the page is for, in a few words.
         selected: the current one.
         evaluation: the current one; None where there is none.
         on_pick: takes a name.
@@ -31,7 +39,7 @@ def header(names: Sequence[str], *, selected: str | None, evaluation: Evaluation
 
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
         st.html(
-            '<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>Where it fails, and why</span></div>',
+            f'<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>{escape(page)}</span></div>',
             width="content",
         )
         if len(names) > 1:

@@ -1,0 +1,248 @@
+"""The Embeddings page: where clips lie in the spaces that the model learned."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app import embeddings_state as state
+from app import evaluations, resources
+from app.embeddings_state import EmbeddingsView
+from app.evaluations import Opened
+from app.views.embeddings.choices import SPACE_NAMES, choices
+from app.views.embeddings.epochs import NO_SPACE, epochs_figure
+from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
+from app.views.embeddings.quality import quality_view
+from app.views.failures import detail
+from app.views.failures.clip_cards import fetch_pictures, gallery
+from app.views.failures.header import NO_EVALUATION, folder_box, header
+from app.views.markup import plain
+from core.evaluation import Evaluation, EvaluationError
+from core.evaluation.spaces import TOGETHER
+
+APP = Path(__file__).parents[1]
+CHART = "embeddings-chart"
+PLOT_SETTINGS = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
+
+PART_NAMES = {state.NOW: "The evaluated clips", state.EPOCHS: "How the space formed"}
+
+
+def page() -> None:
+    """Draws the whole page."""
+    st.html(APP / "views" / "failures" / "failures.css")
+    state.adopt_link()
+    folders = evaluations.evaluations()
+    wanted = state.current().evaluation
+    chosen = wanted if wanted in folders else next(iter(folders), None)
+    of = None if chosen is None else open_evaluation(chosen, folders[chosen])
+    header(
+        list(folders),
+        page="Where clips lie in what it learned",
+        selected=chosen,
+        evaluation=None if of is None else of.evaluation,
+        on_pick=lambda name: state.update(evaluation=name),
+    )
+    if wanted not in (None, chosen):
+        st.warning(
+            f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
+            icon=":material/link_off:",
+        )
+    if chosen is None:
+        st.info(NO_EVALUATION, icon=":material/info:")
+    if of is not None and len(of.evaluation.predictions):
+        part_picker()
+        if state.current().part == state.EPOCHS:
+            show_epochs(of.evaluation)
+        else:
+            show_clips(of)
+    with st.expander("Another evaluation", icon=":material/folder_open:", expanded=chosen is None):
+        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+    state.publish_link()
+
+
+def open_evaluation(name: str, folder: Path) -> Opened | None:
+    """The evaluation, read; None, with a sentence on the page, where it cannot be."""
+    try:
+        return evaluations.opened(folder)
+    except EvaluationError as error:
+        logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def take_folder(text: str) -> None:
+    """Offers the evaluations of a folder and turns to the first of them, or remembers why it cannot."""
+    st.session_state.pop("folder-refusal", None)
+    try:
+        found = evaluations.give(Path(text))
+    except (EvaluationError, OSError, RuntimeError) as error:
+        st.session_state["folder-refusal"] = plain(str(error))
+        return
+    state.update(evaluation=next(n for n, folder in evaluations.evaluations().items() if folder == found[0]))
+
+
+def part_picker() -> None:
+    """Draws the choice between the clips and the training."""
+
+    def picked() -> None:
+        state.update(part=st.session_state["embeddings-part"])
+
+    st.session_state["embeddings-part"] = state.current().part
+    st.segmented_control(
+        "Look at",
+        state.PARTS,
+        format_func=PART_NAMES.get,
+        key="embeddings-part",
+        on_change=picked,
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+@st.fragment
+def show_clips(of: Opened) -> None:
+    """Draws the picture of a space, the chosen clips, the opened one, and the figures."""
+    view = state.current()
+    choices(view, on_change=take_choice)
+    points, places = evaluations.picture_of(of, view.space, view.method, view.num_dims)
+    if not len(points.rows):
+        st.info(
+            f"No clip has {SPACE_NAMES[view.space]}, so this space is empty; choose another.",
+            icon=":material/info:",
+        )
+        state.publish_link()
+        return
+    chosen = chosen_rows(of, view)
+    figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
+    key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
+    if view.num_dims == 2:
+        st.plotly_chart(
+            figure,
+            key=key,
+            on_select=partial(take_selection, of, key),
+            selection_mode=("points", "box", "lasso"),
+            config=PLOT_SETTINGS,
+        )
+        how = (
+            "Draw around points with the mouse to list their clips below; a click opens one. Two clicks on "
+            "the ground let go."
+        )
+    else:
+        st.plotly_chart(figure, key=key, config=PLOT_SETTINGS)
+        how = "Drag to turn, scroll to come nearer. Clips are chosen in two dimensions."
+    st.caption(" ".join(filter(None, (how, tie_note(points.modalities)))))
+    is_lacking = show_chosen(of.evaluation, chosen, view)
+    if view.clip is not None:
+        show_clip(of.evaluation, view.clip)
+    quality_view(*evaluations.space_figures(of, view.space, view.method, view.num_dims))
+    state.publish_link()
+    if is_lacking:
+        # last, so that the page can be used meanwhile
+        fetch_pictures(of.evaluation, chosen, evaluations.thumbnails(), page=view.page)
+        st.rerun(scope="fragment")
+
+
+def take_choice(**changes) -> None:
+    """Changes what is drawn."""
+    state.update(page=1, **changes)
+
+
+def chosen_rows(of: Opened, view: EmbeddingsView) -> np.ndarray:
+    """Rows of the clips that were chosen in this evaluation; another picture of them keeps the choice."""
+    stamp, rows = st.session_state.get("embeddings-chosen", (None, NOBODY))
+    return rows if stamp == (of.folder, of.stamp) and view.num_dims == 2 else NOBODY
+
+
+def take_selection(of: Opened, key: str) -> None:
+    """Remembers the clips that were chosen in a chart, and opens the one that was chosen alone."""
+    event = st.session_state.get(key)
+    rows = rows_chosen(None if event is None else event.get("selection"))
+    st.session_state["embeddings-chosen"] = (of.folder, of.stamp), rows
+    clip = str(of.evaluation.predictions["key"].iat[rows[0]]) if len(rows) == 1 else None
+    state.update(page=1, clip=clip)
+
+
+def show_chosen(evaluation: Evaluation, rows: np.ndarray, view: EmbeddingsView) -> bool:
+    """Draws the cards of the chosen clips; whether pictures are missing."""
+    if len(rows) < 2:
+        return False
+    wrong = int((evaluation.predictions["label"] != evaluation.predictions["prediction"]).iloc[rows].sum())
+    st.html(
+        f'<div class="gallery-title">{len(rows):,} chosen clips <span>{wrong:,} of them wrong</span></div>'
+    )
+    return gallery(
+        evaluation,
+        rows,
+        evaluations.thumbnails(),
+        selected=view.clip,
+        page=view.page,
+        noted=frozenset(),
+        on_pick=lambda key: state.update(clip=key),
+        on_page=lambda number: state.update(page=number, clip=None),
+    )
+
+
+def show_clip(evaluation: Evaluation, key: str) -> None:
+    """Draws the opened clip: it plays, and tells its figures."""
+    found = np.flatnonzero((evaluation.predictions["key"] == key).to_numpy())
+    if not len(found):
+        return
+    row = int(found[0])
+    with st.container(key="failures-detail"):
+        left, right = st.columns([4, 7], gap="large")
+        with left:
+            detail.media(evaluation, row, evaluations.media_of(evaluation, row))
+            st.button(
+                "Close",
+                icon=":material/close:",
+                type="tertiary",
+                key="close-point",
+                on_click=partial(state.update, clip=None),
+            )
+        with right:
+            detail.headline(evaluation, row)
+            detail.figures(evaluation, row)
+
+
+def show_epochs(evaluation: Evaluation) -> None:
+    """Draws how the space formed in training."""
+    folder = resources.checkpoints().get(evaluation.info.checkpoint)
+    space = evaluations.space_over_epochs(evaluation, folder)
+    if space is None:
+        st.info(NO_SPACE, icon=":material/info:")
+        return
+    names = [name for name in state.SPACES if name != TOGETHER]
+    view = state.current()
+    current = view.space if view.space in names else names[0]
+
+    def picked() -> None:
+        state.update(space=st.session_state["epochs-space"])
+
+    st.session_state["epochs-space"] = current
+    st.segmented_control(
+        "Space",
+        names,
+        format_func=SPACE_NAMES.get,
+        key="epochs-space",
+        required=True,
+        on_change=picked,
+    )
+    figure = epochs_figure(space, current)
+    if figure is None:
+        st.info(
+            f"This model does not read {SPACE_NAMES[current]}; choose another space.", icon=":material/info:"
+        )
+        return
+    st.plotly_chart(figure, key=f"epochs-{current}", config=PLOT_SETTINGS)
+    st.caption(
+        f"{len(space.keys):,} dev clips, at most 16 of each emotion, after every epoch of training, by "
+        "the directions of largest variance after the last one; “start” is before the first. Play shows how "
+        "clips of one emotion gather."
+    )
+
+
+page()

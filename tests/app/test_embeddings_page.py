@@ -1,0 +1,208 @@
+"""The Embeddings page and its picture, on hand-made evaluations; no model is needed."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import evaluations, launch
+from app.embeddings_state import EmbeddingsView
+from app.views.embeddings.epochs import epochs_figure
+from app.views.embeddings.picture import (
+    MAX_GROUPS,
+    OTHERS,
+    UNKNOWN,
+    groups_by,
+    rows_chosen,
+    space_figure,
+    tie_note,
+)
+from app.views.embeddings.quality import pair_table, quality_table
+from app.views.markup import color_of
+from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, points_of
+from core.labels import MODALITIES
+from core.space import SPACES, Space
+from tests.app.conftest import write_clip
+from tests.made_evaluations import made_clips, made_evaluation
+
+SCRIPT = launch.MAIN.parent / "screens" / "embeddings.py"
+TRUTH = ["joy", "fear", "anger"] * 6
+TOLD = ["joy", "joy", "anger"] * 6
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    return made_evaluation(TRUTH, TOLD, tmp_path)
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", shipped)
+    evaluations._given.clear()
+    evaluations.thumbnails.clear()
+    write_clip(shipped / "c1.mp4", num_frames=10)
+    made_evaluation(TRUTH, TOLD, shipped).write(shipped / "first-test")
+    return AppTest.from_file(SCRIPT, default_timeout=60)
+
+
+def html_of(test) -> str:
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def link_of(test) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in test.query_params.items()}
+
+
+def test_a_first_visit_shows_the_fused_space(page):
+    page.run()
+    assert not page.exception and not page.error
+    assert "<b>first</b> on clips, split test: right on 67" in html_of(page)
+    assert "Draw around points" in page.caption[0].value
+    table = page.table[0].value
+    assert table.index[0] == "silhouette" and "by chance 0.29" in table.loc["retrieval@5", "how to read it"]
+    assert link_of(page) == {}
+
+
+@pytest.mark.parametrize("space", ["video", TOGETHER])
+def test_a_link_restores_the_view(page, space):
+    link = {"space": space, "method": "tsne", "dims": "3", "colour": "speaker", "open": "c1.mp4"}
+    for name, value in link.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert "Drag to turn" in page.caption[0].value and ("squares sounds (18)" in page.caption[0].value) == (
+        space == TOGETHER
+    )
+    assert "<strong>joy</strong>" in html_of(page)
+    # three pairs of modalities
+    assert len(page.table[-1].value) == 3
+    assert link_of(page) == link
+    page.button(key="close-point").click().run()
+    assert "open" not in link_of(page)
+
+
+def test_what_was_chosen_is_listed_and_stays_with_another_picture(page):
+    page.run()
+    of = evaluations.opened(next(iter(evaluations.evaluations().values())))
+    page.session_state["embeddings-chosen"] = (of.folder, of.stamp), np.array([0, 1, 4])
+    page.run()
+    assert "3 chosen clips <span>2 of them wrong</span>" in html_of(page)
+    page.query_params["method"] = "tsne"
+    page.run()
+    assert "3 chosen clips" in html_of(page)
+
+
+def test_without_a_history_the_epochs_say_so(page):
+    page.query_params["part"] = "epochs"
+    page.run()
+    assert not page.exception
+    assert "kept no space over its training" in page.info[0].value
+
+
+def test_a_space_that_no_clip_has_says_so(page, tmp_path):
+    without = made_evaluation(TRUTH, TOLD, tmp_path, checkpoint="second")
+    without.embeddings["video"][:] = np.nan
+    without.write(tmp_path / "shipped" / "a-blind")
+    page.query_params["space"] = "video"
+    page.run()
+    assert not page.exception
+    assert "No clip has picture" in page.info[0].value
+
+
+def test_links_say_the_view_and_nothing_else():
+    view = EmbeddingsView(evaluation="e", part="epochs", space="audio", method="tsne", num_dims=3, clip="k")
+    assert EmbeddingsView.from_link(view.to_link()) == view
+    assert EmbeddingsView().to_link() == {} and EmbeddingsView.from_link({}) == EmbeddingsView()
+    odd = {"part": "?", "space": "?", "method": "?", "dims": "4", "colour": "?"}
+    assert EmbeddingsView.from_link(odd) == EmbeddingsView()
+
+
+def test_groups_and_their_colours(evaluation, tmp_path):
+    groups, colors = groups_by(evaluation, "label")
+    assert groups.tolist() == TRUTH and colors["fear"] == color_of("fear")
+    groups, colors = groups_by(evaluation, "right")
+    assert groups[:3].tolist() == ["right", "wrong", "right"] and len(set(colors.values())) == 2
+    groups, colors = groups_by(evaluation, "speaker")
+    assert len(set(groups)) == len(colors) == 9
+    many = made_evaluation(["joy"] * 60, ["joy"] * 60, tmp_path)
+    groups, colors = groups_by(many, "speaker")
+    # of thirty speakers of two clips each, one group less than there are colours, and the rest
+    assert len(colors) == MAX_GROUPS and (groups == OTHERS).sum() == 60 - 2 * (MAX_GROUPS - 1)
+    nobody = made_evaluation(TRUTH, TOLD, tmp_path, clips=made_clips(TRUTH, tmp_path, speaker=None))
+    assert set(groups_by(nobody, "speaker")[0]) == {UNKNOWN}
+
+
+def test_the_picture_pales_and_rings_but_hides_nothing(evaluation):
+    points = points_of(evaluation, "fused")
+    places = np.arange(36, dtype=float).reshape(18, 2)
+    figure = space_figure(
+        evaluation, points, places, colour="label", chosen=np.array([1, 3]), opened="c4.mp4"
+    )
+    joy, fear, anger, ring = figure.data
+    assert (joy.name, fear.name, anger.name, ring.name) == ("joy", "fear", "anger", "opened clip")
+    assert len(joy.x) + len(fear.x) + len(anger.x) == 18
+    # clip 3 is the second joy, clip 1 the first fear
+    assert (joy.selectedpoints, fear.selectedpoints, anger.selectedpoints) == ((1,), (0,), ())
+    assert 0 < joy.unselected.marker.opacity < 0.3
+    assert (ring.x, ring.y) == ((8.0,), (9.0,))
+    assert joy.customdata[1][:4].tolist() == [3, "c3.mp4", "joy", "joy"]
+    plain = space_figure(evaluation, points, places, colour="label")
+    assert [trace.selectedpoints for trace in plain.data] == [None] * 3
+
+
+def test_the_opened_clip_s_modalities_are_tied(evaluation):
+    evaluation.embeddings["audio"][5] = np.nan
+    points = points_of(evaluation, TOGETHER)
+    places = np.random.default_rng(0).normal(size=(len(points.rows), 3))
+    figure = space_figure(evaluation, points, places, colour="confidence", opened="c2.mp4")
+    assert figure.data[-1].mode == "lines+markers" and len(figure.data[-1].x) == 4  # and back to the first
+    two = space_figure(evaluation, points, places, colour="confidence", opened="c5.mp4")
+    assert len(two.data[-1].x) == 2
+    assert {trace.marker.symbol for trace in figure.data[:-1]} == {"circle", "square", "diamond"}
+    assert figure.data[0].marker.cmax == 1.0
+    assert (
+        tie_note(points.modalities) == "Circles are pictures (18), squares sounds (17), diamonds words (18)."
+    )
+    assert tie_note(["fused"] * 3) == ""
+
+
+def test_rows_of_a_selection():
+    points = [{"customdata": [4, "c4"]}, {"customdata": [1, "c1"]}, {"customdata": [4, "c4"]}, {"x": 1}]
+    assert rows_chosen({"points": points}).tolist() == [1, 4]
+    assert rows_chosen(None).tolist() == rows_chosen({}).tolist() == []
+
+
+def test_figures_that_cannot_be_told_are_dashes():
+    quality = SpaceQuality(
+        num_points=1, silhouette=np.nan, retrieval=0.5, chance=0.25, trustworthiness=np.nan
+    )
+    table = quality_table(quality, -1.234)
+    assert table["value"].tolist() == ["–", "0.50", "−1.23", "–"]
+    pair = PairQuality(
+        pair=("video", "text"), num_clips=1200, alignment=1.5, gap=0.1, retrieval=0.4, chance=0.2
+    )
+    assert pair_table([pair]).loc["picture and words"].tolist() == ["1,200", "1.50", "0.10", "0.40", "0.20"]
+
+
+def test_the_space_over_epochs_moves_clips_in_one_frame():
+    moments = np.zeros((3, 4, 2), np.float16)
+    moments[-1] = [[1, 0], [1, 0.1], [0, 1], [0.1, 1]]
+    moments[0] = moments[1] = [[1, 1]] * 4
+    space = Space(
+        keys=tuple("abcd"),
+        labels=("joy", "joy", "fear", "fear"),
+        epochs=np.array([-1, 0, 1]),
+        embeddings={name: moments if name != "text" else moments * np.nan for name in SPACES},
+    )
+    figure = epochs_figure(space, "fused")
+    assert [frame.name for frame in figure.frames] == ["start", "1", "2"]
+    first, last = figure.frames[0].data, figure.frames[-1].data
+    assert [trace.name for trace in last] == ["joy", "fear"]
+    # all in one place at first, parted along the first direction in the end
+    assert len({round(float(x), 6) for trace in first for x in trace.x}) == 1
+    assert max(last[0].x) < min(last[1].x) or min(last[0].x) > max(last[1].x)
+    reach = figure.layout.xaxis.range[1]
+    assert all(abs(x) <= reach for frame in figure.frames for trace in frame.data for x in trace.x)
+    assert epochs_figure(space, "text") is None
+    assert set(SPACES) == {*MODALITIES, "fused"}
