@@ -110,7 +110,9 @@ def test_a_lasso_lists_clips_and_hides_none(page, address):
     page.mouse.up()
     title = page.locator(".gallery-title")
     expect(title).to_contain_text("chosen clips")
-    count = "document.querySelector('.js-plotly-plot').data.reduce((sum, trace) => sum + trace.x.length, 0)"
+    count = (
+        "document.querySelector('.js-plotly-plot')._fullData.reduce((sum, trace) => sum + trace._length, 0)"
+    )
     num_points = page.evaluate(count)
     assert 2 <= int(title.inner_text().split()[0]) < num_points == 560
     wait_for_rest(page)
