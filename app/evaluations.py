@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app.display import jpeg_uri, picture_uri
-from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from app.summaries import known_summary
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
@@ -28,7 +27,6 @@ from core.evaluation.spaces import (
 )
 from core.media import MediaError, decode, open_clip
 from core.prediction import PAIRS
-from core.space import Space
 from sample_data import SAMPLE_DATA
 
 SHIPPED_EVALUATIONS = SAMPLE_DATA / "evaluations"
@@ -180,22 +178,6 @@ def _space_figures(
     return quality, uniformity(points), tuple(pair for pair in pairs if pair is not None)
 
 
-def space_over_epochs(evaluation: Evaluation, folder: Path | None) -> Space | None:
-    """Where some dev clips lay after every epoch of training; None where that is not known.
-
-    Args:
-        evaluation: whose checkpoint is meant.
-        folder: of the installed checkpoint with its name, None where there is none.
-    """
-    checkpoint = None if folder is None else _checkpoint(folder)
-    if checkpoint is None or checkpoint.sha256 != evaluation.info.checkpoint_sha256:
-        return None
-    try:
-        return checkpoint.space
-    except ValueError:  # a damaged file: as if there were none
-        return None
-
-
 def shipped_test(checkpoint: Path) -> dict:
     """What the shipped evaluation on test clips found, as metrics.json tells it; empty without one."""
     folder = SHIPPED_EVALUATIONS / f"{checkpoint.name}-test"
@@ -205,38 +187,11 @@ def shipped_test(checkpoint: Path) -> dict:
         evaluation = opened(folder).evaluation
     except EvaluationError:  # told where evaluations are shown
         return {}
-    if history_of(evaluation, checkpoint) is None:  # of another checkpoint
+    if known_summary(checkpoint, evaluation.info.checkpoint_sha256) is None:  # of another checkpoint
         return {}
     scores = evaluation.metrics.subsets[subset_name(ALL)]
     values = {"accuracy": scores.accuracy.value, "macro_f1": scores.macro_f1.value}
     return {"test": {"subsets": {subset_name(ALL): values | {"num_clips": scores.num_clips}}}}
-
-
-def history_of(evaluation: Evaluation, folder: Path | None) -> pd.DataFrame | None:
-    """How training went, one row per epoch; None where it is not known.
-
-    Args:
-        evaluation: whose checkpoint is meant.
-        folder: of the installed checkpoint with its name, None where there is none.
-    """
-    checkpoint = None if folder is None else _checkpoint(folder)
-    # another checkpoint may have the name
-    if checkpoint is None or checkpoint.sha256 != evaluation.info.checkpoint_sha256:
-        return None
-    return checkpoint.history if len(checkpoint.history) else None
-
-
-def _checkpoint(folder: Path) -> Checkpoint | None:
-    """An installed checkpoint, read once; None where it cannot be, which pages that use it tell."""
-    try:
-        return _read_checkpoint(folder, (folder / "config.json").stat().st_mtime_ns)
-    except (CheckpointError, OSError):
-        return None
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _read_checkpoint(folder: Path, stamp: int) -> Checkpoint:
-    return load_checkpoint(folder)
 
 
 def media_of(evaluation: Evaluation, row: int) -> Path | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,8 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-VARIABLE = "DEEPMSI_DATA_DIR"
-"""Environment variable that names another folder for what people write."""
+from app.folders import VARIABLE, data_folder
 
 MAX_NOTE_CHARACTERS = 10_000
 MAX_TAG_CHARACTERS = 60
@@ -194,11 +192,8 @@ class Notes:
 
 
 def default_notes() -> Notes:
-    """The notes of this user: in `DEEPMSI_DATA_DIR`, or else in the user's data folder."""
-    if named := os.environ.get(VARIABLE):
-        return Notes(Path(named).expanduser() / "notes.sqlite")
-    base = os.environ.get("XDG_DATA_HOME")
-    return Notes((Path(base) if base else Path.home() / ".local" / "share") / "deepmsi" / "notes.sqlite")
+    """The notes of this user (`app.folders.data_folder`)."""
+    return Notes(data_folder() / "notes.sqlite")
 
 
 def read_csv(text: str) -> tuple[tuple[Note, ...], tuple[str, ...]]:

@@ -151,7 +151,30 @@ def checkpoints() -> dict[str, Path]:
     """Folders of the checkpoints one can choose from, by name; the one to open first comes first."""
     chosen = os.environ.get(CHECKPOINT_VARIABLE)
     first = {Path(chosen).name: Path(chosen)} if chosen else {}
-    return first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
+    found = first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
+    return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
+
+
+@st.cache_resource(show_spinner=False)
+def given_checkpoints() -> dict[str, Path]:
+    """Checkpoints that people named or trained while this server runs, by name, in their order."""
+    return {}
+
+
+def give_checkpoint(folder: Path) -> str:
+    """Offer a checkpoint in all sessions of this server; its name, with its parent's where that is taken.
+
+    Raises:
+        CheckpointError: if the folder holds none.
+    """
+    folder = folder.expanduser().resolve()
+    load_checkpoint(folder)
+    known = checkpoints()
+    if (name := next((n for n, other in known.items() if other.resolve() == folder), None)) is not None:
+        return name
+    name = folder.name if folder.name not in known else f"{folder.parent.name}/{folder.name}"
+    given_checkpoints()[name] = folder
+    return name
 
 
 def metrics(folder: Path) -> dict:

@@ -13,6 +13,7 @@ from app import compare_state as state
 from app import evaluations, resources
 from app.compare_state import CompareView
 from app.evaluations import Opened
+from app.summaries import known_summary
 from app.views.comparison.figures import figures_view
 from app.views.comparison.flips import (
     DETAIL_KEY,
@@ -235,12 +236,12 @@ def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int)
 
 def show_curves(alike: Mapping[str, Opened]) -> None:
     """Draws how training went, of every checkpoint whose history is at hand."""
-    installed = resources.checkpoints()
-    histories = {
-        name: evaluations.history_of(one.evaluation, installed.get(one.evaluation.info.checkpoint))
-        for name, one in alike.items()
-    }
-    known = {name: one for name, one in histories.items() if one is not None and CURVE in one}
+    installed, known = resources.checkpoints(), {}
+    for name, one in alike.items():
+        info = one.evaluation.info
+        found = known_summary(installed.get(info.checkpoint), info.checkpoint_sha256)
+        if found is not None and CURVE in found.history:
+            known[name] = found.history
     curves(known, [name for name in alike if name not in known])
 
 

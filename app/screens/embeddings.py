@@ -13,6 +13,7 @@ from app import embeddings_state as state
 from app import evaluations, resources
 from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
+from app.summaries import known_summary
 from app.views.embeddings.choices import SPACE_NAMES, choices
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure
 from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
@@ -210,8 +211,9 @@ def show_clip(evaluation: Evaluation, key: str) -> None:
 
 def show_epochs(evaluation: Evaluation) -> None:
     """Draws how the space formed in training."""
-    folder = resources.checkpoints().get(evaluation.info.checkpoint)
-    space = evaluations.space_over_epochs(evaluation, folder)
+    info = evaluation.info
+    found = known_summary(resources.checkpoints().get(info.checkpoint), info.checkpoint_sha256)
+    space = None if found is None else found.space
     if space is None:
         st.info(NO_SPACE, icon=":material/info:")
         return

@@ -184,7 +184,7 @@ def test_tables_have_the_numbers(comparison):
     assert rows.loc["fear", "clips"] == 10 and rows.loc["fear", "difference"] == "−0.50"
     assert (rows.loc["fear", "only a right"], rows.loc["fear", "only b right"]) == (5, 0)
     assert rows.loc["fear", "F1 of b"] == "0.00"
-    settings = settings_table("a", "b", comparison)
+    settings = settings_table("a", "b", comparison.config)
     assert settings.loc["training.epochs"].tolist() == ["–", "none"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import evaluations, launch, notes
+from app import evaluations, folders, launch, notes
 from tests.app.conftest import write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
@@ -18,7 +18,7 @@ def written(folder, labels=LABELS, told=TOLD, name="first-test", **changes):
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    monkeypatch.setenv(notes.VARIABLE, str(tmp_path / "data"))
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "data"))
     monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", tmp_path / "shipped")
     evaluations._given.clear()
     evaluations.thumbnails.clear()

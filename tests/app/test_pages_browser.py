@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from app.notes import VARIABLE
+from app.folders import VARIABLE
 from tests.app.browsing import chromium, served, tab_of, the_app, wait_for_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]

@@ -19,17 +19,21 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star")
 
 def settings_list(base: str, other: str, comparison: Comparison) -> None:
     """Draws the settings of model and training that differ."""
-    if not comparison.config:
+    differing_settings(base, other, comparison.config)
+
+
+def differing_settings(base: str, other: str, config: Mapping[str, tuple[object, object]]) -> None:
+    """Draws settings that differ (`core.evaluation.compare.config_differences`)."""
+    if not config:
         st.caption("Both were made with the same settings of model and training.")
         return
-    st.table(settings_table(base, other, comparison))
+    st.table(settings_table(base, other, config))
 
 
-def settings_table(base: str, other: str, comparison: Comparison) -> pd.DataFrame:
+def settings_table(base: str, other: str, config: Mapping[str, tuple[object, object]]) -> pd.DataFrame:
     """One row per setting that differs; a dash where one has no such setting."""
     rows = [
-        {"setting": name, base: _shown(of_a), other: _shown(of_b)}
-        for name, (of_a, of_b) in comparison.config.items()
+        {"setting": name, base: _shown(of_a), other: _shown(of_b)} for name, (of_a, of_b) in config.items()
     ]
     return pd.DataFrame(rows).set_index("setting")
 

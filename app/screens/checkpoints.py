@@ -1,0 +1,154 @@
+"""The Checkpoints page: what is installed, what is known of it, and a training run of one's own."""
+
+from __future__ import annotations
+
+import itertools
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from app import evaluations, resources
+from app.runs import DONE, RunChoice, RunError, Runs
+from app.summaries import Summary, summary
+from app.views.checkpoints.listing import card, checkpoint_table
+from app.views.checkpoints.run import run_form, run_view
+from app.views.comparison.settings import CURVE, curves, differing_settings
+from app.views.markup import plain
+from core.checkpoint import CheckpointError
+from core.evaluation.compare import config_differences
+
+LOOK_SECONDS = 2.0
+"""How often a run that goes on is looked at."""
+
+
+def page() -> None:
+    """Draws the whole page."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
+        st.html(
+            '<div class="brand"><h1>DeepMSI-MER Explorer</h1>'
+            "<span>What is installed, and how it was made</span></div>",
+            width="content",
+        )
+    installed = read_all()
+    if installed:
+        st.dataframe(checkpoint_table(installed))
+        show_one(installed)
+    else:
+        st.info("No checkpoint is installed; train one below, or name a folder.", icon=":material/info:")
+    with st.expander("Another checkpoint", icon=":material/folder_open:", expanded=not installed):
+        folder_box()
+    st.subheader("Train one of your own", anchor=False)
+    show_run()
+
+
+def read_all() -> dict[str, Summary]:
+    """The installed checkpoints, read; a sentence on the page for each that cannot be."""
+    found = {}
+    for name, folder in resources.checkpoints().items():
+        try:
+            found[name] = summary(folder)
+        except CheckpointError as error:
+            st.error(plain(str(error).replace(str(folder), name)), icon=":material/error:")
+    return found
+
+
+def show_one(installed: dict[str, Summary]) -> None:
+    """Draws card, curves and settings of the chosen checkpoint."""
+    if st.session_state.get("checkpoint-shown") not in installed:
+        wanted = st.query_params.get("checkpoint")
+        st.session_state["checkpoint-shown"] = wanted if wanted in installed else next(iter(installed))
+    left, right = st.columns([6, 6], gap="large")
+    with left:
+        name = st.selectbox("Checkpoint", list(installed), key="checkpoint-shown")
+        chosen = installed[name]
+        with st.container(border=True, height=560):
+            card(chosen.card or "It has no card.")
+    with right:
+        known = {other: one.history for other, one in installed.items() if CURVE in one.history}
+        curves(
+            {n: h for n, h in known.items() if n == name} | {n: h for n, h in known.items() if n != name}, []
+        )
+        others = [other for other in installed if other != name]
+        if others:
+            other = st.selectbox("Settings that differ from", others, key="checkpoint-other")
+            recipes = (
+                {"model": one.config.to_dict(), "training": one.metrics.get("train_config", {})}
+                for one in (installed[other], chosen)
+            )
+            differing_settings(other, name, config_differences(*recipes))
+    if st.query_params.to_dict() != {"checkpoint": name}:
+        st.query_params.from_dict({"checkpoint": name})
+
+
+def folder_box() -> None:
+    """Draws a field for the folder of another checkpoint."""
+
+    def given() -> None:
+        st.session_state["checkpoint-refusal"] = ""
+        text = st.session_state["checkpoint-folder"].strip()
+        if not text:
+            return
+        try:
+            st.session_state["checkpoint-shown"] = resources.give_checkpoint(Path(text))
+        except (CheckpointError, OSError, RuntimeError) as error:
+            st.session_state["checkpoint-refusal"] = str(error)
+
+    st.text_input(
+        "Folder of a checkpoint", key="checkpoint-folder", placeholder="runs/first", on_change=given
+    )
+    if refusal := st.session_state.get("checkpoint-refusal"):
+        st.error(plain(refusal), icon=":material/error:")
+
+
+@st.cache_resource(show_spinner=False)
+def runs() -> Runs:
+    """The runs of this server."""
+    return Runs()
+
+
+def show_run() -> None:
+    """Draws the form of a run, and the run that goes on or was the last."""
+    of = runs()
+    run_form(
+        f"own-{len(of.all) + 1}",
+        is_busy=of.current is not None,
+        refusal=st.session_state.get("run-refusal", ""),
+        on_start=start,
+    )
+    if of.all:
+        if of.all[-1].is_over:
+            settle()
+            run_view(of.all[-1], on_stop=of.all[-1].stop)
+        else:
+            watch(itertools.count())
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def watch(turns) -> None:
+    """Draws the run that goes on, and has the page drawn anew when it is over."""
+    run = runs().all[-1]
+    if next(turns) and run.is_over:
+        st.rerun()
+    run_view(run, on_stop=run.stop)
+
+
+def start(name: str, modalities: tuple[str, ...], num_epochs: int, seed: int) -> None:
+    """Begins a run, or remembers why it cannot begin."""
+    st.session_state["run-refusal"] = ""
+    try:
+        runs().start(RunChoice(name=name, modalities=modalities, num_epochs=num_epochs, seed=seed))
+    except RunError as error:
+        st.session_state["run-refusal"] = str(error)
+
+
+def settle() -> None:
+    """Offers what finished runs made on all pages."""
+    for run in runs().all:
+        if run.state == DONE and run.checkpoint not in resources.given_checkpoints().values():
+            resources.give_checkpoint(run.checkpoint)
+            evaluations.give(run.evaluation)
+            st.toast(f"{escape(run.choice.name)} is done.")
+
+
+page()

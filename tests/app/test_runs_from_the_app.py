@@ -1,0 +1,166 @@
+"""Training runs that the app starts, and the page that shows them."""
+
+import time
+
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from app import folders, launch, resources
+from app.cli import cli
+from app.runs import DONE, FAILED, STOPPED, RunChoice, RunError, Runs
+from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.config import PRESETS
+from core.labels import MODALITIES
+from core.model import build_model
+
+SCRIPT = launch.MAIN.parent / "screens" / "checkpoints.py"
+
+
+def wait(run, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not run.is_over and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert run.is_over
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """What runs are to do, in place of training and evaluation."""
+    steps = [["predict", "--help"], ["evaluate", "--help"]]
+    monkeypatch.setattr(RunChoice, "commands", lambda self, folder: steps)
+    return steps
+
+
+@pytest.mark.parametrize(("modalities", "blind"), [(("audio", "text"), 0), (MODALITIES, 4)])
+def test_the_command_is_one_that_training_takes(tmp_path, monkeypatch, modalities, blind):
+    taken = []
+    monkeypatch.setattr("training.loop.train", lambda config, resume: taken.append((config, resume)))
+    choice = RunChoice(name="mine", modalities=modalities, num_epochs=8, seed=5)
+    train, evaluate = choice.commands(tmp_path)
+    result = CliRunner().invoke(cli, train)
+    assert result.exit_code == 0, result.output
+    ((config, resume),) = taken
+    assert resume and config.out == tmp_path / "mine" and config.modalities == modalities
+    assert (config.num_epochs, config.seed, config.num_blind_epochs) == (8, 5, blind)
+    assert config.pretrained_video is None if blind == 0 else config.pretrained_video.is_dir()
+    assert (config.data[0] / "manifest.csv").is_file()
+    assert evaluate[:2] == ["evaluate", str(tmp_path / "mine")]
+    assert evaluate[evaluate.index("--out") + 1] == str(tmp_path / "mine-test")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "x" * 42, "a b"])
+def test_a_name_stays_inside_its_folder(name):
+    with pytest.raises(RunError, match="cannot be named"):
+        RunChoice(name=name)
+
+
+def test_a_run_does_one_thing_after_the_other(tmp_path, commands):
+    runs = Runs(tmp_path)
+    run = runs.start(RunChoice(name="one"))
+    wait(run)
+    assert run.state == DONE and runs.current is None and runs.all == (run,)
+    log = run.log.read_text()
+    assert log.index("Predict the emotion of clips") < log.index("Ask a checkpoint")
+
+
+def test_what_fails_keeps_its_last_lines(tmp_path, commands):
+    commands[0] = ["train", "--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]
+    run = Runs(tmp_path).start(RunChoice(name="one"))
+    wait(run)
+    assert run.state == FAILED
+    assert "nothing" in " ".join(run.lines()) and "Ask a checkpoint" not in run.log.read_text()
+
+
+def test_one_goes_on_at_a_time_and_can_be_stopped(tmp_path, commands):
+    commands[0] = ["app", "--no-browser", "--port", "0"]
+    runs = Runs(tmp_path)
+    run = runs.start(RunChoice(name="one"))
+    with pytest.raises(RunError, match="The run one goes on"):
+        runs.start(RunChoice(name="two"))
+    time.sleep(1)
+    runs.end()
+    wait(run)
+    assert run.state == STOPPED
+    commands[0] = ["predict", "--help"]
+    again = runs.start(RunChoice(name="one"))
+    wait(again)
+    assert again.state == DONE
+
+
+def test_epochs_are_read_from_the_log(tmp_path, commands):
+    run = Runs(tmp_path).start(RunChoice(name="one"))
+    wait(run)
+    run.log.write_text("words\nepoch 1/8  loss 1.2\nepoch 2/8  loss 1.0\n" + "line\n" * 30)
+    assert run.num_epochs_done() == 2 and run.lines() == ["line"] * 12
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoints") / "small"
+    history = [{"epoch": e, "dev_video+audio+text_macro_f1": 0.1 * e} for e in range(3)]
+    metrics = {"num_clips": {"train": 1234}, "best_epoch": 2, "train_config": {"seed": 7}}
+    save_checkpoint(
+        folder,
+        build_model(PRESETS["tiny"], weights="random"),
+        info=CheckpointInfo(),
+        card="# A card\n\n![spy](https://example.org/x.png)",
+        history=history,
+        metrics=metrics,
+    )
+    return folder
+
+
+@pytest.fixture
+def page(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
+    monkeypatch.setattr(resources, "shipped_checkpoints", dict)
+    st.cache_resource.clear()
+    return AppTest.from_file(SCRIPT, default_timeout=60)
+
+
+def test_the_page_tells_of_a_checkpoint(page):
+    page.run()
+    assert not page.exception and not page.error
+    row = page.dataframe[0].value.loc["small"]
+    assert row["learned from"] == "1,234 clips" and row["best epoch"] == "3" and row["macro F1, dev"] == "–"
+    card = next(m.value for m in page.markdown if "A card" in m.value)
+    assert "https://example.org" not in card and "picture" in card
+    assert not any("None" in m.value for m in page.markdown)
+
+
+def test_another_folder_and_what_is_none(page, checkpoint, tmp_path):
+    page.run()
+    page.text_input(key="checkpoint-folder").set_value(str(tmp_path / "nothing")).run()
+    assert not page.exception and "nothing" in page.error[0].value.replace("\\", "")
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in checkpoint.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    page.text_input(key="checkpoint-folder").set_value(str(other)).run()
+    assert not page.exception and not page.error
+    assert list(page.dataframe[0].value.index) == ["small", "other"]
+    assert page.selectbox(key="checkpoint-shown").value == "other"
+
+
+def test_a_run_from_the_page(page, commands):
+    commands[0] = ["train", "--help"]
+    commands[1] = ["evaluate", "nothing"]
+    page.run()
+    page.text_input(key="run-name").set_value("bad name")
+    next(b for b in page.button if b.label == "Start training").click().run()
+    assert not page.exception, page.exception[0].value
+    assert "cannot be named" in page.error[0].value.replace("\\", "")
+    page.text_input(key="run-name").set_value("good")
+    next(b for b in page.button if b.label == "Start training").click().run()
+    assert not page.exception
+    for _ in range(100):
+        if any("failed" in m.value for m in page.markdown):
+            break
+        time.sleep(0.2)
+        page.run()
+    assert any("failed" in m.value for m in page.markdown)
