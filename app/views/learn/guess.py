@@ -54,7 +54,8 @@ def outcome(vote: Vote, *, is_uncertain: bool) -> None:
     st.html(
         '<dl class="learn-outcome">'
         f"<div><dt>The label</dt><dd>{swatch(vote.label)}{escape(vote.label)}</dd></div>"
-        f"{_said('The class', vote.guess, vote.label)}{_said('The model', vote.answer, vote.label, doubt)}</dl>"
+        f"{_said('The class', vote.guess, vote.label)}"
+        f"{_said('The model', vote.answer, vote.label, doubt)}</dl>"
     )
 
 

@@ -32,8 +32,9 @@ def alone_cards(prediction: Prediction, display: ClipDisplay) -> None:
             "What each says alone",
             "probability in %",
             f'<ul class="learn-cards">{cards}</ul>',
-            "The emotion that the model would name from this alone, and how probable it finds it then. It “says” "
-            "one where that is clearly more than it guesses from nothing, and “leans” to one below that.",
+            "The emotion that the model would name from this alone, and how probable it finds it then. It "
+            "“says” one where that is clearly more than it guesses from nothing, and “leans” to one "
+            "below that.",
         )
     )
 
