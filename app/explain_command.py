@@ -48,7 +48,7 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="ELEMENT=NAME",
-            help="Method for word, window, frame or patch, such as frame=shapley-sampling; may be repeated.",
+            help="Method for word, window, frame or patch, such as frame=occlusion; may be repeated.",
         ),
     ] = None,
     trust: Annotated[
