@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.display import jpeg_uri, picture_uri
+from app.folders import free_name
 from app.summaries import known_summary
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
 from core.evaluation.artifact import ALL, INFO, subset_name
@@ -54,15 +55,12 @@ class Opened:
 def evaluations() -> dict[str, Path]:
     """Folders of the evaluations one can choose from, by name; those that ship come first.
 
-    A name that occurs twice is told with its parent folder.
+    A name that occurs twice is told with the folders around it.
     """
     named: dict[str, Path] = {}
     for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *_given()):
-        name = folder.name
-        if name in named:
-            name = f"{folder.parent.name}/{folder.name}"
         if folder not in named.values():
-            named[name] = folder
+            named[free_name(folder, named)] = folder
     return named
 
 
@@ -109,7 +107,7 @@ def opened(folder: Path) -> Opened:
     return _opened(folder, stamp)
 
 
-@st.cache_resource(show_spinner="Reading the evaluation …", max_entries=6)
+@st.cache_resource(show_spinner="Reading the evaluation …", max_entries=24)
 def _opened(folder: Path, stamp: int) -> Opened:
     evaluation = read_evaluation(folder)
     return Opened(

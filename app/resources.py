@@ -24,6 +24,7 @@ from app.clips import ClipChoice, shipped_clips, stand_ins, transcript_of
 from app.desk import Desk, Seat
 from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
 from app.explanations import Case, PrivateStore
+from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
 from app.truth import Truth, truth_of
@@ -172,7 +173,7 @@ def give_checkpoint(folder: Path) -> str:
     known = checkpoints()
     if (name := next((n for n, other in known.items() if other.resolve() == folder), None)) is not None:
         return name
-    name = folder.name if folder.name not in known else f"{folder.parent.name}/{folder.name}"
+    name = free_name(folder, known)
     given_checkpoints()[name] = folder
     return name
 
@@ -185,9 +186,17 @@ def metrics(folder: Path) -> dict:
         return {}
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
 def predictor(folder: Path) -> Predictor:
     """The loaded checkpoint, one for all sessions. Raises CheckpointError."""
+    try:
+        stamp = (folder / "config.json").stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    return _predictor(folder, stamp)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _predictor(folder: Path, stamp: int) -> Predictor:
     return Predictor(load_checkpoint(folder))
 
 

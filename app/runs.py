@@ -7,12 +7,16 @@ goes on when the page that started it is closed, and ends with the app.
 from __future__ import annotations
 
 import atexit
+import fcntl
+import itertools
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +83,7 @@ class RunChoice:
             settings["modalities"] = "[" + ",".join(f'"{name}"' for name in self.modalities) + "]"
         for name, value in settings.items():
             train += ["--set", f"{name}={value}"]
-        cache = ["--cache-dir", str(folder / "features")]
+        cache = ["--cache-dir", str(folder / ".features")]
         evaluate = ["evaluate", str(checkpoint), "--data", str(CLIPS / "test"), "--split", "test"]
         evaluate += ["--out", str(folder / f"{self.name}-test")]
         return [[*train, *cache, "--resume"], [*evaluate, *cache]]
@@ -91,16 +95,27 @@ class Run:
     Args:
         choice: what it is to be.
         folder: that holds the checkpoints, evaluations and features of all runs.
+
+    Attributes:
+        state: of `TRAINING`, `EVALUATING`, `DONE`, `FAILED`, `STOPPED`.
+        is_offered: what it made was offered on the pages.
+
+    Raises:
+        RunError: where a process goes on in this folder already.
+        OSError: where it cannot be written.
     """
 
     def __init__(self, choice: RunChoice, folder: Path) -> None:
         self.choice, self.folder = choice, folder
         self.state = TRAINING
-        self.log = folder / f"{choice.name}.log"
+        # no name of a run begins with a dot
+        self.log = folder / ".logs" / f"{choice.name}.log"
+        self.is_offered = False
         self._process: subprocess.Popen | None = None
         self._is_stop_wanted = threading.Event()
         self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._claim = _claim(folder)
         self._thread = threading.Thread(target=self._work, name=f"run {choice.name}", daemon=True)
         self._thread.start()
 
@@ -138,18 +153,29 @@ class Run:
     def stop(self) -> None:
         """Asks the run to end; it keeps its state, and the same choice goes on from there."""
         self._is_stop_wanted.set()
-        with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGTERM)
+        self._end(signal.SIGTERM)
 
     def join(self, seconds: float = STOP_SECONDS) -> None:
         """Waits until it is over; one that takes longer is ended where it is."""
         self._thread.join(seconds)
-        with self._lock:
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        with self._lock, suppress(ProcessLookupError):
             if self._process is not None and self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, how)
 
     def _work(self) -> None:
+        try:
+            self.state = self._do()
+        except OSError:
+            logging.getLogger(__name__).exception("run %s", self.choice.name)
+            self.state = FAILED
+        finally:
+            os.close(self._claim)
+
+    def _do(self) -> str:
+        """All steps; the state in which that ends."""
         environment = os.environ | {"COLUMNS": "200", "OMP_WAIT_POLICY": "PASSIVE"}
         steps = zip((TRAINING, EVALUATING), self.choice.commands(self.folder), strict=True)
         with self.log.open("wb") as log:
@@ -165,13 +191,28 @@ class Run:
                         stderr=subprocess.STDOUT,
                         env=environment,
                         start_new_session=True,
+                        # the claim lasts as long as the process, even if the app is killed
+                        pass_fds=(self._claim,),
                     )
                 if self._process.wait() != 0:
                     break
             else:
-                self.state = DONE
-                return
-        self.state = STOPPED if self._is_stop_wanted.is_set() else FAILED
+                return DONE
+        return STOPPED if self._is_stop_wanted.is_set() else FAILED
+
+
+def _claim(folder: Path) -> int:
+    """A descriptor that holds the folder for one run, until it and its copies in processes are closed."""
+    claim = os.open(folder / ".claim", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(claim)
+        raise RunError(
+            f"Another process trains in {folder} already, perhaps one that an app left behind; wait for it, "
+            "or end it."
+        ) from error
+    return claim
 
 
 class Runs:
@@ -191,6 +232,17 @@ class Runs:
     def all(self) -> tuple[Run, ...]:
         """All that were begun."""
         return tuple(self._runs)
+
+    def free_name(self) -> str:
+        """One that no run here has had."""
+        numbers = itertools.count(1)
+        names = (f"own-{number}" for number in numbers)
+        return next(
+            name
+            for name in names
+            if not any((self.folder / f"{name}{suffix}").exists() for suffix in ("", ".run"))
+            and all(run.choice.name != name for run in self._runs)
+        )
 
     @property
     def current(self) -> Run | None:

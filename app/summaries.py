@@ -18,8 +18,9 @@ class Summary:
     """A checkpoint without its weights.
 
     Attributes:
-        sha256: as `core.checkpoint.Checkpoint.sha256`; metrics, card and history likewise.
+        sha256: as `core.checkpoint.Checkpoint.sha256`; metrics and card likewise.
         num_parameters: of the network, frozen backbones included.
+        history: one row per epoch; empty where none was kept, or it cannot be read.
         space: embeddings over the training; None where none were kept, or they cannot be read.
     """
 
@@ -61,14 +62,18 @@ def _summary(folder: Path, stamp: int) -> Summary:
     checkpoint = load_checkpoint(folder)
     try:
         space = checkpoint.space
-    except ValueError:
+    except (ValueError, OSError):
         space = None
+    try:
+        history = checkpoint.history
+    except (ValueError, OSError):  # arrow's errors are among them
+        history = pd.DataFrame()
     return Summary(
         config=checkpoint.config,
         sha256=checkpoint.sha256,
         metrics=checkpoint.metrics,
         card=checkpoint.card,
-        history=checkpoint.history,
+        history=history,
         num_parameters=sum(parameter.numel() for parameter in checkpoint.model.parameters()),
         space=space,
     )

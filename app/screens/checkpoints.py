@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from html import escape
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -13,9 +13,11 @@ from app.runs import DONE, RunChoice, RunError, Runs
 from app.summaries import Summary, summary
 from app.views.checkpoints.listing import card, checkpoint_table
 from app.views.checkpoints.run import run_form, run_view
-from app.views.comparison.settings import CURVE, curves, differing_settings
+from app.views.comparison.settings import CURVE_COLUMNS, curves, differing_settings
 from app.views.markup import plain
 from core.checkpoint import CheckpointError
+from core.evaluation import EvaluationError
+from core.evaluation.artifact import INFO
 from core.evaluation.compare import config_differences
 
 LOOK_SECONDS = 2.0
@@ -30,6 +32,7 @@ def page() -> None:
             "<span>What is installed, and how it was made</span></div>",
             width="content",
         )
+    settle()
     installed = read_all()
     if installed:
         st.dataframe(checkpoint_table(installed))
@@ -65,7 +68,7 @@ def show_one(installed: dict[str, Summary]) -> None:
         with st.container(border=True, height=560):
             card(chosen.card or "It has no card.")
     with right:
-        known = {other: one.history for other, one in installed.items() if CURVE in one.history}
+        known = {other: one.history for other, one in installed.items() if set(one.history) >= CURVE_COLUMNS}
         curves(
             {n: h for n, h in known.items() if n == name} | {n: h for n, h in known.items() if n != name}, []
         )
@@ -103,22 +106,33 @@ def folder_box() -> None:
 
 @st.cache_resource(show_spinner=False)
 def runs() -> Runs:
-    """The runs of this server."""
-    return Runs()
+    """The runs of this server; what earlier ones made is offered on all pages."""
+    found = Runs()
+    for folder in sorted(found.folder.glob("*/")) if found.folder.is_dir() else ():
+        offer(folder)
+    return found
+
+
+def offer(folder: Path) -> None:
+    """Offers a checkpoint or an evaluation on all pages, if the folder is one and can be read."""
+    with suppress(CheckpointError, EvaluationError, OSError):
+        if (folder / "model.safetensors").is_file():
+            resources.give_checkpoint(folder)
+        elif (folder / INFO).is_file():
+            evaluations.give(folder)
 
 
 def show_run() -> None:
     """Draws the form of a run, and the run that goes on or was the last."""
     of = runs()
     run_form(
-        f"own-{len(of.all) + 1}",
+        of.free_name(),
         is_busy=of.current is not None,
         refusal=st.session_state.get("run-refusal", ""),
         on_start=start,
     )
     if of.all:
         if of.all[-1].is_over:
-            settle()
             run_view(of.all[-1], on_stop=of.all[-1].stop)
         else:
             watch(itertools.count())
@@ -145,10 +159,11 @@ def start(name: str, modalities: tuple[str, ...], num_epochs: int, seed: int) ->
 def settle() -> None:
     """Offers what finished runs made on all pages."""
     for run in runs().all:
-        if run.state == DONE and run.checkpoint not in resources.given_checkpoints().values():
-            resources.give_checkpoint(run.checkpoint)
-            evaluations.give(run.evaluation)
-            st.toast(f"{escape(run.choice.name)} is done.")
+        if run.state == DONE and not run.is_offered:
+            run.is_offered = True
+            offer(run.checkpoint)
+            offer(run.evaluation)
+            st.toast(plain(f"{run.choice.name} is done."))
 
 
 page()

@@ -25,7 +25,7 @@ from app.views.comparison.flips import (
 )
 from app.views.comparison.forest import forest
 from app.views.comparison.header import TOO_FEW, header, other_picker, picker
-from app.views.comparison.settings import CURVE, curves, settings_list
+from app.views.comparison.settings import CURVE_COLUMNS, curves, settings_list
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures
 from app.views.failures.header import folder_box
@@ -224,8 +224,10 @@ def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int)
     if found is None:
         return
     for name, one in zip(names, both, strict=True):
-        checkpoint = one.evaluation.info.checkpoint
-        if checkpoint in resources.checkpoints():
+        info = one.evaluation.info
+        checkpoint = info.checkpoint
+        # another checkpoint may have the name
+        if known_summary(resources.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
             st.page_link(
                 VIEWS.parent / "screens" / "clip.py",
                 label=f"Explained by {name}",
@@ -240,7 +242,7 @@ def show_curves(alike: Mapping[str, Opened]) -> None:
     for name, one in alike.items():
         info = one.evaluation.info
         found = known_summary(installed.get(info.checkpoint), info.checkpoint_sha256)
-        if found is not None and CURVE in found.history:
+        if found is not None and set(found.history) >= CURVE_COLUMNS:
             known[name] = found.history
     curves(known, [name for name in alike if name not in known])
 

@@ -144,7 +144,7 @@ def show_clips(of: Opened) -> None:
     if is_lacking:
         # last, so that the page can be used meanwhile
         fetch_pictures(of.evaluation, chosen, evaluations.thumbnails(), page=view.page)
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def take_choice(**changes) -> None:

@@ -15,6 +15,7 @@ from app import failures_state as state
 from app.evaluations import Opened
 from app.failures_state import FailuresView
 from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
+from app.summaries import known_summary
 from app.views.failures import detail
 from app.views.failures.answer import answer_box
 from app.views.failures.classes import class_chart
@@ -25,7 +26,7 @@ from app.views.failures.notes_box import field_keys, known_tags, note_box, notes
 from app.views.failures.selection import Selection, select
 from app.views.failures.tables import slices_list, suspects_list
 from app.views.markup import plain
-from core.evaluation import EvaluationError
+from core.evaluation import Evaluation, EvaluationError
 from core.evaluation.artifact import ALL, subset_name
 from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
@@ -220,7 +221,7 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
         left, right = st.columns([4, 7], gap="large")
         with left:
             detail.media(evaluation, row, path)
-            link_to_clip_page(evaluation.info.checkpoint, path)
+            link_to_clip_page(evaluation, path)
             note_box(
                 note_of(store, evaluation.info.data, key),
                 known_tags(notes),
@@ -243,13 +244,15 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
                 detail.neighbours_list(nearest(evaluation, row, of.training), label)
 
 
-def link_to_clip_page(checkpoint: str, path: Path | None) -> None:
+def link_to_clip_page(evaluation: Evaluation, path: Path | None) -> None:
     """Draws a link to the clip with its explanation, where the Clip page has the clip."""
     found = next((clip for clip in resources.clips() if clip.path == path), None)
     if found is None:
         return
     parameters = {"clip": found.key}
-    if checkpoint in resources.checkpoints():
+    checkpoint = evaluation.info.checkpoint
+    # another checkpoint may have the name
+    if known_summary(resources.checkpoints().get(checkpoint), evaluation.info.checkpoint_sha256) is not None:
         parameters["checkpoint"] = checkpoint
     st.page_link(CLIP_PAGE, label="Open on the Clip page", icon=":material/movie:", query_params=parameters)
 

@@ -257,7 +257,11 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         metrics=scores,
         media_folder=None if root is None else Path(os.path.normpath(folder.resolve() / root)),
     )
-    if (problem := next(_problems(evaluation), None)) is not None:
+    try:
+        problem = next(_problems(evaluation), None)
+    except (ValueError, TypeError, IndexError) as error:  # rows that are no lists of numbers, or none at all
+        problem = f"{PREDICTIONS} has rows that are not as they should be ({_sentence(error)})"
+    if problem is not None:
         raise EvaluationError(f"{folder} contradicts itself: {problem}; make it again.")
     return evaluation
 

@@ -52,9 +52,9 @@ class SpaceQuality:
         num_points: that there are; those that were measured may be fewer (`MAX_MEASURED`).
         silhouette: mean over points of (b − a) / max(a, b), a the mean cosine distance to points of the same
             label, b to those of the nearest other label (Rousseeuw 1987): 1 parted, 0 touching.
-        retrieval: of the `NUM_NEIGHBOURS` nearest other points, the share with the same label, on average
-            (precision at k).
-        chance: the same for points in random order.
+        retrieval: of the `NUM_NEIGHBOURS` nearest points of other clips, the share with the same label, on
+            average (precision at k).
+        chance: the same for points of other clips in random order.
         trustworthiness: of the picture: 1 where neighbours in it are neighbours in the space (Venna & Kaski
             2001).
     """
@@ -165,16 +165,16 @@ def space_quality(
     chosen = np.arange(num)
     if num > MAX_MEASURED:
         chosen = np.sort(np.random.default_rng(seed).choice(num, MAX_MEASURED, replace=False))
-    vectors, of = points.vectors[chosen], labels[points.rows[chosen]]
-    sizes = np.array([(of == label).sum() for label in np.unique(of)])
-    can_part = 1 < len(sizes) < len(of)
-    nearest = _nearest(vectors, NUM_NEIGHBOURS) if len(of) > NUM_NEIGHBOURS else None
+    vectors, rows = points.vectors[chosen], points.rows[chosen]
+    of = labels[rows]
+    can_part = 1 < len(np.unique(of)) < len(of)
+    retrieval, chance = _retrieval(vectors, rows, of)
     can_trust = picture is not None and 2 * NUM_NEIGHBOURS < len(of)
     return SpaceQuality(
         num_points=num,
         silhouette=float(silhouette_score(vectors, of, metric="cosine")) if can_part else np.nan,
-        retrieval=float((of[nearest] == of[:, None]).mean()) if nearest is not None else np.nan,
-        chance=float((sizes * (sizes - 1)).sum() / (len(of) * (len(of) - 1))) if len(of) > 1 else np.nan,
+        retrieval=retrieval,
+        chance=chance,
         trustworthiness=float(
             trustworthiness(vectors, picture[chosen], n_neighbors=NUM_NEIGHBOURS, metric="cosine")
         )
@@ -217,14 +217,27 @@ def uniformity(points: Points, *, seed: int = 0) -> float:
     return float(np.log(np.exp(-2 * np.clip(pairs, 0, None)).mean()))
 
 
-def _nearest(vectors: np.ndarray, num: int) -> np.ndarray:
-    """`(point, num)` indices of the nearest other points by cosine."""
-    found = []
+def _retrieval(vectors: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Share of the nearest points of other clips with the same label, and the same by chance."""
+    hits, chances = [], []
     for start in range(0, len(vectors), _CHUNK):
-        similar = vectors[start : start + _CHUNK] @ vectors.T
-        similar[np.arange(len(similar)), np.arange(start, start + len(similar))] = -np.inf
-        found.append(np.argpartition(-similar, num, axis=1)[:, :num])
-    return np.concatenate(found)
+        part = slice(start, start + _CHUNK)
+        is_other = rows[part, None] != rows
+        is_same = labels[part, None] == labels
+        num_others = is_other.sum(1)
+        if (num_others < 1).any():
+            return np.nan, np.nan
+        chances.append((is_same & is_other).sum(1) / num_others)
+        if (num_others < NUM_NEIGHBOURS).any():
+            hits.append(np.full(len(num_others), np.nan))
+            continue
+        # no cosine is below −1
+        similar = np.where(is_other, vectors[part] @ vectors.T, -2.0)
+        nearest = np.argpartition(-similar, NUM_NEIGHBOURS - 1, axis=1)[:, :NUM_NEIGHBOURS]
+        hits.append(np.take_along_axis(is_same, nearest, axis=1).mean(1))
+    if not chances:
+        return np.nan, np.nan
+    return float(np.concatenate(hits).mean()), float(np.concatenate(chances).mean())
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -90,6 +90,29 @@ def test_one_goes_on_at_a_time_and_can_be_stopped(tmp_path, commands):
     assert again.state == DONE
 
 
+def test_two_apps_do_not_train_in_one_folder(tmp_path, commands):
+    commands[0] = ["app", "--no-browser", "--port", "0"]
+    first, second = Runs(tmp_path), Runs(tmp_path)
+    run = first.start(RunChoice(name="one"))
+    with pytest.raises(RunError, match="Another process trains in"):
+        second.start(RunChoice(name="two"))
+    first.end()
+    wait(run)
+    commands[0] = ["predict", "--help"]
+    wait(second.start(RunChoice(name="two")))
+    assert first.free_name() == "own-1"
+    (tmp_path / "own-1.run").mkdir()
+    assert first.free_name() == "own-2"
+
+
+def test_a_log_that_cannot_be_written_ends_the_run(tmp_path, commands):
+    (tmp_path / ".logs" / "one.log").mkdir(parents=True)
+    runs = Runs(tmp_path)
+    run = runs.start(RunChoice(name="one"))
+    wait(run)
+    assert run.state == FAILED and runs.current is None
+
+
 def test_epochs_are_read_from_the_log(tmp_path, commands):
     run = Runs(tmp_path).start(RunChoice(name="one"))
     wait(run)
@@ -129,7 +152,7 @@ def test_the_page_tells_of_a_checkpoint(page):
     row = page.dataframe[0].value.loc["small"]
     assert row["learned from"] == "1,234 clips" and row["best epoch"] == "3" and row["macro F1, dev"] == "–"
     card = next(m.value for m in page.markdown if "A card" in m.value)
-    assert "https://example.org" not in card and "picture" in card
+    assert "![" not in card and "&#33;[spy]" in card
     assert not any("None" in m.value for m in page.markdown)
 
 

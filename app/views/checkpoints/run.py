@@ -18,7 +18,8 @@ TOLD = {
     EVALUATING: "is trained; the test clips are being evaluated",
     DONE: "is done: it answers on the Clip page, and its evaluation is on Failures, Embeddings and Compare.",
     FAILED: "failed; the last lines of its log say why.",
-    STOPPED: "was stopped and kept its state: start it again by the same name, and it goes on.",
+    STOPPED: "was stopped and kept its state: start it again by the same name, with the same settings, and it "
+    "goes on.",
 }
 
 
@@ -38,7 +39,9 @@ def run_form(name: str, *, is_busy: bool, refusal: str, on_start) -> None:
             state["run-name"].strip(), state["run-reads"], int(state["run-epochs"]), int(state["run-seed"])
         )
 
-    st.session_state.setdefault("run-name", name)
+    # the name that was offered stands as long as nobody wrote another
+    if st.session_state.get("run-name") in (None, st.session_state.get("run-name-offered")):
+        st.session_state["run-name"] = st.session_state["run-name-offered"] = name
     with st.form("run", border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             st.text_input("Name of the checkpoint", key="run-name", max_chars=41, width=220)

@@ -62,7 +62,7 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
     st.html(
         chart(
             "Figures side by side",
-            "0 to 1, with 95 % intervals",
+            "0 to 1, Brier score 0 to 2; with 95 % intervals",
             f'<div class="wide">{table}</div>',
             f"Below each figure: its difference from {base}, with the interval of {one.num_bootstrap:,} "
             f"paired resamples of {one.num_groups:,} {one.resampled}s. ▲ better, ▼ worse, where that "
@@ -123,7 +123,7 @@ def _conclusion(name: str, one: Comparison) -> str:
         if (names := [label for label, more in changed.items() if more == is_more])
     ]
     if parts:
-        said += f" Beyond chance it recognises {', and '.join(parts)}."
+        said += f" It recognises {', and '.join(parts)}, beyond chance where clips are independent."
     return said
 
 

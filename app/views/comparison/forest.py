@@ -38,8 +38,8 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
             f'<ul class="forest"><li class="head" aria-hidden="true">{head}</li>{rows}</ul>',
             "The dot is the difference, the line its 95 % interval over paired resamples of "
             f"{comparison.num_groups:,} {comparison.resampled}s, the middle line no difference. p: "
-            "McNemar’s exact test of the clips of that emotion, after Holm over all emotions: below 0.05 one "
-            "recognises it more often than the other beyond chance.",
+            "McNemar’s exact test of the clips of that emotion, after Holm over the emotions of this pair: "
+            "below 0.05 one recognises it more often than the other beyond chance, if clips are independent.",
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
@@ -62,7 +62,9 @@ def forest_table(base: str, other: str, comparison: Comparison) -> pd.DataFrame:
                 "95 % interval": f"{change.low:+.2f} to {change.high:+.2f}" if has_ends else "–",
                 f"only {base} right": of.recall.only_a_right,
                 f"only {other} right": of.recall.only_b_right,
-                "p (Holm)": _number(of.adjusted_p_value, ".3f"),
+                "p (Holm)": "–"
+                if of.adjusted_p_value is None
+                else p_value(of.adjusted_p_value).removeprefix("= "),
             }
         )
     return pd.DataFrame(rows).set_index("emotion")

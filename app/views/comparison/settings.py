@@ -9,12 +9,16 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.views.markup import plain
 from core.evaluation import Comparison
 
 CURVE = "dev_video+audio+text_macro_f1"
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+CURVE_COLUMNS = {"epoch", CURVE}
+"""What a history needs for its curve."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px,1px,2px")
 COLORS = ("#2f7fd6", "#c8691c", "#1a9c78", "#b0569b", "#a88a00", "#7d8694")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 
 
 def settings_list(base: str, other: str, comparison: Comparison) -> None:
@@ -55,7 +59,7 @@ def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
         with st.expander("As a table", icon=":material/table_rows:"):
             st.dataframe(curves_table(histories))
     if missing:
-        st.caption(f"No history is at hand for {', '.join(missing)}.")
+        st.caption(plain(f"No history is at hand for {', '.join(missing)}."))
 
 
 def curves_figure(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -97,6 +101,7 @@ def curves_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    """As text that Streamlit's tables, which read Markdown, show letter by letter."""
+    if value is None:
+        return "none"
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -77,6 +77,19 @@ def test_a_parted_space_and_a_mixed_one():
     assert poor.retrieval < 0.6 and poor.silhouette < 0.1 and np.isnan(poor.trustworthiness)
 
 
+def test_a_clip_is_not_its_own_neighbour():
+    # three points of each clip in one place, labels that say nothing: the own ones would be right always
+    vectors = np.repeat(np.eye(12), 3, axis=0)
+    space = Points(
+        vectors=vectors,
+        rows=np.repeat(np.arange(12), 3),
+        modalities=np.array(["video", "audio", "text"] * 12),
+    )
+    labels = np.array([f"label {i}" for i in range(12)])
+    found = space_quality(space, labels)
+    assert found.retrieval == 0.0 and found.chance == 0.0
+
+
 def test_what_cannot_be_told_is_no_number():
     alone = space_quality(points([[1, 0], [0, 1]]), np.array(["a", "a"]))
     assert np.isnan(alone.silhouette) and np.isnan(alone.retrieval) and alone.chance == 1.0
