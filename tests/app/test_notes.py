@@ -2,7 +2,9 @@
 
 import multiprocessing
 import sqlite3
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -132,7 +134,9 @@ def add_tags(path: str, name: str) -> None:
         notes.add([Note(data="clips", key="shared", tags=(f"{name}{i}",))])
 
 
-def test_several_processes_lose_nothing(notes):
+def test_several_processes_lose_nothing(notes, monkeypatch):
+    # a page that was tested before stands as the main script still, which processes would run again
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=add_tags, args=(str(notes.path), name)) for name in ("p", "q", "r")]
     for worker in workers:

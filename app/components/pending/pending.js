@@ -1,19 +1,24 @@
 // Compares a text area of the page with the words that were read, at every key stroke.
 
+// Streamlit may put other words into the box at any time, of which nobody is told
+const LOOK_MILLISECONDS = 500;
+
 export default function (component) {
   const root = component.parentElement.querySelector(".pending");
   root._data = component.data;
   if (!root._listening) {
     root._listening = true;
     const listen = (event) => {
-      if (!root.isConnected) document.removeEventListener("input", listen, true);
-      else if (event.target === box(root)) check(root);
+      if (event.target === box(root)) check(root);
     };
     document.addEventListener("input", listen, true);
+    const timer = setInterval(() => {
+      if (root.isConnected) return check(root);
+      clearInterval(timer);
+      document.removeEventListener("input", listen, true);
+    }, LOOK_MILLISECONDS);
   }
   check(root);
-  // Streamlit may put other words into the box just after this
-  for (const wait of [60, 400]) setTimeout(() => check(root), wait);
 }
 
 function box(root) {
