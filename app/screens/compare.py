@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from app import compare_state as state
 from app import evaluations, resources
 from app.compare_state import CompareView
 from app.evaluations import Opened
+from app.opening import REFUSAL, give_folder, open_evaluation
 from app.summaries import known_summary
 from app.views.comparison.figures import figures_view
 from app.views.comparison.flips import (
@@ -65,7 +65,7 @@ def page() -> None:
     elif len(chosen) < 2:
         st.info(TOO_FEW, icon=":material/info:")
     with st.expander("Another evaluation", icon=":material/folder_open:", expanded=len(folders) < 2):
-        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+        folder_box(refusal=st.session_state.get(REFUSAL, ""), on_folder=take_folder)
     state.publish_link()
 
 
@@ -74,11 +74,7 @@ def chosen_evaluations(folders: Mapping[str, Path]) -> dict[str, Opened]:
     wanted = [name for name in state.current().evaluations if name in folders]
     found: dict[str, Opened] = {}
     for name in wanted or folders:
-        try:
-            one = evaluations.opened(folders[name])
-        except EvaluationError as error:
-            logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
-            st.error(plain(str(error)), icon=":material/error:")
+        if (one := open_evaluation(name, folders[name])) is None:
             continue
         if wanted or not found or is_alike(next(iter(found.values())), one):
             found[name] = one
@@ -111,14 +107,9 @@ def those_alike(chosen: Mapping[str, Opened]) -> dict[str, Opened]:
 
 
 def take_folder(text: str) -> None:
-    """Offers the evaluations of a folder and adds the first of them, or remembers why it cannot."""
-    st.session_state.pop("folder-refusal", None)
-    try:
-        found = evaluations.give(Path(text))
-    except (EvaluationError, OSError, RuntimeError) as error:
-        st.session_state["folder-refusal"] = plain(str(error))
+    """Offers the evaluations of a folder and adds the first of them."""
+    if (name := give_folder(text)) is None:
         return
-    name = next(name for name, folder in evaluations.evaluations().items() if folder == found[0])
     before = st.session_state.get("compare-picker", [])
     state.update(evaluations=tuple(dict.fromkeys([*before, name]))[: state.MAX_EVALUATIONS])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from app import embeddings_state as state
 from app import evaluations, resources
 from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
+from app.opening import REFUSAL, give_folder, open_evaluation
 from app.summaries import known_summary
 from app.views.embeddings.choices import SPACE_NAMES, choices
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure
@@ -22,7 +22,7 @@ from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures, gallery
 from app.views.failures.header import NO_EVALUATION, folder_box, header
 from app.views.markup import plain
-from core.evaluation import Evaluation, EvaluationError
+from core.evaluation import Evaluation
 from core.evaluation.spaces import TOGETHER
 
 APP = Path(__file__).parents[1]
@@ -61,29 +61,14 @@ def page() -> None:
         else:
             show_clips(of)
     with st.expander("Another evaluation", icon=":material/folder_open:", expanded=chosen is None):
-        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+        folder_box(refusal=st.session_state.get(REFUSAL, ""), on_folder=take_folder)
     state.publish_link()
 
 
-def open_evaluation(name: str, folder: Path) -> Opened | None:
-    """The evaluation, read; None, with a sentence on the page, where it cannot be."""
-    try:
-        return evaluations.opened(folder)
-    except EvaluationError as error:
-        logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
-        st.error(plain(str(error)), icon=":material/error:")
-        return None
-
-
 def take_folder(text: str) -> None:
-    """Offers the evaluations of a folder and turns to the first of them, or remembers why it cannot."""
-    st.session_state.pop("folder-refusal", None)
-    try:
-        found = evaluations.give(Path(text))
-    except (EvaluationError, OSError, RuntimeError) as error:
-        st.session_state["folder-refusal"] = plain(str(error))
-        return
-    state.update(evaluation=next(n for n, folder in evaluations.evaluations().items() if folder == found[0]))
+    """Offers the evaluations of a folder and turns to the first of them."""
+    if (name := give_folder(text)) is not None:
+        state.update(evaluation=name)
 
 
 def part_picker() -> None:

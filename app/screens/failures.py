@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -15,6 +14,7 @@ from app import failures_state as state
 from app.evaluations import Opened
 from app.failures_state import FailuresView
 from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
+from app.opening import REFUSAL, give_folder, open_evaluation
 from app.summaries import known_summary
 from app.views.failures import detail
 from app.views.failures.answer import answer_box
@@ -26,7 +26,7 @@ from app.views.failures.notes_box import field_keys, known_tags, note_box, notes
 from app.views.failures.selection import Selection, select
 from app.views.failures.tables import slices_list, suspects_list
 from app.views.markup import plain
-from core.evaluation import Evaluation, EvaluationError
+from core.evaluation import Evaluation
 from core.evaluation.artifact import ALL, subset_name
 from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
@@ -67,30 +67,14 @@ def page() -> None:
     if of is not None and len(of.evaluation.predictions):
         show(of)
     with st.expander("Another evaluation", icon=":material/folder_open:", expanded=chosen is None):
-        folder_box(refusal=st.session_state.get("folder-refusal", ""), on_folder=take_folder)
+        folder_box(refusal=st.session_state.get(REFUSAL, ""), on_folder=take_folder)
     state.publish_link()
 
 
-def open_evaluation(name: str, folder: Path) -> Opened | None:
-    """The evaluation, read; None, with a sentence on the page, where it cannot be."""
-    try:
-        return evaluations.opened(folder)
-    except EvaluationError as error:
-        logging.getLogger(__name__).warning("evaluation %s: %s", name, error)
-        st.error(plain(str(error)), icon=":material/error:")
-        return None
-
-
 def take_folder(text: str) -> None:
-    """Offers the evaluations of a folder and turns to the first of them, or remembers why it cannot."""
-    st.session_state.pop("folder-refusal", None)
-    try:
-        found = evaluations.give(Path(text))
-    except (EvaluationError, OSError, RuntimeError) as error:
-        st.session_state["folder-refusal"] = plain(str(error))
-        return
-    name = next(name for name, folder in evaluations.evaluations().items() if folder == found[0])
-    state.update(evaluation=name)
+    """Offers the evaluations of a folder and turns to the first of them."""
+    if (name := give_folder(text)) is not None:
+        state.update(evaluation=name)
 
 
 def show(of: Opened) -> None:

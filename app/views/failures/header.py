@@ -76,7 +76,7 @@ def folder_box(*, refusal: str, on_folder) -> None:
     st.text_input(
         "Folder of an evaluation, or one that holds some",
         key="evaluation-folder",
-        placeholder="runs/mini-test",
+        placeholder="runs/first-test",
         on_change=given,
     )
     if refusal:
