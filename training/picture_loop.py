@@ -156,7 +156,9 @@ class PictureLoop:
         pictures, labels, targets, origins = (
             part.to(device) for part in draw_stills(stills, self.samplers, counts, image_size, generator)
         )
-        loss = _loss(self.trained(pictures), labels, targets, origins, config)
+        with self.accelerator.autocast():
+            logits, predicted = self.trained(pictures)
+        loss = _loss((logits.float(), predicted.float()), labels, targets, origins, config)
         self._prepared.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.trained.parameters(), config.clip_norm)

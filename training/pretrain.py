@@ -76,7 +76,7 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Path:
             state of an unfinished run that is not to be resumed, or of another one.
         RunStopped: when the process was asked to end; the state was kept.
     """
-    accelerator = processes.join(num_threads=config.num_threads)
+    accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
     # one process looks, for the others may be on machines that do not see its files
     state = processes.from_main(accelerator, lambda: _unfinished(config, resume))
     torch.manual_seed(config.seed)
