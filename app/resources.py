@@ -1,13 +1,12 @@
 """Everything the app keeps between reruns: checkpoints, predictions, pictures and private folders.
 
-These are the only caches. What belongs to shipped clips is shared by all sessions; what belongs to an
-uploaded clip, features of the encoders included, lives in its session and goes with it.
+These, with the checkpoints of `app.checkpoints`, are the only caches. What belongs to shipped clips is shared
+by all sessions; what belongs to an uploaded clip, features of the encoders included, lives in its session and
+goes with it.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
 import tempfile
 import threading
@@ -15,29 +14,50 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
+from app.checkpoints import (
+    checkpoints,
+    give_checkpoint,
+    given_checkpoints,
+    metrics,
+    predictor,
+    truth_report,
+)
 from app.clips import ClipChoice, shipped_clips, stand_ins, transcript_of
 from app.desk import Desk, Seat
 from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
 from app.explanations import Case, PrivateStore
-from app.folders import free_name
-from app.launch import CHECKPOINT_VARIABLE
 from app.playback import Playable, as_it_is, playable_copy
 from app.truth import Truth, truth_of
 from core.attribution.explain import default_store
 from core.attribution.subject import Subject
-from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
 from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
-from sample_data import SAMPLE_DATA
 
-if TYPE_CHECKING:
-    from training.truth_report import TruthReport
+__all__ = [
+    "Explained",
+    "Shelf",
+    "checkpoints",
+    "clips",
+    "desk",
+    "explain",
+    "forget_uploads",
+    "give_checkpoint",
+    "given_checkpoints",
+    "is_explained",
+    "metrics",
+    "posters",
+    "predictor",
+    "private_folder",
+    "seat",
+    "truth_report",
+    "want_nothing",
+]
+"""What pages ask for; the checkpoints among it are those of `app.checkpoints`."""
 
 Say = Callable[[str], None]
 """Told in words what is being done."""
@@ -148,58 +168,6 @@ class _Shelves:
     subjects: Shelf
 
 
-def checkpoints() -> dict[str, Path]:
-    """Folders of the checkpoints one can choose from, by name; the one to open first comes first."""
-    chosen = os.environ.get(CHECKPOINT_VARIABLE)
-    first = {Path(chosen).name: Path(chosen)} if chosen else {}
-    found = first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
-    return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
-
-
-@st.cache_resource(show_spinner=False)
-def given_checkpoints() -> dict[str, Path]:
-    """Checkpoints that people named or trained while this server runs, by name, in their order."""
-    return {}
-
-
-def give_checkpoint(folder: Path) -> str:
-    """Offer a checkpoint in all sessions of this server; its name, with its parent's where that is taken.
-
-    Raises:
-        CheckpointError: if the folder holds none.
-    """
-    folder = folder.expanduser().resolve()
-    load_checkpoint(folder)
-    known = checkpoints()
-    if (name := next((n for n, other in known.items() if other.resolve() == folder), None)) is not None:
-        return name
-    name = free_name(folder, known)
-    given_checkpoints()[name] = folder
-    return name
-
-
-def metrics(folder: Path) -> dict:
-    """How good the checkpoint was on held-out clips; empty where that is not known."""
-    try:
-        return read_metrics(folder)
-    except CheckpointError:  # told when the checkpoint is opened
-        return {}
-
-
-def predictor(folder: Path) -> Predictor:
-    """The loaded checkpoint, one for all sessions. Raises CheckpointError."""
-    try:
-        stamp = (folder / "config.json").stat().st_mtime_ns
-    except OSError:
-        stamp = 0
-    return _predictor(folder, stamp)
-
-
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _predictor(folder: Path, stamp: int) -> Predictor:
-    return Predictor(load_checkpoint(folder))
-
-
 @st.cache_data(show_spinner=False)
 def clips() -> tuple[ClipChoice, ...]:
     """The shipped clips."""
@@ -257,22 +225,6 @@ def _shared_shelves() -> _Shelves:
 @st.cache_resource(show_spinner=False, scope="session")
 def _session_shelves() -> _Shelves:
     return _Shelves(clips=Shelf(2), predictions=Shelf(16), subjects=Shelf(1))
-
-
-def truth_report(checkpoint: Checkpoint) -> TruthReport | None:
-    """How true a checkpoint's explanations are where truth was planted; None where it was not measured."""
-    folder = SAMPLE_DATA / "evaluations" / f"{checkpoint.name}-probe"
-    if not (folder / "truth.json").is_file():
-        return None
-    # it brings all that made clips are made with
-    from training.truth_report import read_truth
-
-    try:
-        report = read_truth(folder)
-    except ValueError:
-        logging.getLogger(__name__).exception("benchmark of %s", checkpoint.name)
-        return None
-    return report if report.checkpoint_sha256 == checkpoint.sha256 else None
 
 
 @st.cache_resource(show_spinner=False)

@@ -11,7 +11,7 @@ import torch
 from made_truth import a_sidecar
 from streamlit.testing.v1 import AppTest
 
-from app import launch, resources
+from app import checkpoints, launch, resources
 from app.clips import shipped_clips
 from app.desk import Desk
 from core.checkpoint import CheckpointInfo, save_checkpoint
@@ -56,7 +56,7 @@ class ClosedDesk(Desk):
 @pytest.fixture
 def page(clip_folder, checkpoint, monkeypatch):
     monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
-    monkeypatch.setattr(resources, "shipped_checkpoints", dict)
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
     monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
     monkeypatch.setattr(resources, "desk", ClosedDesk)
     for cached in (resources.clips, resources.posters, resources._shared_shelves):
@@ -537,7 +537,7 @@ def test_without_clips_one_can_still_bring_a_file(page, monkeypatch):
 
 def test_choosing_among_checkpoints(page, checkpoint, tmp_path, monkeypatch):
     shutil.copytree(checkpoint, tmp_path / "other")
-    monkeypatch.setattr(resources, "shipped_checkpoints", lambda: {"other": tmp_path / "other"})
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", lambda: {"other": tmp_path / "other"})
     page.run()
     assert page.selectbox(key="checkpoint-picker").value == "small"
     page.selectbox(key="checkpoint-picker").set_value("other").run()

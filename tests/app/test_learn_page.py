@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import launch, learn_state, resources
+from app import checkpoints, launch, learn_state, resources
 from app.clips import ClipChoice, shipped_clips
 from app.learn_state import STEPS, LearnView, Vote, lesson, score
 from app.views.learn.limits import confidence_words
@@ -24,7 +24,7 @@ SCRIPT = launch.MAIN.parent / "screens" / "learn.py"
 @pytest.fixture
 def page(clip_folder, checkpoint, monkeypatch):  # noqa: F811
     monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
-    monkeypatch.setattr(resources, "shipped_checkpoints", dict)
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
     monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
     monkeypatch.setattr(resources, "desk", ClosedDesk)
     for cached in (resources.clips, resources.posters, resources._shared_shelves):

@@ -8,7 +8,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from app import folders, launch, resources
+from app import checkpoints, folders, launch
 from app.cli import cli
 from app.runs import DONE, FAILED, STOPPED, RunChoice, RunError, Runs
 from core.checkpoint import CheckpointInfo, save_checkpoint
@@ -141,7 +141,7 @@ def checkpoint(tmp_path_factory):
 def page(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
     monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
-    monkeypatch.setattr(resources, "shipped_checkpoints", dict)
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
     st.cache_resource.clear()
     return AppTest.from_file(SCRIPT, default_timeout=60)
 
