@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app.display import jpeg_uri, picture_uri
 from app.folders import free_name
 from app.summaries import known_summary
+from app.thumbnails import Thumbnails
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
@@ -26,14 +26,11 @@ from core.evaluation.spaces import (
     space_quality,
     uniformity,
 )
-from core.media import MediaError, decode, open_clip
 from core.prediction import PAIRS
 from sample_data import SAMPLE_DATA
 
 SHIPPED_EVALUATIONS = SAMPLE_DATA / "evaluations"
 """Where evaluations that ship lie, one folder each."""
-
-THUMBNAIL_SIDE = 120
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,56 +194,7 @@ def media_of(evaluation: Evaluation, row: int) -> Path | None:
     return evaluation.find_media(evaluation.predictions["path"].iat[row])
 
 
-class Thumbnails:
-    """Small pictures of clips, each made when it is first asked for and kept while the server runs."""
-
-    def __init__(self, max_pictures: int) -> None:
-        self._max_pictures = max_pictures
-        self._pictures: dict[tuple, str] = {}
-
-    def known(self, evaluation: Evaluation, row: int) -> str | None:
-        """The data URI; "" where the clip has no picture, None where nobody asked for it yet."""
-        return self._pictures.get(_place(evaluation, row))
-
-    def make(self, evaluation: Evaluation, row: int) -> str:
-        """The data URI, made now if it is not known."""
-        place = _place(evaluation, row)
-        if place not in self._pictures:
-            picture = _picture(media_of(evaluation, row), *place[2:])
-            while len(self._pictures) >= self._max_pictures:
-                self._pictures.pop(next(iter(self._pictures), None), None)
-            self._pictures[place] = picture
-        return self._pictures[place]
-
-
 @st.cache_resource(show_spinner=False)
 def thumbnails() -> Thumbnails:
     """Shared by all sessions."""
     return Thumbnails(max_pictures=4000)
-
-
-def _place(evaluation: Evaluation, row: int) -> tuple:
-    """What a clip's picture depends on."""
-    clip = evaluation.predictions.iloc[row]
-    span = (None if value != value else value for value in (clip["start_seconds"], clip["end_seconds"]))
-    return (evaluation.media_folder, clip["path"], *span, clip["region"])
-
-
-def _picture(path: Path | None, start: float | None, end: float | None, region: str | None) -> str:
-    """The poster beside a whole clip, or else the middle frame of the span; "" without a picture."""
-    if path is None:
-        return ""
-    poster = path.with_suffix(".jpg")
-    if start is None and poster.is_file():
-        return jpeg_uri(poster.read_bytes())
-    try:
-        frames = decode(open_clip(path, start_seconds=start, end_seconds=end), num_frames=1).frames
-    except MediaError:  # told where the clip is opened
-        return ""
-    if frames is None:
-        return ""
-    pixels = frames.pixels[0]
-    half = pixels.shape[1] // 2
-    if region in ("left", "right"):
-        pixels = pixels[:, :half] if region == "left" else pixels[:, half:]
-    return picture_uri(pixels, side=THUMBNAIL_SIDE)

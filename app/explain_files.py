@@ -9,6 +9,7 @@ from importlib import metadata
 import numpy as np
 import pandas as pd
 
+from app.limits import OF_AN_EXPLANATION
 from core.attribution.elements import METHODS
 from core.attribution.explain import Explanation
 from core.attribution.faithfulness import Faithfulness
@@ -28,20 +29,6 @@ UNITS = {
     "seconds": "wall time of the computation",
     "num_passes": "versions of the clip that the model was asked about",
 }
-
-LIMITS = (
-    "An explanation tells what moved this model's answer. It does not tell what a person feels, nor whether "
-    "the answer is right.",
-    "Absence has to be imagined: words are left out or masked, sound is silenced, faces are blurred. Another "
-    "idea of absence gives other shares.",
-    "What the tests support was not refuted by them, which is no proof; what they call “do not rely on this” "
-    "should not be told as a reason.",
-    "The probabilities were calibrated on clips like those the model was trained on (see the checkpoint's "
-    "card). On other recordings they, and what explains them, are a guess.",
-    "Inferring emotions of people at work or in education is prohibited in the European Union, except for "
-    "medical or safety reasons (AI Act, Article 5).",
-)
-"""What whoever reads an explanation should know, in sentences."""
 
 
 def versions() -> dict[str, str]:
@@ -81,7 +68,7 @@ def as_json(explanation: Explanation, transcript: Transcript | None) -> dict:
         },
         "faithfulness": {element: _tests(found) for element, found in explanation.faithfulness.items()},
         "compression_effects": plain(explanation.effects),
-        "limits": list(LIMITS),
+        "limits": list(OF_AN_EXPLANATION),
     }
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from app.display import ClipDisplay
 from app.explain_drawings import curves_svg, patches_svg, points, timeline_svg
-from app.explain_files import LIMITS, versions
+from app.explain_files import versions
 from app.explain_timeline import Timeline
+from app.limits import OF_AN_EXPLANATION
+from app.page_parts import cell, document, number, table, track
 from core.attribution.effects import CompressionEffects, LevelEffects
 from core.attribution.elements import METHODS
 from core.attribution.explain import Explanation
@@ -27,9 +29,6 @@ MANY = {"word": "Words", "window": "Sound", "frame": "Frames", "patch": "Patches
 NUM_PICTURES = 4
 """Frames that are shown with their patches."""
 
-# nothing may be loaded, whatever a transcript holds
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
 
 def page(explanation: Explanation, display: ClipDisplay) -> str:
     """The page of an explanation.
@@ -40,7 +39,6 @@ def page(explanation: Explanation, display: ClipDisplay) -> str:
     """
     prediction = explanation.prediction
     name = escape(Path(prediction.path).name)
-    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
     parts = [
         _answer(explanation, name),
         _modalities(prediction, explanation.target),
@@ -51,14 +49,8 @@ def page(explanation: Explanation, display: ClipDisplay) -> str:
         _effects(explanation.effects),
         _origin(explanation),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(prediction.prediction)}: {name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body>\n</html>\n"
-    )
+    title = f"{prediction.prediction}: {Path(prediction.path).name}"
+    return document(title, Path(__file__).with_suffix(".css"), [part for part in parts if part])
 
 
 def _answer(explanation: Explanation, name: str) -> str:
@@ -67,7 +59,7 @@ def _answer(explanation: Explanation, name: str) -> str:
     words = f'<p class="quote">“{escape(prediction.transcript)}”</p>' if prediction.transcript else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in prediction.notes)
     rows = [
-        [_cell(label), _track(0, value), _number(_percent(value))]
+        [cell(label), track(0, value), number(_percent(value))]
         for label, value in sorted(
             zip(prediction.labels, prediction.probabilities.tolist(), strict=True), key=lambda pair: -pair[1]
         )
@@ -75,7 +67,7 @@ def _answer(explanation: Explanation, name: str) -> str:
     return (
         f'<header class="pair"><div><h1>{name}</h1><p class="answer">{escape(prediction.prediction)} '
         f"<span>{_percent(prediction.confidence)}</span></p>{uncertain}{words}{notes}</div>"
-        f"<div>{_table('', ('Emotion', '', '#Calibrated probability'), rows)}</div></header>"
+        f"<div>{table('', ('Emotion', '', '#Calibrated probability'), rows)}</div></header>"
     )
 
 
@@ -93,13 +85,13 @@ def _modalities(prediction: Prediction, target: Target) -> str:
 
     rows = []
     for subset, value, row in zip(SUBSETS, values, report.probabilities, strict=True):
-        used = _cell(" + ".join(subset) or "nothing")
+        used = cell(" + ".join(subset) or "nothing")
         if np.isnan(value):
-            rows.append([used, _cell("not in this clip"), _cell(""), _cell("")])
+            rows.append([used, cell("not in this clip"), cell(""), cell("")])
             continue
-        bar = _track(place(0), place(float(value)), marks=(place(nothing),))
-        rows.append([used, bar, _number(_value(float(value), target)), _cell(labels[int(row.argmax())])])
-    coalitions = _table(
+        bar = track(place(0), place(float(value)), marks=(place(nothing),))
+        rows.append([used, bar, number(_value(float(value), target)), cell(labels[int(row.argmax())])])
+    coalitions = table(
         f"{_capital(_what(target))} when the model may use only …",
         ("Modalities", "", f"#{'Difference' if target.instead_of else 'Probability'}", "It would answer"),
         rows,
@@ -107,18 +99,18 @@ def _modalities(prediction: Prediction, target: Target) -> str:
     shapley = target.of(report.shapley, labels)
     pairs = target.of(np.vstack([report.pair_interactions, report.triple_interaction]), labels)
     shares = [
-        [_cell(m), _diverging(float(v), shapley), _number(points(float(v)))]
+        [cell(m), _diverging(float(v), shapley), number(points(float(v)))]
         for m, v in zip(MODALITIES, shapley, strict=True)
         if prediction.present[m]
     ]
     together = [
-        [_cell(" + ".join(group)), _diverging(float(v), pairs), _number(points(float(v)))]
+        [cell(" + ".join(group)), _diverging(float(v), pairs), number(points(float(v)))]
         for group, v in zip((*PAIRS, MODALITIES), pairs, strict=True)
         if all(prediction.present[m] for m in group)
     ]
-    gave = _table("What each gave (Shapley value)", ("Modality", "", "#Points"), shares)
+    gave = table("What each gave (Shapley value)", ("Modality", "", "#Points"), shares)
     if together:
-        gave += _table("What they give only together (interaction)", ("Modalities", "", "#Points"), together)
+        gave += table("What they give only together (interaction)", ("Modalities", "", "#Points"), together)
     total = _value(nothing + float(shapley.sum()), target)
     return (
         f"<section><h2>What the modalities say</h2>"
@@ -166,11 +158,11 @@ def _elements(found: Sequence[Attribution]) -> str:
             start, end = float(one.start_seconds[i]), float(one.end_seconds[i])
             when = "" if np.isnan(start) else f"{start:.2f}" if start == end else f"{start:.2f} – {end:.2f}"
             text = one.words[i] if one.words else str(i + 1)
-            rows.append([_cell(one.element), _cell(text), _cell(when), _number(points(value))])
+            rows.append([cell(one.element), cell(text), cell(when), number(points(value))])
     if not rows:
         return ""
-    table = _table("", ("Element", "Which", "Seconds", "#Points"), rows)
-    return f"<details><summary>The timeline as a table</summary>{table}</details>"
+    twin = table("", ("Element", "Which", "Seconds", "#Points"), rows)
+    return f"<details><summary>The timeline as a table</summary>{twin}</details>"
 
 
 def _words(explanation: Explanation) -> str:
@@ -242,14 +234,14 @@ def _test(found: Faithfulness) -> str:
     if found.randomised:
         last = found.randomised[-1]
         rows.append(("Likeness to a network of random weights", f"rank correlation {last.correlation:.2f}"))
-    table = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows)
+    body = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found.reasons)
     dashed = "" if found.verdict == "supported" else " dashed"
     name = MANY[found.element]
     return (
         f'<article class="test"><h3>{name}: <span class="chip{dashed}">{escape(found.verdict)}</span></h3>'
         f'<p class="note">{escape(found.method)}</p><ul>{reasons}</ul>'
-        f"{curves_svg(curves, f'{name}: the value while they are removed')}<table>{table}</table></article>"
+        f"{curves_svg(curves, f'{name}: the value while they are removed')}<table>{body}</table></article>"
     )
 
 
@@ -257,7 +249,7 @@ def _effects(effects: CompressionEffects | None) -> str:
     if effects is None:
         return ""
     target, value = effects.target, effects.value
-    rows = [[_cell("As it is"), _number(_value(value, target)), _cell("")]]
+    rows = [[cell("As it is"), number(_value(value, target)), cell("")]]
     for level in (effects.frames, effects.patches):
         if level is not None:
             rows += _level(level, target, value)
@@ -274,7 +266,7 @@ def _effects(effects: CompressionEffects | None) -> str:
     )
     heads = ("Had the model kept …", f"#{'Difference' if target.instead_of else 'Probability'}", "#Change")
     return (
-        f"<section><h2>What the compression carries</h2>{_table(_capital(_what(target)), heads, rows)}"
+        f"<section><h2>What the compression carries</h2>{table(_capital(_what(target)), heads, rows)}"
         f'<p class="note">Changes in points. If a random choice gives as much as the model’s own, the '
         f"choice carries nothing for this clip, however plausible the kept frames look.{masses}</p></section>"
     )
@@ -283,7 +275,7 @@ def _effects(effects: CompressionEffects | None) -> str:
 def _level(level: LevelEffects, target: Target, value: float) -> Iterable[list[str]]:
     name = _level_name(level)
     if level.num_kept == level.num_elements:
-        return [[_cell(f"All {level.num_elements} {name} were kept"), _cell(""), _cell("")]]
+        return [[cell(f"All {level.num_elements} {name} were kept"), cell(""), cell("")]]
     low, high = (_value(end, target) for end in level.random_range)
     return [
         _version(f"All {level.num_elements} {name}, not {level.num_kept}", level.restored, target, value),
@@ -300,7 +292,7 @@ def _level_name(level: LevelEffects) -> str:
 
 
 def _version(text: str, other: float, target: Target, value: float) -> list[str]:
-    return [_cell(text), _number(_value(other, target)), _number(points(other - value))]
+    return [cell(text), number(_value(other, target)), number(points(other - value))]
 
 
 def _origin(explanation: Explanation) -> str:
@@ -319,7 +311,7 @@ def _origin(explanation: Explanation) -> str:
         used = ", ".join(MANY[e].lower() for e, name in explanation.methods.items() if name == method)
         facts.append((f"{escape(method)}", f"{used}: {escape(METHODS[method].sentence)}"))
     rows = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts)
-    limits = "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS)
+    limits = "".join(f"<li>{escape(limit)}</li>" for limit in OF_AN_EXPLANATION)
     return (
         f"<section><h2>Limits</h2><ul>{limits}</ul></section>"
         f"<section><h2>How this was made</h2><dl>{rows}</dl></section>"
@@ -332,36 +324,10 @@ def _what(target: Target) -> str:
     return f"the probability of {target.label} less that of {target.instead_of}"
 
 
-def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Heads that begin with "#" are of numbers; cells are HTML already."""
-    head = "".join(
-        f'<th class="number">{escape(name[1:])}</th>' if name.startswith("#") else f"<th>{escape(name)}</th>"
-        for name in heads
-    )
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    return f"<td>{escape(text)}</td>"
-
-
-def _number(text: str) -> str:
-    return f'<td class="number">{escape(text)}</td>'
-
-
-def _track(start: float, end: float, kind: str = "", marks: Sequence[float] = ()) -> str:
-    left, right = sorted((100 * start, 100 * end))
-    lines = "".join(f'<b style="left:{100 * mark:.1f}%"></b>' for mark in marks)
-    bar = f'<i class="{kind}" style="left:{left:.1f}%;width:{right - left:.1f}%"></i>'
-    return f'<td class="bar"><span class="track" aria-hidden="true">{bar}{lines}</span></td>'
-
-
 def _diverging(value: float, among: np.ndarray) -> str:
     reach = float(np.abs(among).max()) or 1.0
     end = 0.5 + value / reach / 2
-    return _track(0.5, end, "raise" if value > 0 else "lower", marks=(0.5,))
+    return track(0.5, end, "raise" if value > 0 else "lower", marks=(0.5,))
 
 
 def _percent(value: float) -> str:

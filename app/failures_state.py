@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from app.linked import Linked
 from core.evaluation import Evaluation
+from core.evaluation.failures import PRESETS
 
 CONFUSION, CLASSES, SLICES, SUSPECTS, NOTES = "confusion", "emotions", "slices", "labels", "notes"
 PARTS = (CONFUSION, CLASSES, SLICES, SUSPECTS, NOTES)
@@ -14,9 +15,6 @@ PARTS = (CONFUSION, CLASSES, SLICES, SUSPECTS, NOTES)
 MISSED, CELL, SLICE, SUSPECT, NOTED = "missed", "cell", "slice", "suspects", "noted"
 SHOWS = (MISSED, CELL, SLICE, SUSPECT, NOTED)
 """What the gallery may hold."""
-
-PRESETS = ("fear", "disgust")
-"""Emotions that are offered first: rare, and missed most often."""
 
 _PARTER = ":"
 

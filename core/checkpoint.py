@@ -243,7 +243,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         config=config,
         info=info,
         folder=folder,
-        sha256=_hash(folder),
+        sha256=checkpoint_hash(folder),
         metrics=read_metrics(folder),
         card=(folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else "",
     )
@@ -256,6 +256,14 @@ def read_metrics(folder: Path) -> dict:
         CheckpointError: if it is no JSON object.
     """
     return _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """SHA-256 of a checkpoint's configuration and weights, without loading the model. Raises OSError."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 FIRST, EVERYDAY = "full", "everyday"
@@ -355,13 +363,6 @@ def _list(keys: list[str]) -> str:
 
 def _backbone_names(backbones: dict[str, dict[str, str]]) -> str:
     return ", ".join(f"{b['name']} ({b['sha256'][:8]}…)" for b in backbones.values()) or "none"
-
-
-def _hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
 
 
 def _write_json(path: Path, values: dict) -> None:

@@ -261,17 +261,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def config_differences(a: dict, b: dict) -> dict[str, tuple[object, object]]:
     """Settings that differ, by dotted name; `ABSENT` where one has no such setting."""
-    flat_a, flat_b = _flat(a), _flat(b)
+    flat_a, flat_b = flat_settings(a), flat_settings(b)
     names = [*flat_a, *(name for name in flat_b if name not in flat_a)]
     pairs = {name: (flat_a.get(name, ABSENT), flat_b.get(name, ABSENT)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _flat(values: dict, prefix: str = "") -> dict[str, object]:
+def flat_settings(values: dict, prefix: str = "") -> dict[str, object]:
+    """A recipe's settings by dotted name."""
     flat: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
+            flat |= flat_settings(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

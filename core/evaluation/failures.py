@@ -12,6 +12,9 @@ import numpy as np
 
 from core.evaluation.artifact import NON_EMPTY, Evaluation, subset_name
 
+PRESETS = ("fear", "disgust")
+"""Classes that are asked about first: rare, and missed most often."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:

@@ -10,27 +10,12 @@ import streamlit as st
 
 from app.views.markup import chart
 from core.evaluation import Comparison, Estimate
-
-FIGURES = {
-    "accuracy": "Accuracy",
-    "weighted_f1": "Weighted F1",
-    "macro_f1": "Macro F1",
-    "uar": "Mean recall (UAR)",
-    "macro_auroc": "Mean AUROC",
-    "ece": "Calibration error",
-    "brier": "Brier score",
-}
-"""What tables call the figures of a comparison."""
-
-LESS_IS_BETTER = ("ece", "brier")
-
-SIGNIFICANT = 0.05
-"""Of recall, McNemar's exact test after Holm over all classes."""
+from core.evaluation.compare_sentences import FIGURES, conclusion, p_value, sign_of, signed
 
 
 def conclusions(comparisons: Mapping[str, Comparison]) -> list[str]:
     """A sentence per evaluation that was held against the first."""
-    return [_conclusion(name, one) for name, one in comparisons.items()]
+    return [conclusion(name, one) for name, one in comparisons.items()]
 
 
 def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
@@ -81,61 +66,15 @@ def figures_table(base: str, comparisons: Mapping[str, Comparison]) -> pd.DataFr
     columns = {base: [_number(one.headlines[name].a.value) for name in FIGURES]}
     for other, of in comparisons.items():
         columns[other] = [_number(of.headlines[name].b.value) for name in FIGURES]
-        columns[f"{other} − {base}"] = [_signed(of.headlines[name].difference) for name in FIGURES]
+        columns[f"{other} − {base}"] = [signed(of.headlines[name].difference) for name in FIGURES]
     return pd.DataFrame(columns, index=pd.Index(FIGURES.values(), name="figure"))
-
-
-def sign_of(name: str, difference: Estimate) -> str:
-    """▲ better, ▼ worse, ≈ not to be told; "" where it is undefined."""
-    if difference.value is None:
-        return ""
-    if difference.low is None or difference.high is None or difference.low <= 0.0 <= difference.high:
-        return "≈"
-    return "▲" if (difference.value > 0) != (name in LESS_IS_BETTER) else "▼"
-
-
-def p_value(value: float) -> str:
-    """As "= 0.034" or "< 0.001"."""
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
-
-
-def _conclusion(name: str, one: Comparison) -> str:
-    difference = one.headlines["macro_f1"].difference
-    sign = sign_of("macro_f1", difference)
-    if not sign:
-        return f"{name} and the first cannot be told apart by macro F1: it is undefined."
-    if sign == "≈":
-        said = (
-            f"{name}: these {one.num_clips:,} clips cannot tell whether its macro F1 is better or worse "
-            f"({_signed(difference)})."
-        )
-    else:
-        word = "better" if sign == "▲" else "worse"
-        said = f"{name} is {word}: macro F1 {_signed(difference)}."
-    changed = {
-        label: of.recall.only_b_right > of.recall.only_a_right
-        for label, of in one.classes.items()
-        if of.adjusted_p_value is not None and of.adjusted_p_value < SIGNIFICANT
-    }
-    parts = [
-        f"{_listed(names)} {word} often"
-        for word, is_more in (("more", True), ("less", False))
-        if (names := [label for label, more in changed.items() if more == is_more])
-    ]
-    if parts:
-        said += f" It recognises {', and '.join(parts)}, beyond chance where clips are independent."
-    return said
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _cell(name: str, of: Comparison) -> str:
     one = of.headlines[name]
     sign = sign_of(name, one.difference)
     kind = {"▲": "better", "▼": "worse"}.get(sign, "")
-    change = f'<span class="change {kind}">{sign} {_signed(one.difference)}</span>' if sign else ""
+    change = f'<span class="change {kind}">{sign} {signed(one.difference)}</span>' if sign else ""
     return f"<td>{_interval(one.b)}<br>{change}</td>"
 
 
@@ -148,17 +87,3 @@ def _interval(of: Estimate) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _signed(of: Estimate) -> str:
-    """As "+0.04 [−0.01, +0.09]"."""
-
-    def one(value: float) -> str:
-        text = f"{abs(value):.2f}"
-        return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
-
-    if of.value is None:
-        return "–"
-    if of.low is None or of.high is None:
-        return one(of.value)
-    return f"{one(of.value)} [{one(of.low)}, {one(of.high)}]"

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.cards import Card, Said, cards
-from app.evaluations import Thumbnails
+from app.thumbnails import Thumbnails
 from app.views.failures import detail
 from app.views.failures.clip_cards import MAX_TITLE_CHARACTERS, PAGE_SIZE, num_pages, turner
 from app.views.markup import color_of, percent, plain

@@ -7,9 +7,9 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.comparison.figures import p_value
 from app.views.markup import chart, color_of, swatch
 from core.evaluation import Comparison
+from core.evaluation.compare_sentences import p_value
 
 LEAST_REACH = 0.1
 """The plot reaches at least so far to both sides of zero."""

@@ -6,10 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from app.failures_state import PRESETS
 from app.views.markup import UNIT_SPACE, plain, swatch
 from core.evaluation.failure_sentences import answer
-from core.evaluation.failures import MissedClass
+from core.evaluation.failures import PRESETS, MissedClass
 
 
 def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, on_focus, on_show) -> None:

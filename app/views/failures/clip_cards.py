@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.cards import Card, Said, cards
-from app.evaluations import Thumbnails
+from app.thumbnails import Thumbnails
 from app.views.markup import color_of, percent
 from core.evaluation import Evaluation
 from core.labels import MODALITIES, MODALITY_NOUNS

@@ -6,25 +6,9 @@ from html import escape
 
 import streamlit as st
 
+from app.limits import DOES_NOT_SHOW, MAY_NOT
 from app.views.markup import percent
 from core.prediction import Prediction
-
-DOES_NOT_SHOW = (
-    "What a person feels. The model names the emotion that an utterance shows to annotators.",
-    "That the answer is right. A wrong answer has an explanation that looks just as good.",
-    "What would be true of other clips. Every number here belongs to this clip and this model.",
-    "That what was kept decided the answer. Kept frames and patches are what the model could still use.",
-    "Why, in the world. It tells what the model’s number depends on, not what caused an expression.",
-)
-
-MAY_NOT = (
-    "This is a tool for research and teaching. Do not use it to decide about people.",
-    "In the European Union the AI Act (Regulation (EU) 2024/1689, Article 5(1)(f)) prohibits systems that "
-    "infer emotions of people at work and in education, except for medical or safety reasons. In a lecture, "
-    "show sample clips; do not point it at students.",
-    "Other systems that recognise emotions count as high-risk (Annex III), and people have to be told that "
-    "they are used (Article 50). Other laws may forbid more.",
-)
 
 GLOSSARY = {
     "modality": "one kind of signal: picture, sound or words.",
