@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.labels import SCHEMES
 from training.datasets import cremad, iemocap, meld, ravdess
+from training.datasets.clips import has_clips, read_clips
 from training.datasets.folders import MEDIA_SUFFIXES, files_below
 from training.datasets.manifest import read_manifest
 from training.datasets.utterance import DataError, Dataset
@@ -16,10 +17,10 @@ from training.datasets.utterance import DataError, Dataset
 _MANIFESTS = tuple(f"manifest{suffix}" for suffix in (".csv", ".tsv", ".parquet", ".jsonl"))
 
 
-def _manifest(path: Path, *, allow_outside: bool = False) -> Dataset:
-    utterances = tuple(read_manifest(path, allow_outside=allow_outside))
-    labels = {utterance.label for utterance in utterances}
-    schemes = [scheme for scheme in SCHEMES.values() if labels <= set(scheme.labels)]
+def _manifest(path: Path, *, allow_outside: bool = False, needs_labels: bool = True) -> Dataset:
+    utterances = tuple(read_manifest(path, allow_outside=allow_outside, needs_labels=needs_labels))
+    labels = {utterance.label for utterance in utterances} - {""}
+    schemes = [scheme for scheme in SCHEMES.values() if labels and labels <= set(scheme.labels)]
     # several fit where few labels occur: then the order of `SCHEMES` decides, as it does in the presets
     return Dataset(name="manifest", scheme=schemes[0].name if schemes else None, utterances=utterances)
 
@@ -123,7 +124,12 @@ KINDS = {
 
 
 def read_dataset(
-    path: str | Path, *, name: str | None = None, allow_outside: bool = False, **options: object
+    path: str | Path,
+    *,
+    name: str | None = None,
+    allow_outside: bool = False,
+    needs_labels: bool = True,
+    **options: object,
 ) -> Dataset:
     """Read a data set from its own layout.
 
@@ -131,6 +137,8 @@ def read_dataset(
         path: a folder, or a file: a manifest, FER2013's CSV, or a Parquet table of stills.
         name: one of `KINDS`; told by the files where it is not given.
         allow_outside: a manifest may name clips outside its folder.
+        needs_labels: where they are not needed, a manifest may lack them, and a folder of no known kind that
+            holds clips is read as one of clips; the label of a clip without one is "".
         options: of the kind: `scheme` (iemocap), `calm` and `songs` (ravdess), `split` (cremad).
 
     Raises:
@@ -142,10 +150,16 @@ def read_dataset(
         raise ValueError(f"name should be one of {', '.join(KINDS)}, not {name!r}")
     if not path.exists():
         raise DataError(f"{path} does not exist; check the path of the data set.")
-    name = name or _recognise(path)
+    if name is None:
+        try:
+            name = _recognise(path)
+        except DataError:
+            if needs_labels or not (path.is_dir() and has_clips(path)):
+                raise
+            return read_clips(path)
     read = KINDS[name].read
     if name == "manifest":
-        options["allow_outside"] = allow_outside
+        options |= {"allow_outside": allow_outside, "needs_labels": needs_labels}
     known = list(inspect.signature(read).parameters)[1:]
     if unknown := [option for option in options if option not in known]:
         raise ValueError(

@@ -16,7 +16,9 @@ from pathlib import Path
 from training.datasets.utterance import SPLITS, DataError, Utterance
 
 
-def read_manifest(path: str | Path, *, allow_outside: bool = False) -> list[Utterance]:
+def read_manifest(
+    path: str | Path, *, allow_outside: bool = False, needs_labels: bool = True
+) -> list[Utterance]:
     """The utterances a manifest lists, in its order.
 
     The clips themselves are not opened: a missing or broken one is found, reported and skipped when its
@@ -25,6 +27,7 @@ def read_manifest(path: str | Path, *, allow_outside: bool = False) -> list[Utte
     Args:
         path: the manifest, or the folder that holds a `manifest.csv`, `.tsv`, `.parquet` or `.jsonl`.
         allow_outside: admit clips outside the manifest's folder.
+        needs_labels: every clip must have one; else the label of a clip without is "".
 
     Raises:
         DataError: naming the file, the row, the cause and the remedy.
@@ -32,8 +35,9 @@ def read_manifest(path: str | Path, *, allow_outside: bool = False) -> list[Utte
     path = _find(Path(path))
     utterances: list[Utterance] = []
     rows_of_keys: dict[str, int] = {}
-    for number, row in _rows(path):
-        utterance = _utterance(path, number, row, allow_outside)
+    required = ("path", "label") if needs_labels else ("path",)
+    for number, row in _rows(path, required):
+        utterance = _utterance(path, number, row, allow_outside, needs_labels)
         if utterance.key in rows_of_keys:
             raise DataError(
                 f"{path}, row {number}: {utterance.key} is also row {rows_of_keys[utterance.key]}; "
@@ -57,7 +61,7 @@ def _find(path: Path) -> Path:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Pairs of a row's number, as an editor of the file counts (the header is row 1), and its cells."""
     if not path.is_file():
         raise DataError(f"{path} does not exist; check the path of the manifest.")
@@ -68,7 +72,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 reader = csv.DictReader(
                     file, delimiter="\t" if suffix == ".tsv" else ",", restkey="", strict=True
                 )
-                _check_columns(path, reader.fieldnames or [])
+                _check_columns(path, reader.fieldnames or [], required)
                 for row in reader:
                     if "" in row:
                         raise DataError(
@@ -80,12 +84,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             with path.open(encoding="utf-8-sig") as file:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
-                        yield number, _json_row(path, number, line)
+                        yield number, _json_row(path, number, line, required)
         elif suffix == ".parquet":
             import pyarrow.parquet
 
             table = pyarrow.parquet.read_table(path)
-            _check_columns(path, table.column_names)
+            _check_columns(path, table.column_names, required)
             for number, row in enumerate(table.to_pylist(), start=1):
                 yield number, {key: _text(value) for key, value in row.items()}
         else:
@@ -100,7 +104,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path} cannot be read ({error}); make it again.") from error
 
 
-def _json_row(path: Path, number: int, line: str) -> dict[str, str]:
+def _json_row(path: Path, number: int, line: str, required: tuple[str, ...]) -> dict[str, str]:
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -111,7 +115,7 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, str]:
         raise DataError(
             f"{path}, row {number}: this is not an object; write one object with named values per line."
         )
-    _check_columns(path, list(row), f", row {number}")
+    _check_columns(path, list(row), required, f", row {number}")
     return {key: _text(value) for key, value in row.items()}
 
 
@@ -121,17 +125,19 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _check_columns(path: Path, columns: list[str], where: str = "") -> None:
-    missing = [name for name in ("path", "label") if name not in columns]
+def _check_columns(path: Path, columns: list[str], required: tuple[str, ...], where: str = "") -> None:
+    missing = [name for name in required if name not in columns]
     if missing:
         found = ", ".join(columns) or "none"
         raise DataError(f"{path}{where} lacks the column {' and '.join(missing)}; it has {found}.")
 
 
-def _utterance(manifest: Path, number: int, row: dict[str, str], allow_outside: bool) -> Utterance:
+def _utterance(
+    manifest: Path, number: int, row: dict[str, str], allow_outside: bool, needs_labels: bool
+) -> Utterance:
     where = f"{manifest}, row {number}"
-    name, label = row.pop("path").strip(), row.pop("label").strip().lower()
-    if not name or not label:
+    name, label = row.pop("path").strip(), row.pop("label", "").strip().lower()
+    if not name or (needs_labels and not label):
         raise DataError(f"{where}: the {'label' if name else 'path'} is empty; fill it in or remove the row.")
     folder = manifest.parent.resolve()
     path = (folder / name).resolve()

@@ -25,6 +25,7 @@ class Utterance:
     Attributes:
         key: unique in its data set: the path as the manifest writes it, and the span where there is one.
         path: of the media file; None where the words are all there is (such an utterance has a transcript).
+        label: "" where it is not known, which only readers give that were told not to need it.
         start_seconds / end_seconds: None where the whole file is meant.
         region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
         transcript: None where it is not known; "" where nothing is said.
@@ -85,7 +86,8 @@ class Dataset:
     """A data set as an adapter read it.
 
     Attributes:
-        name: of the kind: "meld", "iemocap", "ravdess", "cremad", "fer2013", "authors" or "manifest".
+        name: of the kind: "meld", "iemocap", "ravdess", "cremad", "fer2013", "authors", "manifest"
+            or, where labels are not needed, "clips".
         scheme: name of the label scheme (`core.labels.SCHEMES`); None where a manifest's labels fit none.
         utterances: in a fixed order; empty where the data are stills.
         stills: by split, where the data are single pictures of faces.
