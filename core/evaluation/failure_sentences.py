@@ -68,6 +68,16 @@ def of_slices(found: Slices) -> str:
     return f"{slices} {what} with at least {found.min_clips} clips were looked at.{small} {result}"
 
 
+def how_to_read_slices(found: Slices) -> str:
+    """What the figures beside a list of slices mean, and what to make of them."""
+    return (
+        "p: chance of at least so many errors inside if errors fell anywhere (Fisher, one-sided). Adjusted: "
+        f"for all {found.num_looked_at} that were looked at (Benjamini and Hochberg); a star marks those up "
+        f"to {SIGNIFICANT:g}. Clips of one speaker err alike, so even these are places to look. That the "
+        "model errs more where it is less confident is as it should be."
+    )
+
+
 def of_label_errors(errors: LabelErrors, num_clips: int, num_wrong: int, split: str) -> str:
     """What was found, and why none of it is a finding yet."""
     count = len(errors.suspects)

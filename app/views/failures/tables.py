@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain
 from core.evaluation import Evaluation
-from core.evaluation.failure_sentences import of_label_errors, of_slices
+from core.evaluation.failure_sentences import how_to_read_slices, of_label_errors, of_slices
 from core.evaluation.label_errors import LabelErrors
 from core.evaluation.slices import SIGNIFICANT, Slices
 
@@ -60,13 +60,7 @@ def slices_list(found: Slices, focus: str, *, is_within: bool, on_within, on_sli
         },
         alt="Slices with their share of wrong clips against the rest, those most surely worse first.",
     )
-    st.caption(
-        "Tick a row to see its wrong clips. p: chance of at least so many errors inside if errors fell "
-        f"anywhere (Fisher, one-sided). Adjusted: for all {found.num_looked_at} that were looked at "
-        f"(Benjamini and Hochberg); a star marks those up to {SIGNIFICANT:g}. Clips of one speaker err "
-        "alike, so even these are places to look. That the model errs more where it is less confident is as "
-        "it should be."
-    )
+    st.caption(f"Tick a row to see its wrong clips. {how_to_read_slices(found)}")
 
 
 def slices_table(found: Slices) -> pd.DataFrame:
