@@ -49,6 +49,7 @@ FINE_TUNED = {
     "encoder_learning_rate": 1e-4,
     "warmup_share": 0.1,
     "weight_average": 0.0,
+    "precision": "bf16",
 }
 PLAIN = {
     "prior_tau": 0.0,
@@ -234,7 +235,10 @@ class Trainer:
         batches, drop = self._batches(epoch), self._dropping(epoch)
         total = 0.0
         for indices in track(batches, f"Epoch {epoch + 1}", console=console, transient=True):
-            logits, first, second = self.net(self._inputs("train", indices, drop))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
+                logits, first, second = (
+                    part.float() for part in self.net(self._inputs("train", indices, drop))
+                )
             # the two views stand where a clip has two modalities
             losses = self.objective(
                 logits,
