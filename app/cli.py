@@ -6,19 +6,14 @@ failed, 2 bad usage. Errors are one sentence on stderr; what a program reads goe
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from app import (
     bench_commands,
@@ -26,13 +21,13 @@ from app import (
     data_commands,
     evaluation_commands,
     explain_command,
+    predict_command,
+    report_command,
     training_commands,
 )
 from app.launch import environment, free_port, streamlit_arguments
-from app.terminal import errors, fail, progress_bar, told
-
-if TYPE_CHECKING:
-    from core.prediction import Prediction
+from app.predict_command import CheckpointOption
+from app.terminal import fail
 
 cli = typer.Typer(
     name="deepmsi",
@@ -43,11 +38,13 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.add_typer(predict_command.commands)
 cli.add_typer(explain_command.commands)
 cli.add_typer(training_commands.commands)
 cli.add_typer(corpus_commands.commands)
 cli.add_typer(data_commands.commands)
 cli.add_typer(evaluation_commands.commands)
+cli.add_typer(report_command.commands)
 cli.add_typer(bench_commands.commands)
 
 
@@ -57,11 +54,6 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     cli()
-
-
-CheckpointOption = Annotated[
-    Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; the shipped one by default.")
-]
 
 
 @cli.command("app", epilog="Example: [bold]deepmsi app --port 8600[/bold]")
@@ -101,142 +93,9 @@ def app_command(
     raise typer.Exit(0 if is_end_wanted or code == 0 else 1)
 
 
-@cli.command(epilog="Example: [bold]deepmsi predict clip.mp4 --transcript 'No way!' --json[/bold]")
-def predict(
-    clips: Annotated[list[Path], typer.Argument(help="Media files, or folders that hold some.")],
-    transcript: Annotated[
-        str | None, typer.Option(help="The words of the clip (for one clip); an empty text means none.")
-    ] = None,
-    transcribe: Annotated[
-        bool, typer.Option(help="Whether to run speech-to-text on clips without a transcript.")
-    ] = True,
-    start: Annotated[float | None, typer.Option(help="Begin of the span, in seconds.")] = None,
-    end: Annotated[float | None, typer.Option(help="End of the span, in seconds.")] = None,
-    checkpoint: CheckpointOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON array, one object per clip, instead of a table.")
-    ] = False,
-) -> None:
-    """Predict the emotion of clips, with what each modality says."""
-    from core.media.clip import MediaError
-
-    paths = _media_files(clips)
-    for name, value in (("--transcript", transcript), ("--start", start), ("--end", end)):
-        if value is not None and len(paths) > 1:
-            raise typer.BadParameter(f"{name} goes with one clip, but {len(paths)} were given.")
-
-    with told():
-        from core.checkpoint import default_checkpoint, load_checkpoint
-        from core.media import open_clip
-        from core.predict import Predictor
-
-        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
-    results: list[Prediction | dict[str, str]] = []
-    with progress_bar() as update:
-        for number, path in enumerate(paths):
-            try:
-                clip = open_clip(path, start_seconds=start, end_seconds=end, transcript=transcript)
-                results.append(
-                    predictor.predict_clip(
-                        clip,
-                        transcribe=transcribe,
-                        progress=lambda stage, number=number, path=path: update(
-                            number, len(paths), f"{path.name}: {stage}"
-                        ),
-                    )
-                )
-            except MediaError as error:
-                results.append({"path": str(path), "error": str(error)})
-            update(number + 1, len(paths), path.name)
-
-    failures = [result for result in results if isinstance(result, dict)]
-    for failure in failures:
-        errors.print(f"Error: {escape(failure['error'])}", style="red")
-    if as_json:
-        plain = [result if isinstance(result, dict) else result.to_dict() for result in results]
-        typer.echo(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
-    else:
-        _print_tables([result for result in results if not isinstance(result, dict)])
-    raise typer.Exit(1 if failures else 0)
-
-
-def _media_files(paths: list[Path]) -> list[Path]:
-    """Files as given, and the media files inside folders, by name."""
-    from app.clips import MEDIA_SUFFIXES
-
-    files = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in MEDIA_SUFFIXES)
-        if not found:
-            fail(f"{path} holds no media file; give another folder or a file.")
-        files += found
-    return files
-
-
 def _require_checkpoint(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         fail(f"{folder} is no checkpoint: it has no config.json.")
-
-
-def _print_tables(predictions: list[Prediction]) -> None:
-    from core.attribution.modalities import shown_verdict
-    from core.labels import MODALITIES
-    from core.prediction import SUBSETS
-
-    if not predictions:
-        return
-    console = Console(highlight=False)
-    table = _table("Emotion and its probability in %: together, and of each modality alone")
-    table.add_column("Clip", overflow="fold")
-    for name in ("Emotion", "%", *MODALITIES, "modalities"):
-        table.add_column(name.capitalize(), justify="right" if name == "%" else "left", no_wrap=True)
-    for answer in predictions:
-        alone = (answer.modalities.probabilities[SUBSETS.index((m,))] for m in MODALITIES)
-        table.add_row(
-            escape(Path(answer.path).name),
-            answer.prediction + (" ?" if answer.is_uncertain else ""),
-            f"{100 * answer.confidence:.0f}",
-            *(
-                f"{answer.labels[row.argmax()]} {100 * row.max():.0f}" if answer.present[m] else "–"
-                for m, row in zip(MODALITIES, alone, strict=True)
-            ),
-            shown_verdict(answer)[0],
-        )
-    if any(answer.is_uncertain for answer in predictions):
-        table.caption = "? uncertain: the model would rather not say"
-    console.print(table)
-    if len(predictions) == 1:
-        console.print(_classes(predictions[0]))
-    for answer in predictions:
-        name = escape(Path(answer.path).name)
-        words = [f"“{answer.transcript}”"] if answer.transcript else []
-        for sentence in (*words, shown_verdict(answer)[1], *answer.notes):
-            console.print(f"{name}: {escape(sentence)}" if len(predictions) > 1 else escape(sentence))
-
-
-def _classes(answer: Prediction) -> Table:
-    """Every class of one clip with the share of each modality in its probability."""
-    from core.labels import MODALITIES
-
-    table = _table("Probability in %, and Shapley values in points")
-    for name in ("Emotion", "%", *MODALITIES):
-        table.add_column(name.capitalize(), justify="left" if name == "Emotion" else "right")
-    for i in answer.probabilities.argsort()[::-1]:
-        table.add_row(
-            answer.labels[i],
-            f"{100 * answer.probabilities[i]:.1f}",
-            *(f"{100 * share:+.1f}" for share in answer.modalities.shapley[:, i]),
-        )
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.terminal import errors, progress_bar, told
+from app.predict_command import ProgressOption
+from app.terminal import errors, progress_bar, progress_file, told
 
 if TYPE_CHECKING:
     from core.evaluation import Comparison, Evaluation
@@ -67,6 +68,7 @@ def evaluate(
         typer.Option(help="Parts the data as in training; the checkpoint's own on its own data."),
     ] = None,
     fold: Annotated[str, typer.Option(help="Of the protocol.")] = "",
+    progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a checkpoint about every clip of a data set, keep the answers, and tell how good they are.
@@ -75,7 +77,7 @@ def evaluate(
     each process asks about its share of the clips.
     """
     rank, num_processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    with told():
+    with told(), progress_file(progress if rank == 0 else None) as note:
         import torch
 
         from core.checkpoint import load_checkpoint
@@ -103,10 +105,21 @@ def evaluate(
         elif torch.cuda.is_available():
             loaded.model.to("cuda")
         with turn:
-            features = make_features(sources, loaded.model, cache_dir, progress=is_main and not as_json)
+            features = make_features(
+                sources,
+                loaded.model,
+                cache_dir,
+                progress=is_main and not as_json,
+                told=lambda done, total: note(done, total, "Reading the clips"),
+            )
         for skipped in features.skipped if is_main else ():
             errors.print(f"skipped {escape(skipped.utterance.key)}: {escape(skipped.reason)}", style="yellow")
-        with progress_bar(is_long=True) as update:
+        with progress_bar(is_long=True) as bar:
+
+            def update(done: int, total: int) -> None:
+                bar(done, total, "clips")
+                note(done, total, "Asking the model")
+
             evaluation = evaluate_checkpoint(
                 loaded,
                 features,
@@ -115,7 +128,7 @@ def evaluate(
                 protocol=used,
                 batch_size=batch_size,
                 num_bootstrap=bootstrap,
-                progress=(lambda done, total: update(done, total, "clips")) if is_main else None,
+                progress=update if is_main else None,
                 rank=rank,
                 num_processes=num_processes,
             )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -79,6 +83,52 @@ def progress_bar(*, is_long: bool = False) -> Iterator[Callable[[int, int, str],
         yield lambda done, total, text: bar.update(
             task, completed=done, total=total, description=escape(text)
         )
+
+
+@contextmanager
+def progress_file(path: Path | None) -> Iterator[Callable[[int, int, str], None]]:
+    """Tells how far work is in a file, for a program that looks: yields `update(done, total, text)`.
+
+    The file holds a JSON object: `done`, `total`, `text`, `left_seconds` (null while nothing is known) and
+    `at`, the time in seconds since 1970. It is always whole. None writes none.
+    """
+    yield (lambda done, total, text: None) if path is None else _ProgressFile(path)
+
+
+class _ProgressFile:
+    """Writes at most twice a second; the time left is told from the speed of the last half minute."""
+
+    _SECONDS = 0.5
+    _WINDOW_SECONDS = 30.0
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last = -self._SECONDS
+        self._of: int | None = None
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if total != self._of or (self._marks and done < self._marks[-1][1]):
+            # another stage of the work
+            self._marks.clear()
+            self._of, self._last = total, -self._SECONDS
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self._WINDOW_SECONDS:
+            self._marks.popleft()
+        if now - self._last < self._SECONDS and done < total:
+            return
+        self._last = now
+        begin, first = self._marks[0]
+        left = None if done == first else (now - begin) * (total - done) / (done - first)
+        values = {"done": done, "total": total, "text": text, "left_seconds": left, "at": time.time()}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._path.with_name(f"{self._path.name}.new")
+            fresh.write_text(json.dumps(values), encoding="utf-8")
+            os.replace(fresh, self._path)
+        except OSError as error:
+            fail(f"{self._path} cannot be written ({error.strerror}); choose another file.")
 
 
 class _Log:

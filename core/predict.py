@@ -23,7 +23,7 @@ from core.checkpoint import Checkpoint
 from core.evidence import VideoEvidence
 from core.labels import MODALITIES, MODALITY_NOUNS, none_of
 from core.media import Clip, Frames, MediaError, Transcript, decode
-from core.media.faces import FaceDetector, FaceTrack, crop, track_face
+from core.media.faces import FaceDetector, FaceTrack, crop, part_of, track_face
 from core.media.transcript import transcribe as speech_to_text
 from core.media.transcript import unavailable_sentence
 from core.model import DeepMSI, ModelInput
@@ -95,13 +95,19 @@ class Predictor:
         self._detector: FaceDetector | None = None
 
     def prepare(
-        self, clip: Clip, *, transcribe: bool = True, progress: Progress | None = None
+        self,
+        clip: Clip,
+        *,
+        transcribe: bool = True,
+        region: str | None = None,
+        progress: Progress | None = None,
     ) -> PreparedClip:
         """Decode a clip, crop the speaker's face and, where it has no transcript, listen to the words.
 
         Args:
             clip: from `core.media.open_clip`.
             transcribe: whether to run speech-to-text on a clip without a transcript.
+            region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
             progress: told what is being done.
 
         Raises:
@@ -118,8 +124,10 @@ class Predictor:
         if media.frames is not None and self.config.reads_video:
             say("Finding the speaker's face")
             with _timed(timings, "faces"):
-                face_track = self._track(media.frames)
-                crops = crop(media.frames.pixels, face_track.boxes, self.config.video.image_size)
+                shown, left = part_of(media.frames, region)
+                face_track = self._track(shown)
+                crops = crop(shown.pixels, face_track.boxes, self.config.video.image_size)
+                face_track = replace(face_track, boxes=face_track.boxes + [left, 0, left, 0])
             if face_track.sentence:
                 notes.append(face_track.sentence)
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from core.media import decode, open_clip
-from core.media.clip import Frames
-from core.media.faces import FaceDetector, crop, track_face
+from core.media.faces import FaceDetector, crop, part_of, track_face
 from training.adopted import SUFFIX, read_adopted, require_fit
 from training.datasets.utterance import Utterance
 
@@ -177,7 +176,7 @@ class FeatureCache:
         if video is not None and not video.exists():
             tensors, metadata = {}, {}
             if media.frames is not None:
-                frames, left = _part_of(media.frames, region)
+                frames, left = part_of(media.frames, region)
                 face = track_face(frames, self._detector())
                 tensors = {
                     "crops": crop(frames.pixels, face.boxes, config.video.image_size),
@@ -215,14 +214,6 @@ class FeatureCache:
         digest = hashlib.sha256(json.dumps([recipe, what], sort_keys=True).encode()).hexdigest()[:40]
         # two levels, since file systems are slow with many thousand files in one folder
         return self.folder / recipe[0] / digest[:2] / f"{digest}.safetensors"
-
-
-def _part_of(frames: Frames, region: str | None) -> tuple[Frames, int]:
-    """The part of each picture that shows the speaker, and its left edge in the whole picture."""
-    middle = frames.pixels.shape[2] // 2
-    columns = {None: slice(None), "left": slice(middle), "right": slice(middle, None)}[region]
-    part = replace(frames, pixels=np.ascontiguousarray(frames.pixels[:, :, columns]))
-    return part, columns.start or 0
 
 
 def _open(utterance: Utterance):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +184,7 @@ def prepare(
     *,
     num_workers: int = 2,
     progress: bool = True,
+    told: Callable[[int, int], None] | None = None,
 ) -> FeatureSet:
     """Make, or find in the cache, the features of every utterance.
 
@@ -196,6 +197,7 @@ def prepare(
         cache_dir: made where it does not exist.
         num_workers: clips worked on at once (threads; decoding and networks release the interpreter).
         progress: show a bar with the time left.
+        told: called with the number of clips done and of all.
     """
     maker = FeatureCache(model, Path(cache_dir))
     entries: list[Entry] = []
@@ -204,5 +206,7 @@ def prepare(
         results = pool.map(maker.entry, utterances)
         for result in track(results, "Features", total=len(utterances), disable=not progress):
             (skipped if isinstance(result, Skipped) else entries).append(result)
+            if told is not None:
+                told(len(skipped) + len(entries), len(utterances))
     maker.save_index()
     return FeatureSet(entries, skipped)

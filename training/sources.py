@@ -6,7 +6,7 @@ has. Each utterance then tells in its extra column `source` which data set it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,13 +122,26 @@ def of_split(sources: Sources, split: str) -> Sources:
 
 
 def make_features(
-    sources: Sources, model: DeepMSI, cache_dir: Path, *, num_workers: int = 2, progress: bool = True
+    sources: Sources,
+    model: DeepMSI,
+    cache_dir: Path,
+    *,
+    num_workers: int = 2,
+    progress: bool = True,
+    told: Callable[[int, int], None] | None = None,
 ) -> FeatureSet:
     """The features of everything; see `training.features.prepare`."""
     parts = []
     if sources.utterances:
         parts.append(
-            prepare(sources.utterances, model, cache_dir, num_workers=num_workers, progress=progress)
+            prepare(
+                sources.utterances,
+                model,
+                cache_dir,
+                num_workers=num_workers,
+                progress=progress,
+                told=told,
+            )
         )
     size = model.config.video.image_size
     for stills, utterances in sources.pictures:

@@ -8,7 +8,7 @@ its size.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnxruntime
@@ -218,6 +218,17 @@ def _largest(detections: Detections) -> float:
     """Longer side of the largest face's box; zero without one."""
     boxes = detections.boxes
     return float((boxes[:, 2:] - boxes[:, :2]).max(initial=0.0))
+
+
+def part_of(frames: Frames, region: str | None) -> tuple[Frames, int]:
+    """The half of each picture, "left" or "right", that shows the speaker, and its left edge in the whole.
+
+    Where `region` is None that is all of it.
+    """
+    middle = frames.pixels.shape[2] // 2
+    columns = {None: slice(None), "left": slice(middle), "right": slice(middle, None)}[region]
+    part = replace(frames, pixels=np.ascontiguousarray(frames.pixels[:, :, columns]))
+    return part, columns.start or 0
 
 
 def crop(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

@@ -235,6 +235,17 @@ def test_a_file_is_prepared_and_predicted(predictor, movie, speech):
     same(answer, predictor.predict_clip(open_clip(movie)), 0)
 
 
+def test_one_half_of_the_picture_is_looked_at(predictor, movie):
+    clip = open_clip(movie)
+    left, right = (
+        predictor.predict(predictor.prepare(clip, transcribe=False, region=side))
+        for side in ("left", "right")
+    )
+    # 160 pixels wide; without a face the middle of what is looked at is taken, told in the whole picture
+    assert left.crop_boxes[:, 2].max() <= 80 <= right.crop_boxes[:, 0].min()
+    assert not np.allclose(left.probabilities, right.probabilities)
+
+
 def test_speech_to_text_is_asked_only_for_clips_without_words(predictor, movie, speech):
     given = predictor.prepare(open_clip(movie, transcript="mine"))
     silent = predictor.prepare(open_clip(movie), transcribe=False)

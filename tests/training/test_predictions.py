@@ -1,0 +1,213 @@
+"""Tables of answers: one row per clip, gone on with after an interruption."""
+
+import csv
+import json
+import wave
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.config import PRESETS
+from core.media import open_clip
+from core.model import DeepMSI
+from core.predict import Predictor
+from training.datasets import DataError, Dataset, Utterance, read_dataset
+from training.predictions import journal_of, predict_all, read_predictions, to_be_asked
+
+
+def write_tone(path, hertz):
+    samples = (9_000 * np.sin(hertz * 2 * np.pi * np.arange(12_000) / 16_000)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return path
+
+
+def small_predictor(folder, seed):
+    torch.manual_seed(seed)
+    save_checkpoint(folder, DeepMSI(PRESETS["tiny"], "random"), info=CheckpointInfo())
+    return Predictor(load_checkpoint(folder))
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return small_predictor(tmp_path_factory.mktemp("checkpoints") / "tiny", 2)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Names of the clips that the model was shown."""
+    names = []
+    prepare = Predictor.prepare
+
+    def noted(self, clip, **options):
+        names.append(clip.path.name)
+        return prepare(self, clip, **options)
+
+    monkeypatch.setattr(Predictor, "prepare", noted)
+    return names
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three voices with words, of which the last is broken."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, hertz in (("a.wav", 300), ("b.wav", 500)):
+        write_tone(folder / name, hertz)
+    (folder / "c.wav").write_bytes(b"this is no sound")
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        rows = [
+            ("a.wav", "joy", "Hello, you.", "test"),
+            ("b.wav", "", "", "test"),
+            ("c.wav", "", "x", "train"),
+        ]
+        csv.writer(file).writerows([("path", "label", "transcript", "split"), *rows])
+    return folder
+
+
+def answer(predictor, data, out, split="all", **options):
+    utterances = to_be_asked(read_dataset(data, needs_labels=False), split)
+    return predict_all(predictor, utterances, out, root=data, **options)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_row_per_clip_says_what_the_predictor_says(predictor, data, tmp_path, suffix):
+    out = tmp_path / f"answers{suffix}"
+    seen = []
+    tally = answer(predictor, data, out, progress=lambda *of: seen.append(of))
+    assert (tally.num_answered, tally.num_known) == (2, 0)
+    ((key, reason),) = tally.failures
+    assert key == "c.wav" and "c.wav" in reason
+    assert seen == [(0, 3, "a.wav"), (1, 3, "b.wav"), (2, 3, "c.wav"), (3, 3, "")]
+    assert not journal_of(out).exists()
+    table = read_predictions(out)
+    assert table["key"].tolist() == ["a.wav", "b.wav", "c.wav"]
+    first = table.iloc[0]
+    expected = predictor.predict_clip(open_clip(data / "a.wav", transcript="Hello, you."))
+    assert first["prediction"] == expected.prediction and first["label"] == "joy"
+    assert (first["transcript"], first["transcript_source"]) == ("Hello, you.", "given")
+    classes = [name for name in table if name.startswith("probability:")]
+    assert classes == [f"probability:{label}" for label in expected.labels]
+    np.testing.assert_allclose(first[classes].astype(float), expected.probabilities, atol=1e-6)
+    assert first["video_prediction"] == "" and np.isnan(first["video_confidence"])
+    text = expected.modalities.probabilities[3]  # subsets are (), video, audio, text, …
+    assert first["text_prediction"] == expected.labels[text.argmax()]
+    assert first["text_confidence"] == pytest.approx(text.max(), abs=1e-6)
+    broken = table.iloc[2]
+    assert broken["prediction"] == "" and broken["error"] == reason and np.isnan(broken["confidence"])
+    # plain readers find the same
+    plain = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    assert plain["prediction"].iloc[1] == table["prediction"].iloc[1]
+
+
+def test_what_is_known_is_not_asked_again(predictor, data, tmp_path, asked):
+    out = tmp_path / "answers.parquet"
+    answer(predictor, data, out, split="test")
+    assert asked == ["a.wav", "b.wav"]
+    before = read_predictions(out)
+    tally = answer(predictor, data, out, split="test")
+    assert asked == ["a.wav", "b.wav"] and (tally.num_answered, tally.num_known) == (2, 2)
+    pd.testing.assert_frame_equal(read_predictions(out), before)
+    # another file under the same name
+    write_tone(data / "b.wav", 900)
+    answer(predictor, data, out, split="test")
+    assert asked[2:] == ["b.wav"]
+    # other words; a label that was found meanwhile is taken over without asking
+    text = (data / "manifest.csv").read_text()
+    (data / "manifest.csv").write_text(
+        text.replace("Hello, you.", "Go away!").replace("b.wav,,", "b.wav,fear,")
+    )
+    answer(predictor, data, out, split="test")
+    assert asked[3:] == ["a.wav"]
+    assert read_predictions(out)["label"].tolist() == ["joy", "fear"]
+    answer(small_predictor(tmp_path / "other", 3), data, out, split="test")
+    assert asked[4:] == ["a.wav", "b.wav"]
+
+
+def test_an_interrupted_table_goes_on(predictor, data, tmp_path, asked):
+    out = tmp_path / "answers.csv"
+
+    class EndedError(Exception):
+        pass
+
+    def end(done, total, key):
+        if done == 1:
+            raise EndedError
+
+    with pytest.raises(EndedError):
+        answer(predictor, data, out, progress=end)
+    assert not out.exists() and journal_of(out).exists()
+    with journal_of(out).open("a") as file:
+        file.write('{"key": "b.wav", "predic')
+    assert read_predictions(out)["key"].tolist() == ["a.wav"]
+    tally = answer(predictor, data, out)
+    assert asked == ["a.wav", "b.wav"] and tally.num_known == 1
+    assert read_predictions(out)["key"].tolist() == ["a.wav", "b.wav", "c.wav"]
+
+
+def test_words_are_listened_to_where_they_are_not_known(predictor, data, tmp_path, monkeypatch):
+    listened = []
+    prepare = Predictor.prepare
+
+    def noted(self, clip, *, transcribe, **options):
+        listened.append((clip.path.name, transcribe))
+        return prepare(self, clip, transcribe=False, **options)
+
+    monkeypatch.setattr(Predictor, "prepare", noted)
+    (data / "manifest.csv").write_text("path\na.wav\n")
+    out = tmp_path / "answers.csv"
+    answer(predictor, data, out)
+    assert read_predictions(out)["transcript_source"].tolist() == ["speech-to-text"]
+    answer(predictor, data, out, transcribe=False)
+    assert read_predictions(out)["transcript_source"].tolist() == ["none"]
+    assert listened == [("a.wav", True), ("a.wav", False)]
+
+
+def test_what_is_no_clip_is_said(predictor, tmp_path):
+    words = Utterance(key="words", path=None, label="joy", transcript="Hi.")
+    made = Utterance(key="made", path=tmp_path / "made.safetensors", label="joy")
+    tally = predict_all(predictor, [words, made], tmp_path / "answers.csv", root=tmp_path)
+    assert tally.num_answered == 0
+    assert dict(tally.failures)["words"].startswith("There are only words")
+    assert dict(tally.failures)["made"].startswith("This is no clip but features")
+
+
+def test_sentences_that_are_read_aloud_are_not_read_by_the_model():
+    one = Utterance(key="a", path=None, label="joy", transcript="Kids are talking by the door.")
+    dataset = Dataset(name="ravdess", scheme="meld-7", utterances=(one,))
+    assert [u.transcript for u in to_be_asked(dataset)] == [""]
+    assert to_be_asked(replace(dataset, name="manifest")) == (one,)
+
+
+def test_a_split_that_is_not_there_is_refused(data):
+    with pytest.raises(DataError, match="split dev: the data has test, train"):
+        to_be_asked(read_dataset(data, needs_labels=False), "dev")
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "", None])
+def test_another_file_is_not_replaced(predictor, data, tmp_path, content):
+    out = tmp_path / "mine.csv"
+    if content is None:
+        out.mkdir()
+    else:
+        out.write_text(content)
+    with pytest.raises(DataError, match="mine.csv is no table of predictions"):
+        answer(predictor, data, out)
+    if content is not None:
+        assert out.read_text() == content
+
+
+def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):
+    out, lines = tmp_path / "answers.csv", []
+
+    def look(done, total, key):
+        if journal_of(out).exists():
+            lines.append([json.loads(line)["key"] for line in journal_of(out).read_text().splitlines()])
+
+    answer(predictor, data, out, progress=look)
+    assert lines == [[], ["a.wav"], ["a.wav", "b.wav"], ["a.wav", "b.wav", "c.wav"]]
