@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from meld_words import Classifier, Words, by_length, evened
+from recipes import PLAIN, recipes
 from rich.console import Console
 from rich.progress import track
 from sklearn.metrics import f1_score
@@ -51,42 +52,10 @@ FINE_TUNED = {
     "weight_average": 0.0,
     "precision": "bf16",
 }
-PLAIN = {
-    "prior_tau": 0.0,
-    "label_smoothing": 0.0,
-    "contrastive_weight": 0.0,
-    "weight_decay": 0.01,
-}
-"""Settings of cross-entropy, which every recipe changes."""
-
-# words have one view where a clip has three modalities, and the contrast is the mean of three pairs
-CONTRAST = {"contrastive_weight": 1.5}
+CONTRASTIVE_WEIGHT = 1.5
+"""Words have one view where a clip has three modalities, and the contrast is the mean of three pairs."""
 
 console = Console()
-
-
-def recipes(num_epochs: int) -> dict[str, dict]:
-    """Fields of `TrainConfig` by the recipe's name."""
-    return {
-        "cross-entropy": {},
-        "label-smoothing": {"label_smoothing": 0.1},
-        "logit-adjustment-half": {"prior_tau": 0.5},
-        "balanced-softmax": {"prior_tau": 1.0},
-        "class-weights": {"class_weight_beta": 0.999},
-        "deferred-weights": {
-            "class_weight_beta": 0.9999,
-            "class_weight_from_epoch": int(0.75 * num_epochs),
-        },
-        "focal": {"focal_gamma": 2.0},
-        "class-balanced-focal": {"class_weight_beta": 0.999, "focal_gamma": 2.0},
-        "square-root-sampling": {"class_balance": 0.5},
-        "balanced-sampling": {"class_balance": 1.0},
-        "progressive-sampling": {"class_balance": 1.0, "progressive_balance": True},
-        "contrast-published": CONTRAST | {"contrastive_form": "published"},
-        "contrast": CONTRAST,
-        "contrast-queue": CONTRAST | {"queue_size": 16},
-        "prototypes": {"prototype_weight": 0.5},
-    }
 
 
 def main() -> None:
@@ -150,7 +119,7 @@ def plan(options: argparse.Namespace, name: str, seed: int) -> Plan:
     values = PLAIN | (FROZEN if options.frozen else FINE_TUNED)
     given = dict(text.split("=", 1) for text in options.set)
     values |= {field: json.loads(value) for field, value in given.items()}
-    values |= recipes(values["num_epochs"])[name]
+    values |= recipes(values["num_epochs"], contrastive_weight=CONTRASTIVE_WEIGHT)[name]
     config = dataclass_from_dict(
         TrainConfig,
         values | {"data": [options.data], "out": options.out, "cache_dir": options.out, "seed": seed},

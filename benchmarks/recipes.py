@@ -1,0 +1,41 @@
+"""What is set against rare classes, as fields of `training.config.TrainConfig`: what is compared."""
+
+from __future__ import annotations
+
+PLAIN = {
+    "prior_tau": 0.0,
+    "label_smoothing": 0.0,
+    "contrastive_weight": 0.0,
+    "weight_decay": 0.01,
+}
+"""Settings of cross-entropy, which every recipe changes."""
+
+
+def recipes(num_epochs: int, *, contrastive_weight: float = 0.5) -> dict[str, dict]:
+    """Fields of `TrainConfig` by the recipe's name.
+
+    Args:
+        num_epochs: of a run.
+        contrastive_weight: where there is a contrast; beside the class loss's one.
+    """
+    contrast = {"contrastive_weight": contrastive_weight}
+    return {
+        "cross-entropy": {},
+        "label-smoothing": {"label_smoothing": 0.1},
+        "logit-adjustment-half": {"prior_tau": 0.5},
+        "balanced-softmax": {"prior_tau": 1.0},
+        "class-weights": {"class_weight_beta": 0.999},
+        "deferred-weights": {
+            "class_weight_beta": 0.9999,
+            "class_weight_from_epoch": int(0.75 * num_epochs),
+        },
+        "focal": {"focal_gamma": 2.0},
+        "class-balanced-focal": {"class_weight_beta": 0.999, "focal_gamma": 2.0},
+        "square-root-sampling": {"class_balance": 0.5},
+        "balanced-sampling": {"class_balance": 1.0},
+        "progressive-sampling": {"class_balance": 1.0, "progressive_balance": True},
+        "contrast-published": contrast | {"contrastive_form": "published"},
+        "contrast": contrast,
+        "contrast-queue": contrast | {"queue_size": 16},
+        "prototypes": {"prototype_weight": 0.5},
+    }
