@@ -1,30 +1,32 @@
-"""Training runs that are started from the app: processes of their own, watched by whoever looks.
+"""Long work that is started from the app: processes of their own, watched by whoever looks.
 
-A run is `deepmsi train` on the training clips that ship, and then `deepmsi evaluate` on the test clips. It
-goes on when the page that started it is closed, and ends with the app.
+A run is one or several `deepmsi` commands, one after the other. It goes on when the page that started it is
+closed, and ends with the app. How it stands lies in a file, so that a later app can tell.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
-import itertools
+import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from app.folders import data_folder
-from core.labels import MODALITIES
-from sample_data import BACKBONES, CLIPS
 
-TRAINING, EVALUATING, DONE, FAILED, STOPPED = "training", "evaluating", "done", "failed", "stopped"
+DONE, FAILED, STOPPED = "done", "failed", "stopped"
+"""States in which a run is over; before that its state is what its current command does."""
+
+BROKEN_OFF, ELSEWHERE = "broken off", "elsewhere"
+"""Of a run that an earlier app began: nothing of it goes on, or its process still does."""
 
 NUM_LINES = 12
 """Of the log that are shown."""
@@ -32,61 +34,30 @@ NUM_LINES = 12
 STOP_SECONDS = 60.0
 """A process that was asked to end has so long to keep its state."""
 
-_EPOCH = re.compile(r"^epoch (\d+)/(\d+) ", re.MULTILINE)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
+_CLAIM_TRIES = 4
+_CLAIM_SECONDS = 0.05
 
 
 class RunError(Exception):
     """A run that cannot be started, told in one sentence."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunChoice:
-    """What a run is to be.
+class Work(Protocol):
+    """What a run is to do.
 
     Attributes:
-        name: of the checkpoint, and of its folder.
-        modalities: that the model reads.
-        num_epochs: of training.
-        seed: of everything that is drawn.
+        name: tells runs apart, and is part of the names of files; begins with no dot.
+        states: what each of its commands does, in a word.
     """
 
-    name: str
-    modalities: tuple[str, ...] = ("audio", "text")
-    num_epochs: int = 8
-    seed: int = 0
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise RunError(
-                f"A run cannot be named “{self.name}”: use up to 40 letters, digits, dots, dashes and "
-                "underscores, a letter or digit first."
-            )
+    @property
+    def states(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def commands(self, folder: Path) -> list[list[str]]:
-        """Arguments of `deepmsi` for training and evaluation, into folders inside `folder`."""
-        checkpoint = folder / self.name
-        settings = {
-            "prior_tau": "0.0",
-            "class_balance": "0.5",
-            "num_train_frames": "[4,8,12,16]",
-            "weight_average": "0.97",
-            "half_weights": "true",
-        }
-        train = ["train", "--preset", "mini", "--data", str(CLIPS / "train"), "--out", str(checkpoint)]
-        train += ["--epochs", str(self.num_epochs), "--batch-size", "24", "--seed", str(self.seed)]
-        if "video" in self.modalities:
-            train += ["--pretrained-video", str(BACKBONES / "video-mini")]
-            if len(self.modalities) > 1:
-                settings["num_blind_epochs"] = str(self.num_epochs // 2)
-        if self.modalities != MODALITIES:
-            settings["modalities"] = "[" + ",".join(f'"{name}"' for name in self.modalities) + "]"
-        for name, value in settings.items():
-            train += ["--set", f"{name}={value}"]
-        cache = ["--cache-dir", str(folder / ".features")]
-        evaluate = ["evaluate", str(checkpoint), "--data", str(CLIPS / "test"), "--split", "test"]
-        evaluate += ["--out", str(folder / f"{self.name}-test")]
-        return [[*train, *cache, "--resume"], [*evaluate, *cache]]
+        """Arguments of `deepmsi` for each command; what they make lies inside `folder`."""
 
 
 class Run:
@@ -94,10 +65,10 @@ class Run:
 
     Args:
         choice: what it is to be.
-        folder: that holds the checkpoints, evaluations and features of all runs.
+        folder: that holds what all runs make.
 
     Attributes:
-        state: of `TRAINING`, `EVALUATING`, `DONE`, `FAILED`, `STOPPED`.
+        state: one of the choice's, or `DONE`, `FAILED`, `STOPPED`.
         is_offered: what it made was offered on the pages.
 
     Raises:
@@ -105,50 +76,46 @@ class Run:
         OSError: where it cannot be written.
     """
 
-    def __init__(self, choice: RunChoice, folder: Path) -> None:
+    def __init__(self, choice: Work, folder: Path) -> None:
         self.choice, self.folder = choice, folder
-        self.state = TRAINING
-        # no name of a run begins with a dot
-        self.log = folder / ".logs" / f"{choice.name}.log"
+        self.log = log_of(folder, choice.name)
         self.is_offered = False
         self._process: subprocess.Popen | None = None
         self._is_stop_wanted = threading.Event()
         self._lock = threading.Lock()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._claim = _claim(folder)
+        self._claim = _claim(folder, choice.name)
+        self._state = ""
+        try:
+            self.state = choice.states[0]
+        except OSError:
+            os.close(self._claim)
+            raise
         self._thread = threading.Thread(target=self._work, name=f"run {choice.name}", daemon=True)
         self._thread.start()
 
     @property
-    def checkpoint(self) -> Path:
-        """Folder of the checkpoint that it makes."""
-        return self.folder / self.choice.name
+    def state(self) -> str:
+        """What it does, or how it ended."""
+        return self._state
 
-    @property
-    def evaluation(self) -> Path:
-        """Folder of the evaluation that it makes."""
-        return self.folder / f"{self.choice.name}-test"
+    @state.setter
+    def state(self, state: str) -> None:
+        self._state = state
+        _write_state(self.folder, self.choice.name, state)
 
     @property
     def is_over(self) -> bool:
         """Nothing is being done any more."""
         return self.state in (DONE, FAILED, STOPPED)
 
+    def text(self) -> str:
+        """The whole log."""
+        return text_of(self.log)
+
     def lines(self) -> list[str]:
         """The last lines of the log."""
-        try:
-            text = self.log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return []
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-NUM_LINES:]
-
-    def num_epochs_done(self) -> int:
-        """Epochs that training has finished."""
-        try:
-            found = _EPOCH.findall(self.log.read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            return 0
-        return int(found[-1][0]) if found else 0
+        return lines_of(self.log)
 
     def stop(self) -> None:
         """Asks the run to end; it keeps its state, and the same choice goes on from there."""
@@ -167,17 +134,23 @@ class Run:
 
     def _work(self) -> None:
         try:
-            self.state = self._do()
+            self._finish(self._do())
         except OSError:
             logging.getLogger(__name__).exception("run %s", self.choice.name)
-            self.state = FAILED
-        finally:
-            os.close(self._claim)
+            self._finish(FAILED)
+
+    def _finish(self, state: str) -> None:
+        # before the state is told, for whoever sees it may begin another run
+        os.close(self._claim)
+        try:
+            self.state = state
+        except OSError:
+            logging.getLogger(__name__).exception("run %s", self.choice.name)
 
     def _do(self) -> str:
         """All steps; the state in which that ends."""
         environment = os.environ | {"COLUMNS": "200", "OMP_WAIT_POLICY": "PASSIVE"}
-        steps = zip((TRAINING, EVALUATING), self.choice.commands(self.folder), strict=True)
+        steps = zip(self.choice.states, self.choice.commands(self.folder), strict=True)
         with self.log.open("wb") as log:
             for state, arguments in steps:
                 with self._lock:
@@ -201,25 +174,11 @@ class Run:
         return STOPPED if self._is_stop_wanted.is_set() else FAILED
 
 
-def _claim(folder: Path) -> int:
-    """A descriptor that holds the folder for one run, until it and its copies in processes are closed."""
-    claim = os.open(folder / ".claim", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(claim)
-        raise RunError(
-            f"Another process trains in {folder} already, perhaps one that an app left behind; wait for it, "
-            "or end it."
-        ) from error
-    return claim
-
-
 class Runs:
     """The runs of this server, the latest last; one goes on at a time, for they take all of a machine.
 
     Args:
-        folder: see `Run`; that of this user by default.
+        folder: see `Run`; that of this user's training runs by default.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -235,21 +194,32 @@ class Runs:
 
     def free_name(self) -> str:
         """One that no run here has had."""
-        numbers = itertools.count(1)
-        names = (f"own-{number}" for number in numbers)
-        return next(
-            name
-            for name in names
-            if not any((self.folder / f"{name}{suffix}").exists() for suffix in ("", ".run"))
-            and all(run.choice.name != name for run in self._runs)
-        )
+        number = 1
+        while any((self.folder / f"own-{number}{suffix}").exists() for suffix in ("", ".run")) or any(
+            run.choice.name == f"own-{number}" for run in self._runs
+        ):
+            number += 1
+        return f"own-{number}"
 
     @property
     def current(self) -> Run | None:
         """The one that goes on."""
         return next((run for run in reversed(self._runs) if not run.is_over), None)
 
-    def start(self, choice: RunChoice) -> Run:
+    def latest(self, name: str) -> Run | None:
+        """The last one of a name that this server began."""
+        return next((run for run in reversed(self._runs) if run.choice.name == name), None)
+
+    def state_of(self, name: str) -> str | None:
+        """How the run of a name stands, also one that an earlier app began; None where there was none."""
+        if (run := self.latest(name)) is not None:
+            return run.state
+        state = _read_state(self.folder, name)
+        if state in (None, DONE, FAILED, STOPPED):
+            return state
+        return ELSEWHERE if _holder(self.folder) == name else BROKEN_OFF
+
+    def start(self, choice: Work) -> Run:
         """Begins a run, or goes on with a stopped one of the same name.
 
         Raises:
@@ -265,8 +235,89 @@ class Runs:
             self._runs.append(run)
             return run
 
+    def forget(self, name: str) -> None:
+        """Removes log and state of a run that is over."""
+        self._runs = [run for run in self._runs if run.choice.name != name]
+        for path in (log_of(self.folder, name), _state_file(self.folder, name)):
+            path.unlink(missing_ok=True)
+
     def end(self) -> None:
         """Stops what goes on."""
         if (current := self.current) is not None:
             current.stop()
             current.join()
+
+
+def log_of(folder: Path, name: str) -> Path:
+    """Where a run's log lies."""
+    # no name of a run begins with a dot
+    return folder / ".logs" / f"{name}.log"
+
+
+def text_of(log: Path) -> str:
+    """A whole log; "" where there is none."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def lines_of(log: Path) -> list[str]:
+    """The last lines of a log."""
+    return [line.rstrip() for line in text_of(log).splitlines() if line.strip()][-NUM_LINES:]
+
+
+def _state_file(folder: Path, name: str) -> Path:
+    return folder / ".logs" / f"{name}.json"
+
+
+def _write_state(folder: Path, name: str, state: str) -> None:
+    path = _state_file(folder, name)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps({"state": state, "at": time.time()}), encoding="utf-8")
+    os.replace(fresh, path)
+
+
+def _read_state(folder: Path, name: str) -> str | None:
+    try:
+        state = json.loads(_state_file(folder, name).read_text(encoding="utf-8"))["state"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return state if isinstance(state, str) else None
+
+
+def _claim(folder: Path, name: str) -> int:
+    """A descriptor that holds the folder for one run, until it and its copies in processes are closed."""
+    claim = os.open(folder / ".claim", os.O_RDWR | os.O_CREAT, 0o600)
+    for left in reversed(range(_CLAIM_TRIES)):
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            # one that only looks lets go at once
+            if left:
+                time.sleep(_CLAIM_SECONDS)
+                continue
+            os.close(claim)
+            raise RunError(
+                f"Another process works in {folder} already, perhaps one that an app left behind; wait for "
+                "it, or end it."
+            ) from error
+    os.ftruncate(claim, 0)
+    os.pwrite(claim, name.encode(), 0)
+    return claim
+
+
+def _holder(folder: Path) -> str | None:
+    """Name of the run that holds the folder; None where none does."""
+    try:
+        claim = os.open(folder / ".claim", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.pread(claim, 200, 0).decode("utf-8", "replace")
+    finally:
+        os.close(claim)
+    return None

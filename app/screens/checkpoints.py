@@ -9,8 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from app import evaluations, resources
-from app.runs import DONE, RunChoice, RunError, Runs
+from app.runs import DONE, RunError, Runs
 from app.summaries import Summary, summary
+from app.training_runs import RunChoice
 from app.views.checkpoints.listing import card, checkpoint_table
 from app.views.checkpoints.run import run_form, run_view
 from app.views.comparison.settings import CURVE_COLUMNS, curves, differing_settings
@@ -161,8 +162,8 @@ def settle() -> None:
     for run in runs().all:
         if run.state == DONE and not run.is_offered:
             run.is_offered = True
-            offer(run.checkpoint)
-            offer(run.evaluation)
+            offer(run.choice.checkpoint(run.folder))
+            offer(run.choice.evaluation(run.folder))
             st.toast(plain(f"{run.choice.name} is done."))
 
 

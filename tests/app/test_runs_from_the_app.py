@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from app import checkpoints, folders, launch
 from app.cli import cli
-from app.runs import DONE, FAILED, STOPPED, RunChoice, RunError, Runs
+from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
+from app.training_runs import RunChoice, num_epochs_done
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MODALITIES
@@ -19,7 +20,7 @@ from core.model import build_model
 SCRIPT = launch.MAIN.parent / "screens" / "checkpoints.py"
 
 
-def wait(run, seconds=60):
+def wait(run, seconds=240):
     deadline = time.monotonic() + seconds
     while not run.is_over and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -94,7 +95,7 @@ def test_two_apps_do_not_train_in_one_folder(tmp_path, commands):
     commands[0] = ["app", "--no-browser", "--port", "0"]
     first, second = Runs(tmp_path), Runs(tmp_path)
     run = first.start(RunChoice(name="one"))
-    with pytest.raises(RunError, match="Another process trains in"):
+    with pytest.raises(RunError, match="Another process works in"):
         second.start(RunChoice(name="two"))
     first.end()
     wait(run)
@@ -103,6 +104,29 @@ def test_two_apps_do_not_train_in_one_folder(tmp_path, commands):
     assert first.free_name() == "own-1"
     (tmp_path / "own-1.run").mkdir()
     assert first.free_name() == "own-2"
+
+
+def test_how_a_run_stood_is_told_by_a_later_app(tmp_path, commands):
+    first = Runs(tmp_path)
+    assert first.state_of("one") is None
+    wait(first.start(RunChoice(name="one")))
+    later = Runs(tmp_path)
+    assert first.state_of("one") == later.state_of("one") == DONE
+    commands[0] = ["app", "--no-browser", "--port", "0"]
+    run = first.start(RunChoice(name="one"))
+    # its process is held to be another app's: this one has not begun it
+    assert later.state_of("one") == ELSEWHERE and first.state_of("one") == "training"
+    log, state = (tmp_path / ".logs" / f"one.{suffix}" for suffix in ("log", "json"))
+    unfinished = state.read_text()
+    first.end()
+    wait(run)
+    assert later.state_of("one") == STOPPED
+    # as an app that was killed with all its processes leaves it
+    state.write_text(unfinished)
+    assert later.state_of("one") == BROKEN_OFF and later.latest("one") is None
+    assert log.exists()
+    later.forget("one")
+    assert later.state_of("one") is None and not log.exists()
 
 
 def test_a_log_that_cannot_be_written_ends_the_run(tmp_path, commands):
@@ -117,7 +141,7 @@ def test_epochs_are_read_from_the_log(tmp_path, commands):
     run = Runs(tmp_path).start(RunChoice(name="one"))
     wait(run)
     run.log.write_text("words\nepoch 1/8  loss 1.2\nepoch 2/8  loss 1.0\n" + "line\n" * 30)
-    assert run.num_epochs_done() == 2 and run.lines() == ["line"] * 12
+    assert num_epochs_done(run) == 2 and run.lines() == ["line"] * 12
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +205,7 @@ def test_a_run_from_the_page(page, commands):
     page.text_input(key="run-name").set_value("good")
     next(b for b in page.button if b.label == "Start training").click().run()
     assert not page.exception
-    for _ in range(100):
+    for _ in range(600):
         if any("failed" in m.value for m in page.markdown):
             break
         time.sleep(0.2)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.runs import DONE, EVALUATING, FAILED, STOPPED, TRAINING, Run
+from app.runs import DONE, FAILED, STOPPED, Run
+from app.training_runs import EVALUATING, TRAINING, num_epochs_done
 from app.views.markup import plain
+from app.views.runs import standing
 from core.labels import MODALITIES
 
 READS = {
@@ -63,13 +65,15 @@ def run_form(name: str, *, is_busy: bool, refusal: str, on_start) -> None:
 
 def run_view(run: Run, *, on_stop) -> None:
     """Draws how a run stands: state, epochs, the last lines of its log, and a button that stops it."""
-    done, planned = run.num_epochs_done(), run.choice.num_epochs
-    state = run.state
-    st.markdown(f"**{plain(run.choice.name)}** {TOLD[state]}")
-    if state == TRAINING:
-        first = "; the features of the clips are computed before the first" if not done else ""
-        st.progress(done / planned, text=f"{done} of {planned} epochs{first}")
-    if not run.is_over:
-        st.button("Stop", icon=":material/stop:", key="run-stop", on_click=on_stop)
-    if (lines := run.lines()) and state != DONE:
-        st.code("\n".join(lines), language=None, wrap_lines=True)
+    state, planned = run.state, run.choice.num_epochs
+    is_training = state == TRAINING
+    done = num_epochs_done(run) if is_training else 0
+    first = "; the features of the clips are computed before the first" if not done else ""
+    standing(
+        f"**{plain(run.choice.name)}** {TOLD[state]}",
+        share=done / planned if is_training else None,
+        said=f"{done} of {planned} epochs{first}",
+        lines=run.lines() if state != DONE else (),
+        on_stop=None if run.is_over else on_stop,
+        key="run-stop",
+    )
