@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import evaluations, resources, state
 from app.clips import OWN_CLIP, ClipChoice, save_upload
+from app.components.recorder import Recording
 from app.inspection import inspect
 from app.resources import Explained
 from app.views.header import header, quality
 from app.views.headline import headline, learned_from, probability_bars
 from app.views.markup import plain
 from app.views.player import player
-from app.views.source import clip_filters, clip_shelf, own_chip, source_picker, upload_box
+from app.views.source import (
+    OWN,
+    RECORDED,
+    SHIPPED,
+    clip_filters,
+    clip_shelf,
+    own_chip,
+    record_box,
+    source_picker,
+    upload_box,
+)
 from app.views.transcript import HUMMED, NONE_GIVEN, NONE_RECOGNISED, SOUNDLESS, transcript_box
 from app.views.truth import truth_toggle
 from core.checkpoint import CheckpointError
@@ -68,7 +79,8 @@ def pick_clip() -> ClipChoice | None:
     with st.container(key="source"):
         bar = st.container(horizontal=True, vertical_alignment="center", gap="medium")
         with bar:
-            source_picker(is_own=current == OWN_CLIP, on_pick=take_source)
+            way = st.session_state.get("own-way", OWN)
+            source_picker(way if current == OWN_CLIP else SHIPPED, on_pick=take_source)
         if current == OWN_CLIP:
             return own_clip()
         forget_refusal()
@@ -87,12 +99,16 @@ def pick_clip() -> ClipChoice | None:
     return found
 
 
-def take_source(is_own: bool) -> None:
-    """Turns to the file of one's own, or back to the sample clip that was shown last."""
-    if is_own:
-        st.session_state["last-sample"] = state.current().clip
-        st.session_state.setdefault("own-clip", None)
-    take_clip(OWN_CLIP if is_own else st.session_state.get("last-sample"))
+def take_source(source: str) -> None:
+    """Turns to a clip of one's own, given or recorded, or back to the sample clip that was shown last."""
+    if source == SHIPPED:
+        take_clip(st.session_state.get("last-sample"))
+        return
+    if (current := state.current().clip) != OWN_CLIP:
+        st.session_state["last-sample"] = current
+    st.session_state.setdefault("own-clip", None)
+    st.session_state["own-way"] = source
+    take_clip(OWN_CLIP)
 
 
 def take_clip(key: str | None) -> None:
@@ -101,15 +117,19 @@ def take_clip(key: str | None) -> None:
 
 
 def own_clip() -> ClipChoice | None:
-    """Draws the upload field; the uploaded clip, None where there is none or the last file was refused.
+    """Draws the upload field or the recorder; the own clip, None where there is none or the last was refused.
 
     A file that was read leaves the field empty: what is shown is told below it, so that the two never differ.
     """
-    upload_box(number=st.session_state.get("upload-number", 0), on_upload=take_upload)
+    number = st.session_state.get("upload-number", 0)
+    if st.session_state.get("own-way") == RECORDED:
+        record_box(number=number, on_recording=take_recording, on_fault=refuse_recording)
+    else:
+        upload_box(number=number, on_upload=lambda file: take_upload(file.name, file.getvalue))
     place = st.empty()
     if (upload := st.session_state.get("unread-upload")) is not None:
-        place.info(f"Reading {plain(upload.name)} …", icon=":material/hourglass_top:")
-        read_upload(upload)
+        place.info(f"Reading {plain(upload[0])} …", icon=":material/hourglass_top:")
+        read_upload(*upload)
         st.rerun()
     own: ClipChoice | None = st.session_state.get("own-clip")
     if refusal := st.session_state.get("upload-refusal"):
@@ -124,12 +144,14 @@ def own_clip() -> ClipChoice | None:
         return None
     if "own-clip" not in st.session_state:
         place.info(
-            "A file of your own is not kept over a reload; choose it again.", icon=":material/link_off:"
+            "A clip of your own is not kept over a reload; give or record it again.",
+            icon=":material/link_off:",
         )
     elif own is not None and not own.path.is_file():
         # Streamlit ends the session's folder with its connection, but may take the session up again
         place.warning(
-            "Your file went when the connection was lost; choose it again.", icon=":material/link_off:"
+            "Your clip went when the connection was lost; give or record it again.",
+            icon=":material/link_off:",
         )
         return None
     if own is not None:
@@ -144,19 +166,30 @@ def forget_own() -> None:
     state.update(frame=None, emotion=None, instead_of=None, words=None)
 
 
-def take_upload(upload: UploadedFile) -> None:
-    """Remembers an uploaded file, to be read once the page has said so."""
+def take_upload(name: str, read: Callable[[], bytes]) -> None:
+    """Remembers a file of one's own, to be read once the page has said so."""
     forget_refusal()
-    st.session_state["unread-upload"] = upload
+    st.session_state["unread-upload"] = name, read
 
 
-def read_upload(upload: UploadedFile) -> None:
-    """Makes an uploaded file the session's own clip, or remembers in a sentence why it cannot be."""
+def take_recording(recording: Recording) -> None:
+    """Remembers a recording, to be read like a file."""
+    take_upload(recording.name, lambda: recording.content)
+
+
+def refuse_recording(sentence: str) -> None:
+    """Remembers why a recording cannot be used; the recorder starts anew."""
+    st.session_state["upload-number"] = st.session_state.get("upload-number", 0) + 1
+    st.session_state["upload-refusal"] = sentence
+
+
+def read_upload(name: str, read: Callable[[], bytes]) -> None:
+    """Makes a file the session's own clip, or remembers in a sentence why it cannot be."""
     # first, so that a file whose reading breaks off is not read over and over
     st.session_state.pop("unread-upload")
     st.session_state["upload-number"] = st.session_state.get("upload-number", 0) + 1
     try:
-        own = save_upload(upload.name, upload.getvalue(), resources.private_folder())
+        own = save_upload(name, read(), resources.private_folder())
     except MediaError as error:
         st.session_state["upload-refusal"] = str(error)
     else:

@@ -1,4 +1,4 @@
-"""Where the clip comes from: the shelf of shipped clips, or a file of one's own."""
+"""Where the clip comes from: the shelf of shipped clips, a file of one's own, or camera and microphone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import streamlit as st
 
 from app.clips import KINDS, MAX_UPLOAD_MEGABYTES, MEDIA_SUFFIXES, MIXED, ClipChoice
 from app.components.gallery import GalleryItem, gallery
+from app.components.recorder import recorder
 from app.truth import IN_THE_WAY, NOISES
 from app.views.markup import color_of
 
-SHIPPED, OWN = "Sample clips", "Your own file"
+SHIPPED, OWN, RECORDED = "Sample clips", "Your own file", "Record yourself"
+SOURCES = (SHIPPED, OWN, RECORDED)
 ALL = "all"
 MIXED_HINT = "Mixed signals: made so that face, voice and words contradict one another"
 ABSENT_HINTS = {
@@ -22,16 +24,16 @@ ABSENT_HINTS = {
 }
 
 
-def source_picker(*, is_own: bool, on_pick) -> None:
-    """Draws the choice between the shipped clips and a file of one's own; `on_pick(is_own)` tells another."""
+def source_picker(source: str, *, on_pick) -> None:
+    """Draws the choice of where the clip comes from, one of `SOURCES`; `on_pick(source)` tells another."""
 
     def picked() -> None:
-        on_pick(st.session_state["source-picker"] == OWN)
+        on_pick(st.session_state["source-picker"])
 
-    st.session_state["source-picker"] = OWN if is_own else SHIPPED
+    st.session_state["source-picker"] = source
     st.segmented_control(
         "Source",
-        [SHIPPED, OWN],
+        SOURCES,
         required=True,
         key="source-picker",
         on_change=picked,
@@ -175,3 +177,14 @@ def upload_box(*, number: int, on_upload) -> None:
         "The file stays on this machine, in a private folder that is deleted with your session. "
         "Neither a link nor a reload keeps it."
     )
+
+
+def record_box(*, number: int, on_recording, on_fault) -> None:
+    """Draws the recorder; calls `on_recording(recording)` with one that shall be used.
+
+    Args:
+        number: another one starts anew, with the camera off.
+        on_recording: takes an `app.components.recorder.Recording`.
+        on_fault: takes a sentence, where a recording did not arrive.
+    """
+    recorder(key=f"recorder-{number}", on_recording=on_recording, on_fault=on_fault)

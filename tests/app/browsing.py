@@ -51,13 +51,16 @@ def served(command: Callable[[int], list[str]], environment: dict[str, str]) -> 
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser; a test that needs one is skipped where there is none, but fails where all should run."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """A browser, started with further flags; a test that needs one is skipped where there is none.
+
+    Where all tests should run it fails instead.
+    """
     if CHROMIUM is None:
         reason = "no Chromium was found; install it, for example with apt-get install chromium"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield running
         running.close()
 

@@ -251,7 +251,7 @@ def test_a_reload_with_an_own_file_asks_for_it_again(page, clip_folder, monkeypa
     page.query_params["clip"] = "own"
     page.run()
     assert not page.exception and "The model says" not in html_of(page)
-    assert "not kept over a reload; choose it again" in page.info[0].value
+    assert "not kept over a reload; give or record it again" in page.info[0].value
     assert link_of(page) == {"clip": "own"}
     monkeypatch.setattr("core.predict.speech_to_text", lambda waveform, **options: Transcript(text="words"))
     page.file_uploader[0].set_value(("mine.mp4", (clip_folder / "two.mp4").read_bytes(), "video/mp4")).run()
@@ -508,7 +508,7 @@ def test_an_own_file_that_went_with_its_folder_is_asked_for_again(page, clip_fol
     page.session_state["own-clip"].path.unlink()
     page.run()
     assert not page.exception and not page.error
-    assert "choose it again" in page.warning[0].value
+    assert "give or record it again" in page.warning[0].value
 
 
 def test_without_a_checkpoint_the_page_says_what_to_do(page, monkeypatch):
