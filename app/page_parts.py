@@ -47,6 +47,11 @@ def cell(text: str) -> str:
     return f"<td>{escape(text)}</td>"
 
 
+def head_cell(content: str) -> str:
+    """The cell that names its row; HTML already."""
+    return f'<th scope="row">{content}</th>'
+
+
 def number(text: str) -> str:
     """A cell of a number."""
     return f'<td class="number">{escape(text)}</td>'
