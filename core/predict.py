@@ -24,13 +24,17 @@ from core.evidence import VideoEvidence
 from core.labels import MODALITIES, MODALITY_NOUNS, none_of
 from core.media import Clip, Frames, MediaError, Transcript, decode
 from core.media.faces import FaceDetector, FaceTrack, crop, part_of, track_face
+from core.media.speech_models import SHIPPED_SPEECH, Speech, unavailable_sentence
+from core.media.transcript import foreign_sentence
 from core.media.transcript import transcribe as speech_to_text
-from core.media.transcript import unavailable_sentence
 from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS, Prediction
 
 Progress = Callable[[str], None]
 """Called with a few words whenever a stage begins."""
+
+ENGLISH_BACKBONES = ("sentence-transformers/all-MiniLM-L6-v2", "bert-large-uncased")
+"""Text encoders that read English."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +49,7 @@ class PreparedClip:
         waveform: `(sample,)` mono at 16 kHz; None where the clip has no sound.
         transcript: None where there are no words.
         notes: sentences on what was missing or unusual in picture and sound.
-        words_note: why there are no words; None where there are.
+        words_note: why there are no words, or why they may be wrong or mean little; None for neither.
         timings_seconds: wall time of each stage.
         reads: the model's modalities.
         features: what the frozen encoders made of its sound and words, kept so that edited words are quick.
@@ -83,10 +87,12 @@ class Predictor:
 
     Args:
         checkpoint: see `core.checkpoint.load_checkpoint`.
+        speech: how to listen to clips without words, where nothing else is asked for.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, speech: Speech = SHIPPED_SPEECH) -> None:
         self.checkpoint = checkpoint
+        self.speech = speech
         self.config = checkpoint.config
         self._model = checkpoint.model.eval()
         self._device = next(self._model.parameters()).device
@@ -99,6 +105,7 @@ class Predictor:
         clip: Clip,
         *,
         transcribe: bool = True,
+        speech: Speech | None = None,
         region: str | None = None,
         progress: Progress | None = None,
     ) -> PreparedClip:
@@ -107,6 +114,7 @@ class Predictor:
         Args:
             clip: from `core.media.open_clip`.
             transcribe: whether to run speech-to-text on a clip without a transcript.
+            speech: how to listen; None as the predictor was told.
             region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
             progress: told what is being done.
 
@@ -135,7 +143,7 @@ class Predictor:
         if transcript is None and transcribe and media.waveform is not None:
             say("Listening to the words")
             with _timed(timings, "speech_to_text"):
-                transcript, words_note = _listen(media.waveform, clip.start_seconds)
+                transcript, words_note = self._listen(media.waveform, clip.start_seconds, speech)
         transcript = _spoken(transcript)
         held = {"video": media.frames, "audio": media.waveform, "text": transcript}
         notes += [
@@ -214,6 +222,22 @@ class Predictor:
             encoder = self._model.audio if modality == "audio" else self._model.text
             clip.features[key] = encoder.encode([raw])[0]
         return clip.features[key]
+
+    def _listen(
+        self, waveform: np.ndarray, start_seconds: float, speech: Speech | None
+    ) -> tuple[Transcript | None, str | None]:
+        """What is said, and why that is nothing, or may be wrong; None where all is well."""
+        speech = speech or self.speech
+        if (reason := unavailable_sentence(speech)) is not None:
+            return None, reason
+        try:
+            transcript = speech_to_text(waveform, speech=speech, start_seconds=start_seconds)
+        except MediaError as error:  # picture and sound are worth an answer without words
+            return None, str(error)
+        if _spoken(transcript) is None:
+            return None, "No words were heard, so the model reads none."
+        foreign = foreign_sentence(transcript) if self.config.text.backbone in ENGLISH_BACKBONES else ""
+        return transcript, " ".join(filter(None, (transcript.doubt, foreign))) or None
 
     def _track(self, frames: Frames) -> FaceTrack:
         with self._detector_lock:
@@ -341,16 +365,6 @@ def _in_source_pixels(prepared: PreparedClip) -> np.ndarray:
 
 def _all_present(clip: PreparedClip) -> tuple[str, ...]:
     return tuple(modality for modality in MODALITIES if clip.present[modality])
-
-
-def _listen(waveform: np.ndarray, start_seconds: float) -> tuple[Transcript | None, str | None]:
-    """What is said, or why there are no words."""
-    if (reason := unavailable_sentence()) is not None:
-        return None, reason
-    transcript = speech_to_text(waveform, start_seconds=start_seconds)
-    if _spoken(transcript) is None:
-        return None, "No words were heard, so the model reads none."
-    return transcript, None
 
 
 def _spoken(transcript: Transcript | None) -> Transcript | None:

@@ -113,11 +113,11 @@ def predict_all(
     """
     if out.suffix.lower() not in SUFFIXES:
         raise DataError(f"{out} should end in {' or '.join(SUFFIXES)}.")
-    known = _known(out)
+    known, heard = _known(out), predictor.speech.source
     rows: dict[str, dict] = {}
     asked: list[tuple[Utterance, str]] = []
     for utterance in utterances:
-        source = GIVEN if utterance.transcript is not None else HEARD if transcribe else UNKNOWN
+        source = GIVEN if utterance.transcript is not None else heard if transcribe else UNKNOWN
         row = known.get(utterance.key)
         if row is not None and _is_of(row, utterance, source, predictor.checkpoint.sha256):
             # what is known of a clip beside its answer may have changed
@@ -176,7 +176,7 @@ def _answer(predictor: Predictor, utterance: Utterance, source: str, root: Path)
             end_seconds=utterance.end_seconds,
             transcript=utterance.transcript,
         )
-        prepared = predictor.prepare(clip, transcribe=source == HEARD, region=utterance.region)
+        prepared = predictor.prepare(clip, transcribe=source.startswith(HEARD), region=utterance.region)
         return row | _said(predictor.predict(prepared)) | {"clip_sha256": clip.sha256}
     except MediaError as error:
         return row | {"error": str(error)}

@@ -32,11 +32,17 @@ class Transcript:
     Attributes:
         words: with times, where they are known; empty otherwise.
         source: "given" (manifest, user) or "speech-to-text".
+        recogniser: name of the model that recognised them, "" where none did.
+        language: code of what was recognised, "" where that is not known.
+        doubt: why what was recognised may be wrong, in a sentence; "" where nothing speaks against it.
     """
 
     text: str
     words: tuple[Word, ...] = ()
     source: str = "given"
+    recogniser: str = ""
+    language: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import core.predict
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.media import MediaError, Transcript, open_clip
+from core.media.speech_models import Speech
 from core.model import DeepMSI, ModelInput
 from core.predict import Predictor, PreparedClip
 from core.prediction import SUBSETS
@@ -214,7 +215,7 @@ def speech(monkeypatch):
         return Transcript(text=speech.text, source="speech-to-text")
 
     speech = type("Speech", (), {"calls": calls, "text": "set blue now"})
-    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda: None)
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda speech: None)
     monkeypatch.setattr(core.predict, "speech_to_text", listen)
     return speech
 
@@ -255,7 +256,7 @@ def test_speech_to_text_is_asked_only_for_clips_without_words(predictor, movie, 
     speech.text = ""
     heard = predictor.prepare(open_clip(movie, start_seconds=0.4))
     # word times are on the file's own clock
-    assert speech.calls == [{"start_seconds": 0.4}]
+    assert speech.calls == [{"start_seconds": 0.4, "speech": Speech()}]
     assert heard.transcript is None and heard.words_note == "No words were heard, so the model reads none."
 
 
@@ -273,8 +274,42 @@ def test_a_checkpoint_that_reads_no_video_is_shown_none(movie, speech, tmp_path)
         predictor.predict(dataclasses.replace(prepared, waveform=None, transcript=None))
 
 
+def test_who_listens_is_passed_on_and_doubts_are_told_until_the_words_are_typed(
+    predictor, movie, monkeypatch
+):
+    calls = []
+
+    def listen(waveform, *, speech, start_seconds):
+        calls.append(speech)
+        return Transcript(text="guten Tag", source="speech-to-text", language="de", doubt="Not sure.")
+
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda speech: None)
+    monkeypatch.setattr(core.predict, "speech_to_text", listen)
+    small, german = Speech(model="some/model"), Speech(language="de")
+    heard = predictor.prepare(open_clip(movie), speech=german)
+    assert heard.words_note == "Not sure."
+    # an encoder that reads English is told to
+    monkeypatch.setattr(core.predict, "ENGLISH_BACKBONES", (predictor.config.text.backbone,))
+    heard = Predictor(predictor.checkpoint, speech=small).prepare(open_clip(movie))
+    assert calls == [german, small]
+    assert heard.words_note.startswith("Not sure. The words are German, but the text encoder reads English")
+    assert heard.words_note in predictor.predict(heard).notes
+    assert predictor.predict(heard.with_transcript("good day")).notes == heard.notes
+
+
+def test_a_model_that_fails_costs_the_words_alone(predictor, movie, monkeypatch):
+    def fail(waveform, **options):
+        raise MediaError("No such model; type the words.")
+
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda speech: None)
+    monkeypatch.setattr(core.predict, "speech_to_text", fail)
+    prepared = predictor.prepare(open_clip(movie))
+    assert prepared.transcript is None and prepared.words_note == "No such model; type the words."
+    assert predictor.predict(prepared).present["audio"]
+
+
 def test_missing_speech_to_text_is_said(predictor, movie, speech, monkeypatch):
-    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda: "Install the ears.")
+    monkeypatch.setattr(core.predict, "unavailable_sentence", lambda speech: "Install the ears.")
     prepared = predictor.prepare(open_clip(movie))
     assert prepared.transcript is None and prepared.words_note == "Install the ears."
     assert predictor.predict(prepared).present == {"video": True, "audio": True, "text": False}
