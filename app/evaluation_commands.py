@@ -68,6 +68,10 @@ def evaluate(
         typer.Option(help="Parts the data as in training; the checkpoint's own on its own data."),
     ] = None,
     fold: Annotated[str, typer.Option(help="Of the protocol.")] = "",
+    without_words: Annotated[
+        bool,
+        typer.Option("--without-words", help="Keep no transcripts, where they may not be passed on."),
+    ] = False,
     progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,7 +138,7 @@ def evaluate(
             )
         if not is_main:
             return
-        evaluation.write(out)
+        (evaluation.without_words() if without_words else evaluation).write(out)
     if as_json:
         values = {"out": str(out), "num_clips": evaluation.info.num_clips, **evaluation.metrics.to_dict()}
         typer.echo(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False))

@@ -49,7 +49,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
             if config.protocol
             else "split as the data say."
         ),
-        f"- Epoch {metrics['best_epoch'] + 1} was chosen by the macro-F1 of the dev split, on which "
+        f"- Epoch {metrics['best_epoch'] + 1} was chosen by the macro-F1 of the dev split"
+        f"{', as the mean over the data sets' if len(config.data) > 1 else ''}, on which "
         "temperature and uncertainty threshold were fitted too"
         + (
             f". {PAPER_10FOLD_FLATTERS[0].upper()}{PAPER_10FOLD_FLATTERS[1:]}"
@@ -123,11 +124,10 @@ def _table(split: str, metrics: dict) -> list[str]:
         "| modalities | clips | accuracy | weighted F1 | macro F1 |",
         "|---|---|---|---|---|",
     ]
-    for subset, scores in metrics["subsets"].items():
-        lines.append(
-            f"| {subset} | {scores['num_clips']} | {figure(scores['accuracy'])} | "
-            f"{figure(scores['weighted_f1'])} | {figure(scores['macro_f1'])} |"
-        )
+    lines += [_row(subset, scores) for subset, scores in metrics["subsets"].items()]
+    if metrics.get("sources"):
+        lines += ["", "| data set | clips | accuracy | weighted F1 | macro F1 |", "|---|---|---|---|---|"]
+    lines += [_row(name, scores) for name, scores in metrics.get("sources", {}).items()]
     per_class = ", ".join(
         _class_score(value, metrics["f1_interval_per_class"][label], label, metrics)
         for label, value in metrics["f1_per_class"].items()
@@ -138,6 +138,11 @@ def _table(split: str, metrics: dict) -> list[str]:
         f"F1 per class, all modalities, with 95 % intervals over {metrics['resampled']}s: {per_class}.",
         "",
     ]
+
+
+def _row(name: str, scores: dict) -> str:
+    values = (figure(scores[score]) for score in ("accuracy", "weighted_f1", "macro_f1"))
+    return f"| {name} | {scores['num_clips']} | {' | '.join(values)} |"
 
 
 def _class_score(value: float | None, ends: list[float | None], label: str, metrics: dict) -> str:

@@ -27,7 +27,7 @@ from training.config import TrainConfig
 from training.data import split_by
 from training.datasets import DataError, Utterance
 from training.features import FeatureSet
-from training.sources import Sources
+from training.sources import SOURCE, Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +101,18 @@ class Answers:
             **{name: float(values[name][0]) for name in ("accuracy", "weighted_f1", "macro_f1")},
         )
 
+    def by_source(self) -> dict[str, BriefScores]:
+        """Of each data set's clips, with all that they have; of a single data set, under the name ""."""
+        names = np.array([u.extra.get(SOURCE, "") for u in self.utterances])
+        return {name: self.scores(rows=names == name) for name in sorted(set(names.tolist()))}
+
+    def macro_f1(self) -> float:
+        """What an epoch is chosen by: of several data sets the mean, so that a large one does not decide."""
+        scores = [one.macro_f1 for one in self.by_source().values() if one.macro_f1 is not None]
+        return float(np.mean(scores))
+
     def to_dict(self) -> dict:
-        """Scores as plain JSON types: per subset, per class with 95 % intervals, and per scenario."""
+        """Scores as plain JSON types: per subset, per class with 95 % intervals, per data set and scenario."""
         scenarios = np.array([u.extra.get("scenario", "") for u in self.utterances])
         resampled, groups = choose_groups(
             {name: [getattr(u, name) or "" for u in self.utterances] for name in ("speaker", "dialogue")},
@@ -117,6 +127,7 @@ class Answers:
             "f1_interval_per_class": {label: [of.f1.low, of.f1.high] for label, of in classes.items()},
             "resampled": resampled,
             "num_clips_per_class": {label: of.support for label, of in classes.items()},
+            "sources": {name: vars(of) for name, of in self.by_source().items() if name},
             "scenarios": {
                 name: {
                     subset_name(subset): vars(self.scores(subset, scenarios == name))

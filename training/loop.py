@@ -207,7 +207,10 @@ class _Run:
             for name in ("accuracy", "weighted_f1", "macro_f1"):
                 row[f"dev_{'+'.join(subset)}_{name}"] = getattr(scores, name)
         row |= self.probe.changes() | {"train_seconds": train_seconds}
-        macro_f1 = evaluation.scores().macro_f1
+        for name, scores in evaluation.by_source().items():
+            if name:
+                row[f"dev_of_{name}_macro_f1"] = scores.macro_f1
+        macro_f1 = evaluation.macro_f1()
         if self.best is None or macro_f1 > self.best.macro_f1:
             weights = {k: v.detach().clone() for k, v in stored_state(self.learner.evaluated_model).items()}
             self.best = _Best(epoch=self.epoch, macro_f1=macro_f1, weights=weights)
@@ -383,6 +386,8 @@ class _Run:
         left = spent / done * (self.config.num_epochs - done)
         names = ["+".join(subset) for subset in EPOCH_SUBSETS]
         f1 = "  ".join(f"{name} {figure(row[f'dev_{name}_macro_f1'])}" for name in names)
+        sources = [name for name in self.data.names if f"dev_of_{name}_macro_f1" in row]
+        f1 += "".join(f"  {name} {figure(row[f'dev_of_{name}_macro_f1'])}" for name in sources)
         console.print(
             f"epoch {done}/{self.config.num_epochs}  loss {row['loss']:.3f}  dev macro-F1: {f1}  "
             f"(best {self.best.macro_f1:.3f} in epoch {self.best.epoch + 1})  "

@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +172,10 @@ class Evaluation:
         """The data set's own columns, under their own names; missing values are NaN."""
         names = [name for name in self.predictions if name.startswith(EXTRA)]
         return self.predictions[names].rename(columns=lambda name: name.removeprefix(EXTRA))
+
+    def without_words(self) -> Evaluation:
+        """The same without transcripts, which a data set's licence may not allow to pass on."""
+        return replace(self, predictions=self.predictions.assign(transcript=None))
 
     def find_media(self, path: str | None, roots: Sequence[Path] = ()) -> Path | None:
         """The file that a row's `path` names, None where it names none or it is not at hand.

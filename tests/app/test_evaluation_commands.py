@@ -90,6 +90,17 @@ def test_a_class_is_never_told_without_interval_and_clips(checkpoint, clips, tmp
     assert "video" in result.stdout and "Each scenario" not in result.stdout  # there is only one
 
 
+def test_words_can_be_left_out_of_what_is_kept(checkpoint, clips, tmp_path):
+    for name, more in (("with", ()), ("without", ("--without-words",))):
+        assert evaluate(checkpoint, clips, tmp_path / name, *more).exit_code == 0
+    kept, left_out = (read_evaluation(tmp_path / name) for name in ("with", "without"))
+    assert kept.predictions["transcript"].tolist() == [f"words number {i}" for i in range(3)]
+    assert left_out.predictions["transcript"].isna().all()
+    assert not any(b"words number" in path.read_bytes() for path in (tmp_path / "without").iterdir())
+    # they were read all the same
+    np.testing.assert_array_equal(kept.probabilities(), left_out.probabilities())
+
+
 def test_json_is_the_metrics(checkpoint, clips, tmp_path):
     result = evaluate(checkpoint, clips, tmp_path / "out", "--json")
     values = json.loads(result.stdout)

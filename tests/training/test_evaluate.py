@@ -56,6 +56,20 @@ def test_scores_by_hand():
     assert result["resampled"] == "clip"
 
 
+def test_a_large_data_set_does_not_decide_alone():
+    # of the first all four are right, of the second none
+    answers = hand_made([[2, 0, 0], [0, 2, 0], [2, 0, 0], [0, 2, 0], [2, 0, 0]], [0, 1, 0, 1, 1])
+    assert set(answers.by_source()) == {""} and answers.macro_f1() == answers.scores().macro_f1
+    marked = tuple(
+        replace(one, extra={"source": name})
+        for one, name in zip(answers.utterances, ["big"] * 4 + ["small"], strict=True)
+    )
+    answers = replace(answers, utterances=marked)
+    assert answers.by_source()["big"].macro_f1 == 1.0 and answers.by_source()["small"].macro_f1 == 0.0
+    assert answers.macro_f1() == 0.5
+    assert answers.to_dict()["sources"]["big"]["num_clips"] == 4
+
+
 def test_clips_a_subset_cannot_see_do_not_count():
     nan = [np.nan] * 3
     logits = {ALL: np.eye(3), ("audio",): np.array([[1.0, 0, 0], nan, [1.0, 0, 0]])}

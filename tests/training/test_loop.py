@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def test_the_saved_checkpoint_is_the_best_epoch_on_dev(checkpoint):
     best = history["dev_video+audio+text_macro_f1"]
     assert checkpoint.metrics["best_epoch"] == int(np.argmax(best))
     assert checkpoint.metrics["dev"]["subsets"]["video+audio+text"]["macro_f1"] == pytest.approx(best.max())
+
+
+def test_of_several_data_sets_the_mean_chooses(config, corpus, tmp_path):
+    said = tmp_path / "said"
+    said.mkdir()
+    rows = ["path,label,transcript,split"]
+    for utterance in read_manifest(corpus)[:8]:
+        name, number = utterance.path.name, int(utterance.path.stem.removeprefix("train"))
+        shutil.copyfile(utterance.path, said / name)
+        rows.append(f"{name},{utterance.label},{utterance.transcript},{('train', 'dev')[number % 2]}")
+    (said / "manifest.csv").write_text("\n".join(rows))
+    mixed = replace(config, data=(corpus, said), num_epochs=3, out=tmp_path / "mixed")
+    checkpoint = load_checkpoint(train(mixed))
+    history = checkpoint.history
+    columns = [f"dev_of_{name}_macro_f1" for name in (corpus.name, "said")]
+    assert checkpoint.metrics["best_epoch"] == int(np.argmax(history[columns].mean(axis=1)))
+    sources = checkpoint.metrics["dev"]["sources"]
+    assert {name: one["num_clips"] for name, one in sources.items()} == {corpus.name: 6, "said": 4}
+    assert "| said | 4 |" in checkpoint.card and "mean over the data sets" in checkpoint.card
 
 
 def test_training_changes_what_is_kept(checkpoint):
