@@ -1,4 +1,4 @@
-"""The clips the app offers: those that ship, and the one a person uploads into their own session."""
+"""The clips the app offers: those that ship, the one a person uploads, and those of their own data."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ MEDIA_SUFFIXES = (
 OWN_CLIP = "own"
 """Key of the uploaded clip, where a shipped clip has its file's stem."""
 
+OF_DATA = "data:"
+"""What the keys of clips of a person's own data begin with (`app.own_answers`)."""
+
 FIRST_LABEL = "joy"
 """What the first shipped clip shows, if any shows it."""
 
@@ -46,8 +49,8 @@ class ClipChoice:
     """A clip one can look at.
 
     Attributes:
-        key: names the clip in links; `OWN_CLIP` for an upload.
-        title: what people read; for an upload its file name, as given and therefore not to be trusted.
+        key: names the clip in links; `OWN_CLIP` for an upload, and for one of own data `OF_DATA` with more.
+        title: what people read; for an own clip its file name, as given and therefore not to be trusted.
         path: where the media lie; never shown.
         label: the true emotion, None where unknown.
         transcript: the words as given, "" where none are said, None where they are to be recognised.
@@ -56,6 +59,8 @@ class ClipChoice:
         distractors: kinds of `sample_data.corpus.distractors` that were put in.
         speaker: who speaks, "" where unknown.
         intensity: of the emotion, 0 … 1; 0 where unknown.
+        start_seconds / end_seconds: of the span that is meant; None for the begin and the end of the file.
+        region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
     """
 
     key: str
@@ -68,6 +73,9 @@ class ClipChoice:
     distractors: tuple[str, ...] = ()
     speaker: str = ""
     intensity: float = 0.0
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    region: str | None = None
 
     @property
     def is_hummed(self) -> bool:
@@ -76,6 +84,11 @@ class ClipChoice:
 
     @property
     def is_own(self) -> bool:
+        """Whether it is a person's own: nothing is known of its making, and what is made of it is theirs."""
+        return self.is_upload or self.key.startswith(OF_DATA)
+
+    @property
+    def is_upload(self) -> bool:
         """Whether a person uploaded it; such a clip cannot be reached by a link."""
         return self.key == OWN_CLIP
 

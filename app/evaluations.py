@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.folders import free_name
+from app.own_runs import finished_evaluations
 from app.summaries import known_summary
 from app.thumbnails import Thumbnails
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
@@ -91,8 +92,8 @@ def give(folder: Path) -> tuple[Path, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _given() -> dict[Path, None]:
-    """Folders that people named, in their order."""
-    return {}
+    """Folders that people named, in their order, after those that were made of own data."""
+    return dict.fromkeys(finished_evaluations())
 
 
 def opened(folder: Path) -> Opened:

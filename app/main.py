@@ -40,6 +40,7 @@ page = st.navigation(
         st.Page(HERE / "screens" / "embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
         st.Page(HERE / "screens" / "compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page(HERE / "screens" / "checkpoints.py", title="Checkpoints", icon=":material/deployed_code:"),
+        st.Page(HERE / "screens" / "own_data.py", title="Own data", icon=":material/folder_open:"),
         st.Page(HERE / "screens" / "learn.py", title="Learn", icon=":material/school:"),
     ],
     position="top",

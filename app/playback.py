@@ -74,7 +74,8 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
     """
     if is_playable(clip):
         return as_it_is(clip)
-    if clip.duration_seconds > MAX_COPY_SECONDS:
+    # of the whole file, since the copy runs on its clock
+    if clip.info.duration_seconds > MAX_COPY_SECONDS:
         return None
     say("Making a copy that the browser can play")
     target = folder / f"{clip.sha256[:16]}-copy.mp4"

@@ -269,7 +269,7 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
         MediaError: if the clip cannot be used.
     """
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
-    key = (model.checkpoint.sha256, choice.path)
+    key = _key(choice, model)
     with desk().interrupted():
         made = shelves.clips.get(key, lambda: _prepare(choice, model, say))
 
@@ -302,19 +302,42 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
 def is_explained(choice: ClipChoice, words: str | None, model: Predictor) -> bool:
     """Whether `explain` would answer at once."""
     shelves = _session_shelves() if choice.is_own else _shared_shelves()
-    key = (model.checkpoint.sha256, choice.path)
+    key = _key(choice, model)
     return key in shelves.clips and all((*key, said) in shelves.predictions for said in {words, None})
+
+
+def _key(choice: ClipChoice, model: Predictor) -> tuple:
+    """What an answer depends on, beside words that somebody wrote."""
+    span = choice.start_seconds, choice.end_seconds, choice.region
+    # of data whose table changed
+    words = (choice.transcript,) if choice.is_own else ()
+    return (model.checkpoint.sha256, choice.path, *span, *words)
+
+
+def _home(choice: ClipChoice) -> Path:
+    """Where files that are made of an own clip may lie: never in a person's own folder."""
+    return choice.path.parent if choice.is_upload else Path(_data_folder().name)
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.cleanup())
+def _data_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="deepmsi-data-", ignore_cleanup_errors=True)
 
 
 def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:
     say("Opening the clip")
-    clip = open_clip(choice.path, transcript=transcript_of(choice))
-    prepared = model.prepare(clip, progress=say)
+    clip = open_clip(
+        choice.path,
+        start_seconds=choice.start_seconds,
+        end_seconds=choice.end_seconds,
+        transcript=transcript_of(choice),
+    )
+    prepared = model.prepare(clip, region=choice.region, progress=say)
     if choice.is_hummed and prepared.transcript is None:
         prepared = replace(prepared, words_note=HUMMED)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)
     try:
-        media = playable_copy(clip, choice.path.parent, say) if choice.is_own else as_it_is(clip)
+        media = playable_copy(clip, _home(choice), say) if choice.is_own else as_it_is(clip)
     except MediaError:  # what the model read is worth more than its playback
         media = None
     truth = truth_of(choice)
@@ -356,7 +379,7 @@ def _case(
         predictor=model,
         prepared=prepared,
         prediction=prediction,
-        store=PrivateStore(choice.path.parent) if choice.is_own else default_store(),
+        store=PrivateStore(_home(choice)) if choice.is_own else default_store(),
         subject=lambda: shelves.subjects.get(key, lambda: Subject(model, prepared)),
         donor=donor,
         donors=tuple(others),

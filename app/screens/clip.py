@@ -8,8 +8,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import evaluations, resources, state
-from app.clips import OWN_CLIP, ClipChoice, save_upload
+from app.clips import OF_DATA, OWN_CLIP, ClipChoice, save_upload
 from app.components.recorder import Recording
+from app.data_clip import data_clip
 from app.inspection import inspect
 from app.resources import Explained
 from app.views.header import header, quality
@@ -71,7 +72,9 @@ def page() -> None:
 
 
 def pick_clip() -> ClipChoice | None:
-    """The clip to show: one from the shelf, or the uploaded one."""
+    """The clip to show: one from the shelf, the uploaded one, or one of own data."""
+    if (link := state.current().clip or "").startswith(OF_DATA):
+        return data_clip(link, on_pick=take_clip)
     clips = resources.clips()
     if state.current().clip is None and clips:
         state.update(clip=clips[0].key)
@@ -250,7 +253,7 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
     left, right = st.columns([5, 7], gap="large")
     with left:
         if explained.media is not None:
-            player(explained.media, title=choice.title)
+            player(explained.media, title=choice.title, start_seconds=choice.start_seconds)
         else:
             st.info("No copy could be made that browsers play; the model read the clip.")
         transcript_box(

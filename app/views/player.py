@@ -10,8 +10,14 @@ PLAYER_KEY = "player"
 """Key of the container by which the timeline finds the player."""
 
 
-def player(media: Playable, *, title: str) -> None:
-    """Draws the player of a media file that browsers can play; `title` is for those who cannot see it."""
+def player(media: Playable, *, title: str, start_seconds: float | None = None) -> None:
+    """Draws the player of a media file that browsers can play.
+
+    Args:
+        media: the file.
+        title: for those who cannot see it.
+        start_seconds: where the span begins that the clip is; None for the begin of the file.
+    """
     with st.container(key=PLAYER_KEY):
         draw = st.video if media.has_picture else st.audio
-        draw(media.path, format=media.mime, alt=title)
+        draw(media.path, format=media.mime, alt=title, start_time=int(start_seconds or 0))
