@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.predict_command import LanguageOption, SpeechModelOption, speech_of
 from app.terminal import errors, fail, progress_bar, told
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def explain(
     transcribe: Annotated[
         bool, typer.Option(help="Whether to run speech-to-text where no transcript is given.")
     ] = True,
+    speech_model: SpeechModelOption = "",
+    language: LanguageOption = "",
     label: Annotated[
         str | None, typer.Option("--class", help="Emotion to explain; the predicted one by default.")
     ] = None,
@@ -63,6 +66,7 @@ def explain(
     What was computed is kept: a run that was ended goes on there, and the same question again is quick.
     """
     chosen = _methods(method or [])
+    speech = speech_of(speech_model, language, transcribe=transcribe)
     with told():
         from core.attribution.elements import METHODS
         from core.attribution.explain import DEFAULTS, ELEMENTS, default_store
@@ -78,7 +82,7 @@ def explain(
                 there = f"there are {', '.join(known)}" if known else f"elements are {', '.join(ELEMENTS)}"
                 raise typer.BadParameter(f"--method {element}={name} is unknown; {there}.")
         opened = open_clip(clip, transcript=transcript)
-        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
+        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech)
         labels = predictor.config.labels.labels
         for option, value in (("--class", label), ("--instead-of", instead_of)):
             if value is not None and value not in labels:

@@ -15,6 +15,7 @@ from rich.table import Table
 from app.terminal import errors, fail, progress_bar, progress_file, told
 
 if TYPE_CHECKING:
+    from core.media.speech_models import Speech
     from core.prediction import Prediction
     from training.predictions import Tally
 
@@ -22,6 +23,23 @@ commands = typer.Typer()
 
 CheckpointOption = Annotated[
     Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; the shipped one by default.")
+]
+SpeechModelOption = Annotated[
+    str,
+    typer.Option(
+        help="Whisper model that listens, for other languages than English: a folder, or a name on the "
+        "Hugging Face hub such as Systran/faster-whisper-small, fetched once. The shipped one knows English "
+        "only.",
+        show_default=False,
+    ),
+]
+LanguageOption = Annotated[
+    str,
+    typer.Option(
+        metavar="CODE",
+        help="Language that is spoken, such as de, es or zh; the model finds it where none is given.",
+        show_default=False,
+    ),
 ]
 ProgressOption = Annotated[
     Path | None, typer.Option("--progress", help="File to keep telling how far it is in, as JSON.")
@@ -39,6 +57,8 @@ def predict(
     transcribe: Annotated[
         bool, typer.Option(help="Whether to run speech-to-text on clips without a transcript.")
     ] = True,
+    speech_model: SpeechModelOption = "",
+    language: LanguageOption = "",
     start: Annotated[float | None, typer.Option(help="Begin of the span, in seconds.")] = None,
     end: Annotated[float | None, typer.Option(help="End of the span, in seconds.")] = None,
     data: Annotated[
@@ -81,10 +101,12 @@ def predict(
     for name, value in one_clip:
         if value is not None and len(paths) > 1:
             raise typer.BadParameter(f"{name} goes with one clip, but {len(paths)} were given.")
+    speech = speech_of(speech_model, language, transcribe=transcribe)
     if out is not None:
         _write_table(
             data,
             paths,
+            speech=speech,
             split=split,
             span=(start, end),
             transcript=transcript,
@@ -96,6 +118,7 @@ def predict(
     else:
         _tell(
             paths,
+            speech=speech,
             transcript=transcript,
             transcribe=transcribe,
             span=(start, end),
@@ -104,10 +127,31 @@ def predict(
         )
 
 
+def speech_of(model: str, language: str, *, transcribe: bool) -> Speech:
+    """How to listen, from the options; what cannot be meant is refused before any work.
+
+    A named model is loaded, so that a wrong name fails at once and not once for each clip.
+    """
+    from core.media.speech_models import Speech, english_only, load, unavailable_sentence
+
+    speech = Speech(model=model.strip(), language=language.strip().lower())
+    if speech == Speech():
+        return speech
+    if not transcribe:
+        raise typer.BadParameter("--speech-model and --language go without --no-transcribe.")
+    with told():
+        if (reason := unavailable_sentence(speech)) is not None:
+            fail(reason)
+        if speech.language not in ("", *load(speech.model).supported_languages):
+            fail(english_only(speech))
+    return speech
+
+
 def _write_table(
     data: Path | None,
     paths: list[Path],
     *,
+    speech: Speech,
     split: str,
     span: tuple[float | None, float | None],
     transcript: str | None,
@@ -147,7 +191,7 @@ def _write_table(
             bar(done, total, key)
 
         tally = predict_all(
-            Predictor(load_checkpoint(checkpoint or default_checkpoint())),
+            Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech),
             utterances,
             out,
             root=root,
@@ -171,6 +215,7 @@ def _print_tally(tally: Tally, out: Path) -> None:
 def _tell(
     paths: list[Path],
     *,
+    speech: Speech,
     transcript: str | None,
     transcribe: bool,
     span: tuple[float | None, float | None],
@@ -184,7 +229,7 @@ def _tell(
         from core.media import open_clip
         from core.predict import Predictor
 
-        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
+        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech)
     start, end = span
     results: list[Prediction | dict[str, str]] = []
     with progress_bar() as update:

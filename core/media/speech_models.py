@@ -168,10 +168,14 @@ def _check_folder(folder: Path) -> None:
     missing = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
     if missing:
         raise MediaError(
-            f"The folder {folder.name} is no model of faster-whisper: {' and '.join(missing)} "
+            f"The folder {folder.name} is no model of faster-whisper: {_listed(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; name another, or convert it with "
             "ct2-transformers-converter."
         )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 @functools.cache
