@@ -13,6 +13,7 @@ from app import evaluations, resources
 from app.compare_state import CompareView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, open_evaluation
+from app.report_maker import report_button
 from app.summaries import known_summary
 from app.views.comparison.figures import figures_view
 from app.views.comparison.flips import (
@@ -59,7 +60,10 @@ def page() -> None:
         )
     alike = those_alike(chosen)
     with top:
-        header(next(iter(alike.values())).evaluation if alike else None)
+        header(
+            next(iter(alike.values())).evaluation if alike else None,
+            action=partial(report_button, alike, first=other_of(alike)) if len(alike) > 1 else None,
+        )
     if len(alike) > 1:
         show(alike)
     elif len(chosen) < 2:
@@ -119,8 +123,7 @@ def show(alike: Mapping[str, Opened]) -> None:
     base, *others = alike
     comparisons = {name: evaluations.comparison(alike[base], alike[name]) for name in others}
     figures_view(base, comparisons)
-    view = state.current()
-    other = view.other if view.other in others else others[0]
+    view, other = state.current(), other_of(alike)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         part_picker(view)
         other_picker(others, other, base=base, on_pick=lambda name: state.update(other=name))
@@ -132,6 +135,12 @@ def show(alike: Mapping[str, Opened]) -> None:
         settings_list(base, other, comparisons[other])
     else:
         show_curves(alike)
+
+
+def other_of(alike: Mapping[str, Opened]) -> str:
+    """The one that details are of, held against the first."""
+    others, wanted = list(alike)[1:], state.current().other
+    return wanted if wanted in others else others[0]
 
 
 def part_picker(view: CompareView) -> None:

@@ -15,6 +15,7 @@ from app.evaluations import Opened
 from app.failures_state import FailuresView
 from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
 from app.opening import REFUSAL, give_folder, open_evaluation
+from app.report_maker import report_button
 from app.summaries import known_summary
 from app.views.failures import detail
 from app.views.failures.answer import answer_box
@@ -56,6 +57,7 @@ def page() -> None:
         selected=chosen,
         evaluation=None if of is None else of.evaluation,
         on_pick=lambda name: state.update(evaluation=name),
+        action=None if of is None else partial(report_button, {chosen: of}, first=chosen),
     )
     if wanted not in (None, chosen):
         st.warning(

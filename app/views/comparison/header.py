@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import streamlit as st
@@ -16,8 +16,8 @@ TOO_FEW = (
 )
 
 
-def header(base: Evaluation | None) -> None:
-    """Draws name and page, and on what clips is compared."""
+def header(base: Evaluation | None, *, action: Callable[[], None] | None = None) -> None:
+    """Draws name and page, on what clips is compared, and what `action` draws."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
         st.html(
             '<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>Which checkpoint is better</span></div>',
@@ -30,6 +30,8 @@ def header(base: Evaluation | None) -> None:
                 f"{info.num_clips:,} clips</div>",
                 width="content",
             )
+        if action is not None:
+            action()
 
 
 def picker(names: Sequence[str], chosen: Sequence[str], *, on_pick) -> None:

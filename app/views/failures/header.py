@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import streamlit as st
@@ -23,6 +23,7 @@ def header(
     selected: str | None,
     evaluation: Evaluation | None,
     on_pick,
+    action: Callable[[], None] | None = None,
 ) -> None:
     """Draws name and page, a choice among evaluations, and what the chosen one is of.
 
@@ -32,6 +33,7 @@ def header(
         selected: the current one.
         evaluation: the current one; None where there is none.
         on_pick: takes a name.
+        action: draws what can be done with the current one.
     """
 
     def picked() -> None:
@@ -54,6 +56,8 @@ def header(
             )
         if evaluation is not None:
             st.html(f'<div class="checkpoint">{worth(evaluation)}</div>', width="content")
+        if action is not None:
+            action()
 
 
 def worth(evaluation: Evaluation) -> str:
