@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.labels import MODALITIES
 from core.media import MediaError, Transcript, Word, open_clip
+from core.media.speech_models import SHIPPED_SPEECH, Speech
 from sample_data import DEMO
 from sample_data.corpus.schema import read_sidecar
 
@@ -60,6 +61,7 @@ class ClipChoice:
         speaker: who speaks, "" where unknown.
         intensity: of the emotion, 0 … 1; 0 where unknown.
         start_seconds / end_seconds: of the span that is meant; None for the begin and the end of the file.
+        speech: how to listen where the words are to be recognised.
         region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
     """
 
@@ -76,6 +78,7 @@ class ClipChoice:
     start_seconds: float | None = None
     end_seconds: float | None = None
     region: str | None = None
+    speech: Speech = SHIPPED_SPEECH
 
     @property
     def is_hummed(self) -> bool:

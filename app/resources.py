@@ -311,7 +311,8 @@ def _key(choice: ClipChoice, model: Predictor) -> tuple:
     span = choice.start_seconds, choice.end_seconds, choice.region
     # of data whose table changed
     words = (choice.transcript,) if choice.is_own else ()
-    return (model.checkpoint.sha256, choice.path, *span, *words)
+    heard = (choice.speech,) if choice.transcript is None else ()
+    return (model.checkpoint.sha256, choice.path, *span, *words, *heard)
 
 
 def _home(choice: ClipChoice) -> Path:
@@ -332,7 +333,7 @@ def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:
         end_seconds=choice.end_seconds,
         transcript=transcript_of(choice),
     )
-    prepared = model.prepare(clip, region=choice.region, progress=say)
+    prepared = model.prepare(clip, speech=choice.speech, region=choice.region, progress=say)
     if choice.is_hummed and prepared.transcript is None:
         prepared = replace(prepared, words_note=HUMMED)
     display = display_clip(prepared.crops, prepared.waveform, prepared.transcript, clip.duration_seconds)

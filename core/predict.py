@@ -141,7 +141,9 @@ class Predictor:
 
         transcript, words_note = clip.transcript, None
         if transcript is None and transcribe and media.waveform is not None:
-            say("Listening to the words")
+            who = (speech or self.speech).model_name
+            is_named = (speech or self.speech).model != ""
+            say(f"Listening to the words with {who}" if is_named else "Listening to the words")
             with _timed(timings, "speech_to_text"):
                 transcript, words_note = self._listen(media.waveform, clip.start_seconds, speech)
         transcript = _spoken(transcript)

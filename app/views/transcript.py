@@ -1,4 +1,4 @@
-"""The words the model reads: given or recognised, and free to be changed."""
+"""The words the model reads: given, recognised or typed, and always free to be changed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import streamlit as st
 
 from app.components.pending import pending
 from app.state import MAX_WORDS_CHARACTERS, cut_words
+from app.views.markup import plain
 from core.media.clip import Transcript
+from core.media.languages import LANGUAGES
+from core.media.speech_models import SHIPPED_NAME, SOURCE, Speech
 
-SOURCES = {"given": "given with the clip", "speech-to-text": "recognised from the sound, so it may be wrong"}
+ENCODER_NOTE = (
+    "The text encoder of the checkpoints that ship (MiniLM) reads English: words of another language can be "
+    "recognised, but what they give to the answer means little."
+)
+ANY_LANGUAGE = "found by the model"
 NONE_GIVEN = "none given"
 HUMMED = "none; the speaker only hums"
 SOUNDLESS = "none given, and no sound to recognise them from"
@@ -71,9 +78,54 @@ def transcript_box(
         )
 
 
+def speech_box(speech: Speech, *, on_speech) -> None:
+    """Draws how the words are recognised, and lets people name another model and a language.
+
+    Args:
+        speech: as it is.
+        on_speech: takes another `Speech`, with which the clip is listened to again.
+    """
+
+    def submitted() -> None:
+        model, language = (st.session_state[f"speech-{name}"] for name in ("model", "language"))
+        on_speech(Speech(model=model.strip(), language=language))
+
+    if "speech-model" not in st.session_state or st.session_state.get("speech-put") != speech:
+        st.session_state["speech-put"] = speech
+        st.session_state["speech-model"], st.session_state["speech-language"] = speech.model, speech.language
+    with (
+        st.popover("Speech to text", icon=":material/hearing:", type="tertiary", key="speech-box"),
+        st.form("speech-form", border=False),
+    ):
+        st.text_input(
+            "Whisper model",
+            key="speech-model",
+            placeholder=f"{SHIPPED_NAME}, which comes with the app",
+            help="A folder on the machine that runs the app, with a model in the format of faster-whisper, "
+            "or a name on the Hugging Face hub, from where it is fetched once. The sound stays here either "
+            "way.",
+        )
+        st.selectbox(
+            "Language that is spoken",
+            ["", *sorted(LANGUAGES, key=LANGUAGES.get)],
+            format_func=lambda code: LANGUAGES.get(code, ANY_LANGUAGE),
+            key="speech-language",
+        )
+        st.form_submit_button("Listen again", icon=":material/hearing:", on_click=submitted)
+        st.caption(
+            f"{SHIPPED_NAME} knows English only. For another language name a larger model, such as "
+            f"`Systran/faster-whisper-small` (0.5 GB, fetched once). {ENCODER_NOTE}"
+        )
+
+
 def _where_from(original: Transcript | None, edited: str | None, absence: str) -> str:
+    """Who wrote the words: the person who looks, a model, or whoever gave the clip."""
     if edited is not None:
-        return "Words: changed by you."
+        return "Words: typed by you."
     if original is None or not original.text.strip():
         return f"Words: {absence}."
-    return f"Words: {SOURCES.get(original.source, original.source)}."
+    if original.source != SOURCE:
+        return "Words: given with the clip."
+    who = f" by {plain(original.recogniser)}" if original.recogniser else ""
+    language = f" ({LANGUAGES.get(original.language, original.language)})" if original.language else ""
+    return f"Words: recognised from the sound{who}{language}, so they may be wrong. Type what is wrong."

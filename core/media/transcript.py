@@ -47,9 +47,10 @@ def transcribe(
     Raises:
         MediaError: the model is not at hand, or does not know the language.
     """
+    if model is None:
+        # outside the lock: fetching a model takes minutes
+        model = load(speech.model)
     with _lock:
-        if model is None:
-            model = load(speech.model)
         known = model.supported_languages
         if speech.language and speech.language not in known:
             raise MediaError(english_only(speech))

@@ -18,6 +18,7 @@ from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MELD_7
 from core.media import MediaError, Transcript
+from core.media.speech_models import Speech
 from core.model import build_model
 from core.predict import Predictor
 from tests.core.media.made_media import grey_pictures, tone, write_media
@@ -227,6 +228,46 @@ def test_an_own_file_is_predicted_and_stays_out_of_the_link(page, predictions, c
     assert "No label is known" in html_of(page)
     assert link_of(page) == {"clip": "own"}
     assert str(clip_folder) not in html_of(page)
+
+
+def test_an_own_clip_is_listened_to_again_with_the_model_that_is_named(page, clip_folder, monkeypatch):
+    calls = []
+
+    def listen(waveform, *, speech, start_seconds):
+        calls.append(speech)
+        return Transcript(
+            text=f"heard {len(calls)}",
+            source="speech-to-text",
+            recogniser=speech.model_name,
+            language=speech.language or "en",
+        )
+
+    def press(label: str) -> None:
+        next(button for button in page.button if button.label == label).click().run()
+
+    def told() -> str:
+        return next(caption.value for caption in page.caption if caption.value.startswith("Words: "))
+
+    monkeypatch.setattr("core.predict.speech_to_text", listen)
+    page.run()
+    assert not any(button.label == "Listen again" for button in page.button), "its words are given"
+    assert told() == "Words: given with the clip."
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert "recognised from the sound by Whisper tiny\\.en (English)" in told()
+    page.text_area[0].set_value("typed words")
+    press("Predict again")
+    assert told() == "Words: typed by you."
+    page.text_input(key="speech-model").set_value(" some/model ")
+    page.selectbox(key="speech-language").set_value("de")
+    press("Listen again")
+    assert not page.exception
+    assert calls == [Speech(), Speech(model="some/model", language="de")]
+    assert page.text_area[0].value == "heard 2" and "some\\/model (German)" in told()
+    # a language that the shipped model does not know costs the words alone, and is told
+    page.text_input(key="speech-model").set_value("")
+    press("Listen again")
+    assert not page.error and len(calls) == 2 and page.text_area[0].value == ""
+    assert "knows English only, not German" in html_of(page)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video"])
