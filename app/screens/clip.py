@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import streamlit as st
 
@@ -13,6 +11,7 @@ from app.clips import OF_DATA, OWN_CLIP, ClipChoice, save_upload
 from app.components.recorder import Recording
 from app.data_clip import data_clip
 from app.inspection import inspect
+from app.reading import open_model, read_clip
 from app.resources import Explained
 from app.views.header import header, quality
 from app.views.headline import headline, learned_from, probability_bars
@@ -29,19 +28,9 @@ from app.views.source import (
     source_picker,
     upload_box,
 )
-from app.views.transcript import (
-    HUMMED,
-    NONE_GIVEN,
-    NONE_RECOGNISED,
-    SOUNDLESS,
-    speech_box,
-    transcript_box,
-)
+from app.views.transcript import HUMMED, NONE_GIVEN, NONE_RECOGNISED, SOUNDLESS, transcript_box
 from app.views.truth import truth_toggle
-from core.checkpoint import CheckpointError
 from core.media import MediaError
-from core.media.speech_models import Speech
-from core.predict import Predictor
 
 
 def page() -> None:
@@ -67,19 +56,21 @@ def page() -> None:
         )
         state.update(checkpoint=None)
     choice = pick_clip()
-    if choice is not None and choice.transcript is None:
-        choice = replace(choice, speech=st.session_state.get("speech", choice.speech))
     # before the model is asked, so that a reload in the meantime loses nothing
     state.publish_link()
-    model = open_model(chosen)
+    model = open_model(chosen, lacking="no emotion can be predicted")
+    explained = None
     if choice is not None and model is not None:
-        explained = explain(choice, model)
-        if explained is not None:
-            is_label_hidden = False
-            if state.current().is_truth_hidden and not choice.is_own:
-                is_label_hidden = choice.label is not None
-                choice, explained = choice.untold, explained.untold
-            show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(worth))
+        explained = read_clip(choice, state.current().words, model)
+    if explained is None:
+        # nothing here is about the clip before any more
+        resources.want_nothing()
+        return
+    is_label_hidden = False
+    if state.current().is_truth_hidden and not choice.is_own:
+        is_label_hidden = choice.label is not None
+        choice, explained = choice.untold, explained.untold
+    show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(worth))
 
 
 def pick_clip() -> ClipChoice | None:
@@ -216,42 +207,6 @@ def forget_refusal() -> None:
     st.session_state.pop("upload-refusal", None)
 
 
-def open_model(name: str | None) -> Predictor | None:
-    """The current checkpoint's model; None, with a sentence on the page, when there is none."""
-    if name is None:
-        st.warning(
-            "No checkpoint is installed, so no emotion can be predicted; train one with `deepmsi train`.",
-            icon=":material/deployed_code_alert:",
-        )
-        return None
-    folder = resources.checkpoints()[name]
-    try:
-        with st.spinner(f"Loading the model {plain(name)}: a few seconds, once …"):
-            return resources.predictor(folder)
-    except CheckpointError as error:
-        logging.getLogger(__name__).exception("checkpoint %s", name)
-        st.error(plain(str(error).replace(str(folder), name)), icon=":material/error:")
-        return None
-
-
-def explain(choice: ClipChoice, model: Predictor) -> Explained | None:
-    """The clip explained, with words on the way; None, with a sentence on the page, when it cannot be."""
-    words = state.current().words
-    place = st.empty()
-    try:
-        if resources.is_explained(choice, words, model):
-            return resources.explain(choice, words, model, lambda stage: None)
-        name = plain(choice.title) if choice.is_own else "the clip"
-        with place.status(f"Reading {name} …", expanded=True) as status:
-            explained = resources.explain(choice, words, model, lambda stage: status.write(f"{stage} …"))
-        place.empty()
-        return explained
-    except MediaError as error:
-        place.empty()
-        st.error(plain(str(error)), icon=":material/error:")
-        return None
-
-
 def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own_warning: str) -> None:
     """Draws the player, the answer and the grounds for it.
 
@@ -274,8 +229,6 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
             absence=why_no_words(choice, explained),
             on_words=lambda words: state.update(words=words),
         )
-        if choice.transcript is None and explained.display.peaks is not None:
-            speech_box(choice.speech, on_speech=take_speech)
     with right:
         headline(
             explained.prediction,
@@ -287,12 +240,6 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
         )
         probability_bars(explained.prediction, choice.label, warning=own_warning if choice.is_own else "")
     inspect(explained)
-
-
-def take_speech(speech: Speech) -> None:
-    """Has this session's clips listened to in another way; typed words go."""
-    st.session_state["speech"] = speech
-    state.update(words=None)
 
 
 def why_no_words(choice: ClipChoice, explained: Explained) -> str:

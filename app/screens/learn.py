@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +12,7 @@ from app import learn_state as state
 from app import resources
 from app.clips import ClipChoice
 from app.learn_state import STEPS, Vote
+from app.reading import open_model, read_clip
 from app.resources import Explained
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure
 from app.views.frame import default_frame, frame_view
@@ -24,14 +24,10 @@ from app.views.learn.parts import alone_cards, fusion_flow, relevance_words
 from app.views.learn.span import seen_strip, span_chart, span_words
 from app.views.learn.steps import lead, stepper
 from app.views.learn.strip import kept_strip, relevance_strip
-from app.views.markup import plain
 from app.views.modalities import subset_chart, verdict
 from app.views.player import player
 from app.views.shapley import shapley_chart
 from core.attribution.results import Target
-from core.checkpoint import CheckpointError
-from core.media import MediaError
-from core.predict import Predictor
 
 VIEWS = Path(__file__).parents[1] / "views"
 PLOT_SETTINGS = {"displaylogo": False, "displayModeBar": False}
@@ -58,9 +54,9 @@ def page() -> None:
         )
         # before the model is asked, so that a reload in the meantime loses nothing
         state.publish_link()
-        model = open_model(name)
+        model = open_model(name, lacking="there is no model to show")
         if choice is not None and model is not None:
-            explained = explain(choice, model)
+            explained = read_clip(choice, None, model)
             if explained is not None:
                 draw(step, choice, explained, clips)
             elif len(clips) > 1:
@@ -82,40 +78,6 @@ def chosen_clip(clips: Sequence[ClipChoice]) -> ClipChoice | None:
         found = clips[0]
         state.update(clip=found.key)
     return found
-
-
-def open_model(name: str | None) -> Predictor | None:
-    """The first checkpoint's model; None, with a sentence on the page, when there is none."""
-    if name is None:
-        st.warning(
-            "No checkpoint is installed, so there is no model to show; train one with `deepmsi train`.",
-            icon=":material/deployed_code_alert:",
-        )
-        return None
-    folder = resources.checkpoints()[name]
-    try:
-        with st.spinner(f"Loading the model {plain(name)}: a few seconds, once …"):
-            return resources.predictor(folder)
-    except CheckpointError as error:
-        logging.getLogger(__name__).exception("checkpoint %s", name)
-        st.error(plain(str(error).replace(str(folder), name)), icon=":material/error:")
-        return None
-
-
-def explain(choice: ClipChoice, model: Predictor) -> Explained | None:
-    """The clip explained, with words on the way; None, with a sentence on the page, when it cannot be."""
-    place = st.empty()
-    try:
-        if resources.is_explained(choice, None, model):
-            return resources.explain(choice, None, model, lambda stage: None)
-        with place.status("Reading the clip …", expanded=True) as status:
-            explained = resources.explain(choice, None, model, lambda stage: status.write(f"{stage} …"))
-        place.empty()
-        return explained
-    except MediaError as error:
-        place.empty()
-        st.error(plain(str(error)), icon=":material/error:")
-        return None
 
 
 def draw(step: int, choice: ClipChoice, explained: Explained, clips: Sequence[ClipChoice]) -> None:
