@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -28,9 +29,17 @@ from app.views.source import (
     source_picker,
     upload_box,
 )
-from app.views.transcript import HUMMED, NONE_GIVEN, NONE_RECOGNISED, SOUNDLESS, transcript_box
+from app.views.transcript import (
+    HUMMED,
+    NONE_GIVEN,
+    NONE_RECOGNISED,
+    SOUNDLESS,
+    speech_box,
+    transcript_box,
+)
 from app.views.truth import truth_toggle
 from core.media import MediaError
+from core.media.speech_models import Speech
 
 
 def page() -> None:
@@ -56,6 +65,8 @@ def page() -> None:
         )
         state.update(checkpoint=None)
     choice = pick_clip()
+    if choice is not None and choice.transcript is None:
+        choice = replace(choice, speech=st.session_state.get("speech", choice.speech))
     # before the model is asked, so that a reload in the meantime loses nothing
     state.publish_link()
     model = open_model(chosen, lacking="no emotion can be predicted")
@@ -229,6 +240,8 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
             absence=why_no_words(choice, explained),
             on_words=lambda words: state.update(words=words),
         )
+        if choice.transcript is None and explained.display.peaks is not None:
+            speech_box(choice.speech, on_speech=take_speech)
     with right:
         headline(
             explained.prediction,
@@ -240,6 +253,12 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
         )
         probability_bars(explained.prediction, choice.label, warning=own_warning if choice.is_own else "")
     inspect(explained)
+
+
+def take_speech(speech: Speech) -> None:
+    """Has this session's clips listened to in another way; typed words go."""
+    st.session_state["speech"] = speech
+    state.update(words=None)
 
 
 def why_no_words(choice: ClipChoice, explained: Explained) -> str:
