@@ -62,7 +62,7 @@ def test_help_is_light_and_has_an_example_per_command():
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.splitlines()[-1] == "[]"
     commands = typer.main.get_command(cli).commands
-    work = {"app", "predict", "explain", "train", "pretrain", "evaluate", "compare"}
+    work = {"app", "predict", "explain", "train", "pretrain", "evaluate", "compare", "report"}
     assert set(commands) == work | {"data", "corpus", "bench"}
     for name, command in commands.items():
         assert name in output
