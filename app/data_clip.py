@@ -48,7 +48,7 @@ def data_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipChoice
                 )
             st.page_link(
                 OWN_DATA_PAGE,
-                label="Back to the answers",
+                label="Back to your data",
                 icon=":material/table_rows:",
                 query_params=way_back(own.work, link),
             )

@@ -1,4 +1,4 @@
-"""What predictions of one's own data gave, and the clips that they are of.
+"""What runs over one's own data gave, and the clips that they are of.
 
 A link names such a clip by its run and its key there. Only files inside the folder that the run's person gave
 are ever opened, whatever a table says.
@@ -6,6 +6,7 @@ are ever opened, whatever a table says.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from app.clips import OF_DATA, ClipChoice
+from app.evaluations import opened
 from app.own_runs import PREDICT, OwnRuns, OwnWork
+from core.evaluation import EvaluationError
 from training.datasets import DataError
 from training.predictions import GIVEN, journal_of, read_predictions
 from training.sources import folder_of
@@ -84,20 +87,18 @@ def own_clip(link: str) -> OwnClip:
     """
     name, _, key = link.removeprefix(OF_DATA).partition(":")
     work = own_runs().known(name)
-    if work is None or work.task != PREDICT:
+    if work is None:
         raise OwnClipError(
-            "The link names a clip of own data whose prediction is not here any more; predict the data again "
+            "The link names a clip of own data whose results are not here any more; ask about the data again "
             "on the page Own data."
         )
     try:
-        table = answers(work)
-    except DataError as error:
+        table = answers(work) if work.task == PREDICT else _evaluated(work)
+    except (DataError, EvaluationError) as error:
         raise OwnClipError(str(error)) from error
     keys = table["key"].tolist()
     if key not in keys:
-        raise OwnClipError(
-            f"The prediction of {work.title} has no clip {key}; choose one on the page Own data."
-        )
+        raise OwnClipError(f"The run {work.title} has no clip {key}; choose one on the page Own data.")
     place = keys.index(key)
     row = table.iloc[place]
     root = folder_of(work.data)
@@ -122,6 +123,30 @@ def own_clip(link: str) -> OwnClip:
         before=key_in_links(work, keys[place - 1]) if place else None,
         after=key_in_links(work, keys[place + 1]) if place + 1 < len(keys) else None,
     )
+
+
+def link_of_evaluated(evaluation: Path, key: str) -> str | None:
+    """How links name a clip of an evaluation of own data; None for an evaluation of other data."""
+    runs = own_runs()
+    work = runs.known(evaluation.parent.name) if evaluation.parent.parent == runs.folder.resolve() else None
+    return None if work is None else key_in_links(work, key)
+
+
+def _evaluated(of: OwnWork) -> pd.DataFrame:
+    """The clips of an evaluation with the columns of a table of answers that opening them takes."""
+    evaluation = opened(of.evaluation(own_runs().folder)).evaluation
+    texts = ["key", "path", "label", "transcript", "speaker", "region"]
+    table = evaluation.predictions[[*texts, "start_seconds", "end_seconds"]].copy()
+    table[texts] = table[texts].fillna("")
+    root = folder_of(of.data)
+    # clips that ship are named from elsewhere
+    table["path"] = [
+        "" if (path := evaluation.find_media(name)) is None else os.path.relpath(path, root)
+        for name in table["path"]
+    ]
+    # it reads the words that the data give, and no others
+    table["transcript_source"] = GIVEN
+    return table
 
 
 def _seconds(value: float) -> float | None:

@@ -124,6 +124,22 @@ def look(text: str) -> OwnData:
     )
 
 
+def stamp_of(text: str) -> tuple[int, ...]:
+    """Changes when the path, or a manifest directly in it, has changed; deeper folders are not looked at."""
+    try:
+        path = Path(text.strip()).expanduser()
+    except RuntimeError:
+        return ()
+    places = (path, *(path / f"manifest{suffix}" for suffix in (".csv", ".tsv", ".parquet", ".jsonl")))
+    stamps = []
+    for place in places:
+        try:
+            stamps.append(place.stat().st_mtime_ns)
+        except (OSError, ValueError):
+            stamps.append(0)
+    return tuple(stamps)
+
+
 def why_not_predicted(data: OwnData, split: str) -> str:
     """Why a split cannot be predicted; "" where it can."""
     if data.dataset.name == "authors":

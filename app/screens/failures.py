@@ -15,6 +15,7 @@ from app.evaluations import Opened
 from app.failures_state import FailuresView
 from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
 from app.opening import REFUSAL, give_folder, open_evaluation
+from app.own_answers import link_of_evaluated
 from app.report_maker import report_button
 from app.summaries import known_summary
 from app.views.failures import detail
@@ -27,7 +28,6 @@ from app.views.failures.notes_box import field_keys, known_tags, note_box, notes
 from app.views.failures.selection import Selection, select
 from app.views.failures.tables import slices_list, suspects_list
 from app.views.markup import plain
-from core.evaluation import Evaluation
 from core.evaluation.artifact import ALL, subset_name
 from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
@@ -207,7 +207,7 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
         left, right = st.columns([4, 7], gap="large")
         with left:
             detail.media(evaluation, row, path)
-            link_to_clip_page(evaluation, path)
+            link_to_clip_page(of, key, path)
             note_box(
                 note_of(store, evaluation.info.data, key),
                 known_tags(notes),
@@ -230,15 +230,16 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
                 detail.neighbours_list(nearest(evaluation, row, of.training), label)
 
 
-def link_to_clip_page(evaluation: Evaluation, path: Path | None) -> None:
+def link_to_clip_page(of: Opened, key: str, path: Path | None) -> None:
     """Draws a link to the clip with its explanation, where the Clip page has the clip."""
-    found = next((clip for clip in resources.clips() if clip.path == path), None)
-    if found is None:
+    shipped = next((clip.key for clip in resources.clips() if clip.path == path), None)
+    link = shipped or (None if path is None else link_of_evaluated(of.folder, key))
+    if link is None:
         return
-    parameters = {"clip": found.key}
-    checkpoint = evaluation.info.checkpoint
+    parameters, info = {"clip": link}, of.evaluation.info
+    checkpoint = info.checkpoint
     # another checkpoint may have the name
-    if known_summary(resources.checkpoints().get(checkpoint), evaluation.info.checkpoint_sha256) is not None:
+    if known_summary(resources.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
         parameters["checkpoint"] = checkpoint
     st.page_link(CLIP_PAGE, label="Open on the Clip page", icon=":material/movie:", query_params=parameters)
 

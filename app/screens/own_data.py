@@ -13,7 +13,15 @@ from app import own_data_state as state
 from app.evaluations import Opened
 from app.opening import open_evaluation
 from app.own_answers import answers, key_in_links, own_runs
-from app.own_data import ALL, OwnData, about_words, look, why_not_evaluated, why_not_predicted
+from app.own_data import (
+    ALL,
+    OwnData,
+    about_words,
+    look,
+    stamp_of,
+    why_not_evaluated,
+    why_not_predicted,
+)
 from app.own_runs import PREDICT, OwnWork
 from app.runs import DONE, RunError, lines_of, log_of
 from app.summaries import summary
@@ -87,14 +95,14 @@ def pick_checkpoint() -> str | None:
 
 
 @st.cache_resource(show_spinner="Looking at what is there …", max_entries=6)
-def _looked(text: str) -> OwnData:
+def _looked(text: str, stamp: tuple[int, ...]) -> OwnData:
     return look(text)
 
 
 def look_at(text: str) -> OwnData | None:
     """What lies at a path, read once; None, with a sentence on the page, where it cannot be used."""
     try:
-        return _looked(text)
+        return _looked(text, stamp_of(text))
     except DataError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None

@@ -8,15 +8,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import streamlit as st
+from made_evaluations import made_clips, made_evaluation
 
 from app import folders, own_answers
 from app.clips import ClipChoice
-from app.own_answers import OwnClipError, key_in_links, own_clip
+from app.own_answers import OwnClipError, key_in_links, link_of_evaluated, own_clip
 from app.own_data import (
     ALL,
     about_words,
     look,
     manifest_to_fill_in,
+    stamp_of,
     why_not_evaluated,
     why_not_predicted,
 )
@@ -106,6 +108,7 @@ def test_ravdess_is_recognised_by_its_names(tmp_path):
         ((), "", "is no known data set"),
         (("notes.txt",), "", "is no known data set"),
         (("a.mp4",), "a.mp4", "is a single clip; give its folder"),
+        ((), "\0", "This path cannot be read|does not exist"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(tmp_path, names, given, said):
@@ -134,6 +137,14 @@ def test_the_manifest_to_fill_in_makes_the_folder_a_labelled_one(tmp_path):
     (tmp_path / "manifest.csv").write_text(text.replace(",,", ",joy,"))
     data = look(str(tmp_path))
     assert data.num_labelled == 2 and why_not_evaluated(data, ALL, MELD_7) == ""
+
+
+def test_a_manifest_that_comes_is_seen(tmp_path):
+    before = stamp_of(str(tmp_path))
+    assert before == stamp_of(f" {tmp_path}/")
+    write_manifest(tmp_path)
+    after = stamp_of(str(tmp_path))
+    assert after != before and stamp_of("\0") == (0,) * len(before) and stamp_of("~nobody-here") == ()
 
 
 def test_a_link_restores_the_view():
@@ -326,6 +337,33 @@ def test_a_link_names_a_clip_of_a_run(answered):
     assert own.after == f"data:{answered.name}:b.mp4"
 
 
+def test_clips_of_an_evaluation_of_own_data_have_links_too(answered, tmp_path):
+    runs = own_answers.own_runs()
+    work = replace(answered, task=EVALUATE)
+    wait(runs.start(work))
+    put(work.data, "c0.mp4")
+    clips = [
+        *made_clips(["joy"], work.data),
+        *made_clips(["fear"], work.data, transcript=None, region="left"),
+    ]
+    clips[1] = replace(clips[1], key="up", path=tmp_path / "secret.mp4")
+    folder = work.evaluation(runs.folder)
+    made_evaluation(["joy", "fear"], ["joy", "joy"], work.data, clips=clips).write(folder)
+    link = link_of_evaluated(folder, "c0.mp4")
+    assert own_clip(link).choice == ClipChoice(
+        key=link,
+        title="c0.mp4",
+        path=work.data / "c0.mp4",
+        label="joy",
+        transcript="words 0",
+        speaker="speaker 0",
+    )
+    # it does not listen, so neither is listened on the Clip page; and it may not lead outside
+    with pytest.raises(OwnClipError, match="has no file inside"):
+        own_clip(link_of_evaluated(folder, "up"))
+    assert link_of_evaluated(tmp_path / "elsewhere", "c0.mp4") is None
+
+
 @pytest.mark.parametrize("key", ["up", "link"])
 def test_nothing_outside_the_given_folder_is_opened(answered, key):
     with pytest.raises(OwnClipError, match="has no file inside"):
@@ -334,7 +372,7 @@ def test_nothing_outside_the_given_folder_is_opened(answered, key):
 
 @pytest.mark.parametrize(
     ("link", "said"),
-    [("data:../x:a", "is not here any more"), ("data:predict-x-0123456789:a", "is not here any more")],
+    [("data:../x:a", "are not here any more"), ("data:predict-x-0123456789:a", "are not here any more")],
 )
 def test_a_link_to_a_run_that_is_not_there_says_so(answered, link, said):
     with pytest.raises(OwnClipError, match=said):

@@ -45,9 +45,7 @@ def evaluated_view(
         if hint:
             st.caption(hint)
         if info.skipped:
-            st.html(
-                f'<div class="chart-title">Left out <span>{len(info.skipped):,} clips, and why</span></div>'
-            )
+            st.html(f'<div class="chart-title">Left out <span>{len(info.skipped):,}, and why</span></div>')
             st.dataframe(
                 pd.DataFrame([{"clip": one.key, "why": one.reason} for one in info.skipped]),
                 hide_index=True,

@@ -25,7 +25,7 @@ STATE_NAMES = {
     "failed": "failed",
     "stopped": "cancelled",
     "broken off": "broke off",
-    "elsewhere": "goes on",
+    None: "not begun",
 }
 
 
@@ -149,7 +149,7 @@ def earlier_list(works: Sequence[tuple[OwnWork, str | None]], *, trouble: str, o
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             name = f"{TASK_NAMES[work.task]}: {work.title}"
             st.button(
-                f"{plain(name)} ({STATE_NAMES.get(state or '', 'goes on')})",
+                f"{plain(name)} ({STATE_NAMES.get(state, 'goes on')})",
                 type="tertiary",
                 icon=":material/history:",
                 key=f"own-earlier-{place}",
