@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.shortcuts import shortcuts
+
 HERE = Path(__file__).parent
 
 ABOUT = """
@@ -45,6 +47,8 @@ page = st.navigation(
     ],
     position="top",
 )
+with st.container(key="shortcut-list"):
+    shortcuts(page.title)
 if page.title != "Clip":
     sys.modules["app.resources"].want_nothing()
 page.run()

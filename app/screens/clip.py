@@ -139,7 +139,11 @@ def own_clip() -> ClipChoice | None:
     """
     number = st.session_state.get("upload-number", 0)
     if st.session_state.get("own-way") == RECORDED:
-        record_box(number=number, on_recording=take_recording, on_fault=refuse_recording)
+        # what was recorded shall be seen, not how
+        is_shown = st.session_state.get("own-clip") is not None and not st.session_state.get("upload-refusal")
+        box = st.expander("Record another", icon=":material/videocam:") if is_shown else st.container()
+        with box:
+            record_box(number=number, on_recording=take_recording, on_fault=refuse_recording)
     else:
         upload_box(number=number, on_upload=lambda file: take_upload(file.name, file.getvalue))
     place = st.empty()

@@ -15,9 +15,10 @@ from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, open_evaluation
 from app.summaries import known_summary
 from app.views.embeddings.choices import SPACE_NAMES, choices
-from app.views.embeddings.epochs import NO_SPACE, epochs_figure
+from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
 from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
 from app.views.embeddings.quality import quality_view
+from app.views.embeddings.twin import chooser, picture_words
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures, gallery
 from app.views.failures.header import NO_EVALUATION, folder_box, header
@@ -105,22 +106,31 @@ def show_clips(of: Opened) -> None:
     chosen = chosen_rows(of, view)
     figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
+    words = picture_words(of.evaluation, points, SPACE_NAMES[view.space])
     if view.num_dims == 2:
         st.plotly_chart(
             figure,
             key=key,
+            alt=words,
             on_select=partial(take_selection, of, key),
             selection_mode=("points", "box", "lasso"),
             config=PLOT_SETTINGS,
         )
         how = (
             "Draw around points with the mouse to list their clips below; a click opens one. Two clicks on "
-            "the ground let go."
+            "the ground let go. With the keyboard, choose below."
         )
     else:
-        st.plotly_chart(figure, key=key, config=PLOT_SETTINGS)
+        st.plotly_chart(figure, key=key, alt=words, config=PLOT_SETTINGS)
         how = "Drag to turn, scroll to come nearer. Clips are chosen in two dimensions."
     st.caption(" ".join(filter(None, (how, tie_note(points.modalities)))))
+    chooser(
+        of.evaluation,
+        points,
+        places,
+        chosen=chosen,
+        on_rows=partial(take_rows, of) if view.num_dims == 2 else None,
+    )
     is_lacking = show_chosen(of.evaluation, chosen, view)
     if view.clip is not None:
         show_clip(of.evaluation, view.clip)
@@ -146,7 +156,11 @@ def chosen_rows(of: Opened, view: EmbeddingsView) -> np.ndarray:
 def take_selection(of: Opened, key: str) -> None:
     """Remembers the clips that were chosen in a chart, and opens the one that was chosen alone."""
     event = st.session_state.get(key)
-    rows = rows_chosen(None if event is None else event.get("selection"))
+    take_rows(of, rows_chosen(None if event is None else event.get("selection")))
+
+
+def take_rows(of: Opened, rows: np.ndarray) -> None:
+    """Remembers the clips that were chosen, and opens the one that was chosen alone."""
     st.session_state["embeddings-chosen"] = (of.folder, of.stamp), rows
     clip = str(of.evaluation.predictions["key"].iat[rows[0]]) if len(rows) == 1 else None
     state.update(page=1, clip=clip)
@@ -224,12 +238,14 @@ def show_epochs(evaluation: Evaluation) -> None:
             f"This model does not read {SPACE_NAMES[current]}; choose another space.", icon=":material/info:"
         )
         return
-    st.plotly_chart(figure, key=f"epochs-{current}", config=PLOT_SETTINGS)
+    table = epochs_table(space, current)
+    st.plotly_chart(figure, key=f"epochs-{current}", alt=epochs_words(table), config=PLOT_SETTINGS)
     st.caption(
         f"{len(space.keys):,} dev clips, at most 16 of each emotion, after every epoch of training, by "
         "the directions of largest variance after the last one; “start” is before the first. Play shows how "
         "clips of one emotion gather."
     )
+    epochs_list(table)
 
 
 page()

@@ -14,7 +14,7 @@ from app.clips import ClipChoice
 from app.learn_state import STEPS, Vote
 from app.reading import open_model, read_clip
 from app.resources import Explained
-from app.views.embeddings.epochs import NO_SPACE, epochs_figure
+from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
 from app.views.frame import default_frame, frame_view
 from app.views.header import header
 from app.views.headline import headline, probability_bars
@@ -236,12 +236,14 @@ def space(choice: ClipChoice, explained: Explained) -> None:
     if figure is None:
         st.info(NO_SPACE, icon=":material/info:")
         return
-    st.plotly_chart(figure, key="learn-space", config=PLOT_SETTINGS)
+    table = epochs_table(formed, "fused")
+    st.plotly_chart(figure, key="learn-space", alt=epochs_words(table), config=PLOT_SETTINGS)
     st.caption(
         f"**The fused space over the epochs of training** (directions without unit). {len(formed.keys):,} "
         "dev clips, one point each, coloured by their label; near means alike to the model. The directions "
         "are those of largest variance after the last epoch; “start” is before the first."
     )
+    epochs_list(table)
 
 
 def decision(choice: ClipChoice, explained: Explained) -> None:

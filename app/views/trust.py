@@ -61,7 +61,9 @@ def trust_view(found: Faithfulness) -> None:
     )
     many = REMOVED[found.element]
     st.markdown(f"**{plain(title_of(found.target))} while the {many} are removed**")
-    st.plotly_chart(curves_figure(found), key="trust-curves", config={"displayModeBar": False})
+    st.plotly_chart(
+        curves_figure(found), key="trust-curves", alt=curves_words(found), config={"displayModeBar": False}
+    )
     st.caption(
         f"Deletion (solid, ●) removes the {many} with the largest attribution first: it should fall below "
         "the band, in which one more random order lies with 95 %. The reversed order (dashed, ◆) removes "
@@ -71,6 +73,19 @@ def trust_view(found: Faithfulness) -> None:
     st.table(figures_table(found))
     with st.expander("The curves as a table", icon=":material/table_rows:"):
         st.table(curves_table(found))
+
+
+def curves_words(found: Faithfulness) -> str:
+    """The curves in a sentence, for who cannot see them."""
+    curves = found.curves
+    first, half = 100 * curves.deletion[0], len(curves.removed) // 2
+    removed = percent(float(curves.removed[half]))
+    return (
+        f"Curves from {first:.1f} with nothing removed: with {removed} removed, deletion is at "
+        f"{100 * curves.deletion[half]:.1f}, random orders at {100 * curves.random[:, half].mean():.1f} on "
+        f"average, the reversed order at {100 * curves.reversed_deletion[half]:.1f} "
+        f"({unit_of(found.target)}). A table below has every step."
+    )
 
 
 def curves_figure(found: Faithfulness) -> go.Figure:

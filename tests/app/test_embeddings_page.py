@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import evaluations, launch
 from app.embeddings_state import EmbeddingsView
-from app.views.embeddings.epochs import epochs_figure
+from app.views.embeddings.epochs import epochs_figure, epochs_table, epochs_words
 from app.views.embeddings.picture import (
     MAX_GROUPS,
     OTHERS,
@@ -17,6 +17,7 @@ from app.views.embeddings.picture import (
     tie_note,
 )
 from app.views.embeddings.quality import pair_table, quality_table
+from app.views.embeddings.twin import picture_words, points_table
 from app.views.markup import color_of
 from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, points_of
 from core.labels import MODALITIES
@@ -206,3 +207,58 @@ def test_the_space_over_epochs_moves_clips_in_one_frame():
     assert all(abs(x) <= reach for frame in figure.frames for trace in frame.data for x in trace.x)
     assert epochs_figure(space, "text") is None
     assert set(SPACES) == {*MODALITIES, "fused"}
+
+
+def test_the_picture_has_a_table_twin(evaluation):
+    points = points_of(evaluation, TOGETHER)
+    places = np.arange(3.0 * len(points.rows)).reshape(-1, 3)
+    table = points_table(evaluation, points, places)
+    assert len(table) == 54 and list(table["of"].unique()) == ["picture", "sound", "words"]
+    assert table.loc[1, ["clip", "label", "model says", "x", "y", "z"]].tolist() == [
+        *("c1.mp4", "fear", "joy"),
+        *(3.0, 4.0, 5.0),
+    ]
+    flat = points_table(evaluation, points_of(evaluation, "fused"), places[:18, :2])
+    assert "z" not in flat and "of" not in flat
+    words = picture_words(evaluation, points, "all")
+    assert "54 points" in words and "joy 18" in words and "fear 18" in words
+
+
+def test_clips_are_chosen_without_the_mouse(page):
+    page.run()
+    assert page.button(key="choose-none").disabled
+    page.selectbox(key="choose-label").select("fear").run()
+    page.selectbox(key="choose-prediction").select("joy").run()
+    assert page.button(key="choose-all").label == "Choose these 6 clips"
+    page.button(key="choose-all").click().run()
+    assert not page.exception
+    assert "6 chosen clips <span>6 of them wrong</span>" in html_of(page)
+    # fear is every third clip, from the second on
+    assert page.multiselect(key="choose-single").value == [1, 4, 7, 10, 13, 16]
+    page.multiselect(key="choose-single").set_value([4]).run()
+    assert link_of(page)["open"] == "c4.mp4" and "chosen clips" not in html_of(page)
+    page.button(key="choose-none").click().run()
+    assert "open" not in link_of(page)
+    page.selectbox(key="choose-prediction").select("fear").run()
+    assert page.button(key="choose-all").disabled
+
+
+def test_the_epochs_are_a_table_too():
+    moments = np.zeros((2, 12, 3), np.float16)
+    # at first every clip has one of the other label beside it, in the end none has
+    moments[0] = [[np.cos(angle), np.sin(angle), 0] for angle in np.arange(12) / 2]
+    moments[1] = [[1, 0.01 * k, 0] if k % 2 else [0, 1, 0.01 * k] for k in range(12)]
+    space = Space(
+        keys=tuple("abcdefghijkl"),
+        labels=("joy", "fear") * 6,
+        epochs=np.array([-1, 0]),
+        embeddings={name: moments if name != "text" else moments * np.nan for name in SPACES},
+    )
+    table = epochs_table(space, "fused")
+    assert table.index.tolist() == ["start", "1"]
+    assert table["retrieval@5"].iat[1] == 1.0 and table["silhouette"].iat[1] > 0.95
+    # of eleven others, five have the same label
+    assert table["by chance"].tolist() == pytest.approx([5 / 11] * 2, abs=0.001)
+    assert table["silhouette"].iat[0] < 0.2 and table["retrieval@5"].iat[0] < 0.7
+    assert f"from {table['retrieval@5'].iat[0]:.2f} to 1.00" in epochs_words(table)
+    assert epochs_table(space, "text").empty

@@ -51,7 +51,12 @@ def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
     """
     if histories:
         st.markdown("**Macro F1 on the dev split after each epoch of training** (0 to 1)")
-        st.plotly_chart(curves_figure(histories), key="compare-curves", config={"displayModeBar": False})
+        st.plotly_chart(
+            curves_figure(histories),
+            key="compare-curves",
+            alt=curves_words(histories),
+            config={"displayModeBar": False},
+        )
         st.caption(
             "With all modalities that the model reads. ★ marks the epoch that was kept. Epochs of sound and "
             "words alone come first where a checkpoint was trained so; the picture joins in after them."
@@ -60,6 +65,16 @@ def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
             st.dataframe(curves_table(histories))
     if missing:
         st.caption(plain(f"No history is at hand for {', '.join(missing)}."))
+
+
+def curves_words(histories: Mapping[str, pd.DataFrame]) -> str:
+    """The curves in a sentence, for who cannot see them."""
+    told = (
+        f"{name} has its best, {history[CURVE].max():.2f}, in epoch "
+        f"{int(history['epoch'].iloc[int(history[CURVE].to_numpy().argmax())]) + 1} of {len(history)}"
+        for name, history in histories.items()
+    )
+    return f"Macro F1 over epochs: {'; '.join(told)}. The table below has every epoch."
 
 
 def curves_figure(histories: Mapping[str, pd.DataFrame]) -> go.Figure:

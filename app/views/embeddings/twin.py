@@ -1,0 +1,125 @@
+"""The picture as a table, and fields that choose clips with the keyboard, as a lasso does with the mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.evaluation import Evaluation
+from core.evaluation.spaces import Points
+from core.labels import MODALITY_NOUNS
+
+ANY = "any"
+MAX_NAMED = 20
+"""More chosen clips than this are not named one by one in the field."""
+
+
+def points_table(evaluation: Evaluation, points: Points, places: np.ndarray) -> pd.DataFrame:
+    """The picture in rows: a point's clip, its label, what the model says, how sure it is, and its place."""
+    of = evaluation.predictions.iloc[points.rows]
+    table = pd.DataFrame(
+        {
+            "clip": of["key"].to_numpy(object),
+            "label": of["label"].to_numpy(object),
+            "model says": of["prediction"].to_numpy(object),
+            "confidence": evaluation.probabilities().max(axis=1)[points.rows].round(2),
+        }
+    )
+    if len(set(points.modalities)) > 1:
+        table["of"] = [MODALITY_NOUNS[modality] for modality in points.modalities]
+    for axis, values in zip("xyz", places.T, strict=False):
+        table[axis] = values.round(3)
+    table["words"] = of["transcript"].astype(object).where(of["transcript"].notna(), "").to_numpy(object)
+    return table
+
+
+def picture_words(evaluation: Evaluation, points: Points, space: str) -> str:
+    """The picture in a sentence, for who cannot see it."""
+    labels = evaluation.predictions["label"].iloc[points.rows]
+    counts = ", ".join(f"{label} {count:,}" for label, count in labels.value_counts(sort=True).items())
+    return (
+        f"Scatter of {len(points.rows):,} points in the space “{space}”, by label: {counts}. The table below "
+        "holds every point, and fields beside it choose clips."
+    )
+
+
+def rows_of(evaluation: Evaluation, points: Points, *, label: str, prediction: str) -> np.ndarray:
+    """Rows of the clips in the picture with a label and a prediction, either `ANY`."""
+    rows = np.unique(points.rows)
+    of = evaluation.predictions.iloc[rows]
+    passes = np.ones(len(rows), bool)
+    for column, wanted in (("label", label), ("prediction", prediction)):
+        if wanted != ANY:
+            passes &= (of[column] == wanted).to_numpy()
+    return rows[passes]
+
+
+def chooser(
+    evaluation: Evaluation,
+    points: Points,
+    places: np.ndarray,
+    *,
+    chosen: np.ndarray,
+    on_rows: Callable[[np.ndarray], None] | None,
+) -> None:
+    """Draws the table, and what chooses clips.
+
+    Args:
+        evaluation: whose clips the points are of.
+        points: of the space.
+        places: `(point, 2 or 3)`.
+        chosen: rows of the clips that are chosen.
+        on_rows: takes the rows of the clips that shall be; None where none can be chosen.
+    """
+    with st.expander("The picture as a table, and choosing without the mouse", icon=":material/table_rows:"):
+        if on_rows is not None:
+            _fields(evaluation, points, chosen, on_rows)
+        st.dataframe(points_table(evaluation, points, places), hide_index=True, height=260)
+
+
+def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows) -> None:
+    labels = [ANY, *evaluation.labels]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="choose-clips"):
+        label = st.selectbox("Labelled", labels, key="choose-label", width=170)
+        prediction = st.selectbox("The model says", labels, key="choose-prediction", width=170)
+        rows = rows_of(evaluation, points, label=label, prediction=prediction)
+        st.button(
+            f"Choose these {len(rows):,} clips" if len(rows) != 1 else "Choose this clip",
+            icon=":material/checklist:",
+            key="choose-all",
+            disabled=not len(rows),
+            on_click=on_rows,
+            args=(rows,),
+        )
+        st.button(
+            "Let go",
+            icon=":material/deselect:",
+            key="choose-none",
+            disabled=not len(chosen),
+            on_click=on_rows,
+            args=(np.array([], int),),
+        )
+    table, among = evaluation.predictions, set(rows.tolist())
+    named = [int(row) for row in chosen if int(row) in among] if len(chosen) <= MAX_NAMED else []
+    key = "choose-single"
+
+    def told(row: int) -> str:
+        return f"{table['key'].iat[row]}: {table['label'].iat[row]} → {table['prediction'].iat[row]}"
+
+    def picked() -> None:
+        on_rows(np.array(sorted(st.session_state[key]), int))
+
+    st.session_state[key] = named
+    st.multiselect(
+        "Clips one by one, among those of the two fields",
+        rows.tolist(),
+        format_func=told,
+        key=key,
+        on_change=picked,
+        placeholder=f"{len(chosen):,} clips are chosen; name some to choose those instead"
+        if len(chosen) > MAX_NAMED
+        else "Type a name, a label or what the model says",
+    )
