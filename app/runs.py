@@ -28,6 +28,9 @@ DONE, FAILED, STOPPED = "done", "failed", "stopped"
 BROKEN_OFF, ELSEWHERE = "broken off", "elsewhere"
 """Of a run that an earlier app began: nothing of it goes on, or its process still does."""
 
+PROGRAM = (sys.executable, "-m", "app.cli")
+"""What is given the arguments of a command."""
+
 NUM_LINES = 12
 """Of the log that are shown."""
 
@@ -158,7 +161,7 @@ class Run:
                         break
                     self.state = state
                     self._process = subprocess.Popen(
-                        [sys.executable, "-m", "app.cli", *arguments],
+                        [*PROGRAM, *arguments],
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 import time
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import streamlit as st
 from made_evaluations import made_clips, made_evaluation
 
 from app import folders, own_answers
+from app import runs as runs_of_the_app
 from app.clips import ClipChoice
 from app.own_answers import OwnClipError, key_in_links, link_of_evaluated, own_clip
 from app.own_data import (
@@ -162,10 +164,13 @@ def work(tmp_path):
 
 @pytest.fixture
 def does(monkeypatch):
-    """The command that runs do in place of theirs."""
-    command = ["predict", "--help"]
-    monkeypatch.setattr(OwnWork, "commands", lambda self, folder: [command])
-    return command
+    """Sets the Python code that runs do in place of their work."""
+
+    def does(code):
+        monkeypatch.setattr(runs_of_the_app, "PROGRAM", (sys.executable, "-c", code))
+
+    does("print('worked')")
+    return does
 
 
 def wait(run, seconds=240):
@@ -201,7 +206,7 @@ def test_runs_are_found_again_and_removed(work, does, tmp_path):
 
 
 def test_one_goes_on_at_a_time_and_is_cancelled(work, does, tmp_path):
-    does[:] = ["app", "--no-browser", "--port", "0"]
+    does("import time; time.sleep(900)")
     runs = OwnRuns(tmp_path / "runs")
     run = runs.start(work)
     assert runs.is_going_on(work) and runs.state_of(work.name) == "predicting"
@@ -282,12 +287,11 @@ ROW = {
 
 
 @pytest.fixture
-def answered(work, tmp_path, monkeypatch):
+def answered(work, does, tmp_path, monkeypatch):
     """A run whose table has a good, a broken and two evil rows."""
     monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "home"))
     st.cache_resource.clear()
     runs = own_answers.own_runs()
-    monkeypatch.setattr(OwnWork, "commands", lambda self, folder: [["predict", "--help"]])
     wait(runs.start(work))
     put(tmp_path, "secret.mp4")
     (work.data / "link").symlink_to(tmp_path)
