@@ -13,9 +13,8 @@ from app.views.markup import UNIT_SPACE, chart, chip, color_of, swatch, track
 from app.views.target import Scale, title_of, unit_of, value_text
 from core.attribution.baselines import BASELINES
 from core.attribution.modalities import (
-    CONFLICT_PROBABILITY,
+    CONFLICT_PRODUCT,
     LEANS_PROBABILITY,
-    RIVAL_PROBABILITY,
     SAYS_MARGIN,
     Heard,
     heard_alone,
@@ -33,9 +32,9 @@ VERDICTS = {
     "conflict": (
         "→←",
         "conflict",
-        "two alone say different emotions, neither of them neutral, each with "
-        f"{100 * CONFLICT_PROBABILITY:.0f} % or more, and give {100 * RIVAL_PROBABILITY:.0f} % or less to "
-        "what the other says. This is what the model hears in them, not how a clip was made.",
+        "one alone says joy, or excited, and another one an emotion that is neither, so clearly that what "
+        "they give to their sides, multiplied, reaches "
+        f"{100 * CONFLICT_PRODUCT:.0f} %. This is what the model hears in them, not how a clip was made.",
     ),
     "unclear": (
         "?",

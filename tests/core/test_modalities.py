@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from core.attribution.modalities import (
-    CONFLICT_PROBABILITY,
+    CONFLICT_PRODUCT,
     heard_alone,
     report,
     shapley_interaction,
     shapley_values,
     shown_verdict,
 )
+from core.labels import IEMOCAP_6, MELD_7
 from core.prediction import PAIRS, SUBSETS
 
 LABELS = ("neutral", "joy", "anger")
@@ -228,15 +229,15 @@ CASES = [
     ),
     (
         "conflict",
-        dict(video=(0.2, 0.7, 0.1), audio=(0.8, 0.1, 0.1), text=(0.3, 0.1, 0.6), full=(0.1, 0.5, 0.4)),
-        "Video (70 %) alone says joy, but text (60 %) alone says anger; audio (80 %) alone says neutral. "
+        dict(video=(0.1, 0.8, 0.1), audio=(0.8, 0.1, 0.1), text=(0.0, 0.1, 0.9), full=(0.1, 0.5, 0.4)),
+        "Video (80 %) alone says joy, but text (90 %) alone says anger; audio (80 %) alone says neutral. "
         "Together the model says joy (50 %).",
     ),
     (
         # who says the fused answer comes first, in a conflict too
         "conflict",
-        dict(video=(0.2, 0.7, 0.1), text=(0.3, 0.1, 0.6), full=(0.1, 0.4, 0.5)),
-        "Text (60 %) alone says anger, but video (70 %) alone says joy; audio says nothing clear. "
+        dict(video=(0.1, 0.8, 0.1), text=(0.0, 0.1, 0.9), full=(0.1, 0.4, 0.5)),
+        "Text (90 %) alone says anger, but video (80 %) alone says joy; audio says nothing clear. "
         "Together the model says anger (50 %).",
     ),
 ]
@@ -252,10 +253,11 @@ def test_verdict_and_sentence(verdict, rows, sentence):
 @pytest.mark.parametrize(
     ("video", "text", "is_conflict"),
     [
-        ((0.3, 0.6, 0.1), (0.3, 0.1, 0.6), True),
-        ((0.31, 0.59, 0.1), (0.3, 0.1, 0.6), False),  # not said clearly enough
-        ((0.29, 0.6, 0.11), (0.3, 0.1, 0.6), False),  # it allows for what the other says
-        ((0.3, 0.6, 0.1), (0.29, 0.11, 0.6), False),
+        ((0.1, 0.85, 0.05), (0.1, 0.05, 0.85), True),  # 0.7225
+        ((0.1, 0.83, 0.07), (0.1, 0.06, 0.84), False),  # 0.6972
+        # a surer one makes up for a less sure one
+        ((0.02, 0.95, 0.03), (0.2, 0.05, 0.75), True),  # 0.7125
+        ((0.02, 0.95, 0.03), (0.25, 0.03, 0.72), False),  # 0.684
     ],
 )
 def test_a_contradiction_is_clear_on_both_sides(video, text, is_conflict):
@@ -263,16 +265,45 @@ def test_a_contradiction_is_clear_on_both_sides(video, text, is_conflict):
     assert (result.verdict == "conflict") == is_conflict
 
 
+@pytest.mark.parametrize(
+    ("video", "text", "is_conflict"),
+    [
+        # the words need not know which of the other emotions it is
+        (dict(joy=0.9, neutral=0.1), dict(anger=0.45, disgust=0.4, neutral=0.15), True),
+        (dict(joy=0.9, neutral=0.1), dict(surprise=0.9, neutral=0.1), True),
+        # fear for surprise, and disgust for anger, are confusions
+        (dict(fear=0.95, neutral=0.05), dict(surprise=0.95, neutral=0.05), False),
+        (dict(anger=0.95, neutral=0.05), dict(disgust=0.95, neutral=0.05), False),
+        # joy must be its first choice, and so must be an emotion
+        (dict(joy=0.95, neutral=0.05), dict(neutral=0.95, anger=0.05), False),
+        (dict(neutral=0.95, joy=0.05), dict(anger=0.95, neutral=0.05), False),
+    ],
+)
+def test_a_conflict_is_one_of_joy_and_another_emotion(video, text, is_conflict):
+    def row(**known):
+        return [known.get(label, 0.0) for label in MELD_7.labels]
+
+    guess = row(neutral=0.4, joy=0.1, anger=0.1, fear=0.1, surprise=0.1, sadness=0.1, disgust=0.1)
+    rows = {(): guess, ("video",): row(**video), ("audio",): guess, ("text",): row(**text)}
+    table = np.array([rows.get(subset, row(**video)) for subset in SUBSETS])
+    assert (report(table, MELD_7.labels, ALL).verdict == "conflict") == is_conflict
+
+
+def test_joy_and_excited_are_of_one_side():
+    def row(**known):
+        return [known.get(label, 0.0) for label in IEMOCAP_6.labels]
+
+    rows = {(): row(neutral=1.0), ("video",): row(joy=1.0), ("text",): row(excited=1.0)}
+    table = np.array([rows.get(subset, row(joy=1.0)) for subset in SUBSETS])
+    assert report(table, IEMOCAP_6.labels, ALL).verdict != "conflict"
+
+
 def test_neutral_contradicts_nobody_and_a_whisper_is_no_conflict():
-    just_below = CONFLICT_PROBABILITY - 0.01
-    whisper = (1 - just_below - 0.05, 0.05, just_below)
     # from nothing 20 % anger, so that the whisper is said, only not loud enough
-    nothing = (0.5, 0.3, 0.2)
-    loud = answers(none=nothing, video=(0.25, 0.7, 0.05), text=whisper, video_audio_text=(0.1, 0.8, 0.1))
-    result = report(loud, LABELS, ALL)
-    assert result.verdict == "complementary" and f"text ({just_below:.0%})" in result.sentence.replace(
-        " %", "%"
-    )
+    nothing, video, whisper = (0.5, 0.3, 0.2), (0.0, 1.0, 0.0), CONFLICT_PRODUCT - 0.01
+    text = (1 - whisper - 0.05, 0.05, whisper)
+    result = report(answers(none=nothing, video=video, text=text, video_audio_text=video), LABELS, ALL)
+    assert result.verdict == "complementary" and f"text ({whisper:.0%})" in result.sentence.replace(" %", "%")
     neutral = answers(video=(0.1, 0.7, 0.2), text=(0.9, 0.05, 0.05), video_audio_text=(0.1, 0.8, 0.1))
     assert report(neutral, LABELS, ALL).verdict == "complementary"
 
@@ -347,7 +378,7 @@ def test_a_first_choice_below_that_from_nothing_is_no_leaning():
 
 
 def test_a_conflict_is_told_also_where_the_answer_is_uncertain():
-    rows = dict(video=(0.2, 0.7, 0.1), text=(0.3, 0.1, 0.6), video_audio_text=(0.2, 0.4, 0.4))
+    rows = dict(video=(0.1, 0.8, 0.1), text=(0.0, 0.1, 0.9), video_audio_text=(0.2, 0.4, 0.4))
     unsure = answered(is_uncertain=True, **rows)
     assert shown_verdict(unsure) == ("conflict", unsure.modalities.sentence)
 
