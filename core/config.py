@@ -59,6 +59,9 @@ class TextConfig:
         _require_num_layers(self.num_trained_layers)
 
 
+AUDIO_POOLINGS = ("mean", "layer-statistics", "layer-projection")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AudioConfig:
     """Audio encoder: one vector per utterance.
@@ -66,8 +69,10 @@ class AudioConfig:
     Attributes:
         backbone: as in `TextConfig`.
         width: of its hidden states.
-        pooling: "mean" over time of the last layer (paper), or "layer-statistics": mean and deviation over
-            time of every layer, mixed by learned layer weights (vector of `2 * width`).
+        pooling: "mean" over time of the last layer (paper); or mean and deviation over time of every layer:
+            mixed by a learned weight of each ("layer-statistics", a vector of `2 * width`), or side by side,
+            the first layer's input left out, through a learned linear map ("layer-projection", a vector of
+            `width`).
         max_seconds: longer sounds are encoded window by window of this length.
         layout: as in `TextConfig`.
         num_trained_layers: as in `TextConfig`.
@@ -81,7 +86,7 @@ class AudioConfig:
     num_trained_layers: int = 0
 
     def __post_init__(self):
-        _require_one_of("pooling", self.pooling, ("mean", "layer-statistics"))
+        _require_one_of("pooling", self.pooling, AUDIO_POOLINGS)
         _require_num_layers(self.num_trained_layers)
 
     @property

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import PRESETS, CompressionConfig, dataclass_from_dict, require_modalities
+from core.config import AUDIO_POOLINGS, PRESETS, CompressionConfig, dataclass_from_dict, require_modalities
 from core.labels import MODALITIES, SCHEMES
 from training.losses import CONTRASTIVE_FORMS
 from training.protocol import GROUPS, PROTOCOLS
@@ -34,6 +34,7 @@ class TrainConfig:
         labels: name of the label scheme (`core.labels.SCHEMES`); the preset's own if None.
         modalities: that the model is to read, in the order of `core.labels.MODALITIES`.
         compression: variants of the compression step; the preset's own if None.
+        audio_pooling: of sounds to one vector (`core.config.AudioConfig`); the preset's own if None.
         pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
         num_text_layers / num_audio_layers: of these backbones, from the top, that are trained too; −1 for
             all, zero leaves them frozen and their features cached.
@@ -97,6 +98,7 @@ class TrainConfig:
     source_shares: tuple[float, ...] = ()
     epoch_size: int = 0
     compression: CompressionConfig | None = None
+    audio_pooling: str | None = None
     pretrained_video: Path | None = None
     num_text_layers: int = 0
     num_audio_layers: int = 0
@@ -146,6 +148,7 @@ class TrainConfig:
             "optimizer": ("adamw", "adam"),
             "contrastive_form": CONTRASTIVE_FORMS,
             "precision": PRECISIONS,
+            "audio_pooling": (None, *AUDIO_POOLINGS),
             "labels": (None, *SCHEMES),
             "protocol": (None, *PROTOCOLS),
             "fold_group": GROUPS,

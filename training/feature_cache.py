@@ -93,7 +93,10 @@ class FeatureCache:
             self.index = {}
         config = model.config
         self.video_recipe = ["video", FORMAT, config.video.image_size, config.video.num_candidate_frames]
-        self.audio_recipe = ["audio", FORMAT, vars(config.audio), _fingerprint(model.audio)]
+        # what is made of the statistics of all layers is trained, and not part of the features
+        is_mean = config.audio.pooling == "mean"
+        about_audio = vars(config.audio) | {"pooling": "mean" if is_mean else "layer-statistics"}
+        self.audio_recipe = ["audio", FORMAT, about_audio, _fingerprint(model.audio)]
         if config.audio.num_trained_layers:
             self.audio_recipe = ["waveform", FORMAT]
         self.text_recipe = ["text", FORMAT, vars(config.text), _fingerprint(model.text)]

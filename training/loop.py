@@ -100,7 +100,11 @@ def _build(config: TrainConfig) -> DeepMSI:
         modalities=config.modalities,
         labels=SCHEMES[config.labels] if config.labels else model_config.labels,
         text=replace(model_config.text, num_trained_layers=config.num_text_layers),
-        audio=replace(model_config.audio, num_trained_layers=config.num_audio_layers),
+        audio=replace(
+            model_config.audio,
+            num_trained_layers=config.num_audio_layers,
+            pooling=config.audio_pooling or model_config.audio.pooling,
+        ),
     )
     try:
         model = build_model(model_config)
@@ -113,7 +117,7 @@ def _build(config: TrainConfig) -> DeepMSI:
 
 def _standardise(model: DeepMSI, features: FeatureSet) -> None:
     """Take the scale of audio features from the training clips, where the model has use for it."""
-    if model.config.audio.pooling != "layer-statistics":
+    if model.config.audio.pooling == "mean":
         return
     is_raw = bool(model.config.audio.num_trained_layers)
     sounds = [

@@ -135,7 +135,7 @@ class Wav2Vec2Backbone(nn.Module):
 class AudioEncoder(nn.Module):
     """Audio backbone, frozen but for the layers that the configuration has trained, and its pooling.
 
-    For "layer-statistics" a trained mix of the layers.
+    For the statistics of all layers, what makes one vector of them is trained.
 
     Args:
         config: backbone, width and pooling.
@@ -149,9 +149,13 @@ class AudioEncoder(nn.Module):
         self.backbone = self._build(config, weights)
         self.trained = TrainedPart(self.backbone, config.num_trained_layers)
         self.backbone.eval()
+        num_states = self.backbone.num_layers + 1
         if config.pooling == "layer-statistics":
-            self.layer_weights = nn.Parameter(torch.zeros(self.backbone.num_layers + 1))
-            shape = self.backbone.num_layers + 1, config.feature_width
+            self.layer_weights = nn.Parameter(torch.zeros(num_states))
+        if config.pooling == "layer-projection":
+            self.layer_map = nn.Linear(self.backbone.num_layers * 2 * config.width, config.width)
+        if config.pooling != "mean":
+            shape = num_states, 2 * config.width
             # a few of a transformer's dimensions are hundreds of times larger than the others: without this,
             # they drown the rest
             self.register_buffer("feature_mean", torch.zeros(shape))
@@ -195,7 +199,7 @@ class AudioEncoder(nn.Module):
             num_samples: `(batch,)` real samples.
 
         Returns:
-            "mean": `(batch, width)`. "layer-statistics": `(batch, layer, 2 · width)`, mean and deviation.
+            "mean": `(batch, width)`. Else `(batch, layer, 2 · width)`, mean and deviation.
         """
         return self.from_inputs(self.inputs(waveforms, num_samples), num_samples)
 
@@ -245,6 +249,9 @@ class AudioEncoder(nn.Module):
         if self.config.pooling == "mean":
             return features
         standard = (features - self.feature_mean) / self.feature_deviation
+        if self.config.pooling == "layer-projection":
+            # what enters the first layer adds nothing, and is more to overfit (docs/training.md)
+            return self.layer_map(standard[:, 1:].flatten(1))
         return torch.einsum("blw,l->bw", standard, self.layer_weights.softmax(0))
 
     def standardise_to(self, features: Tensor) -> None:
@@ -253,7 +260,7 @@ class AudioEncoder(nn.Module):
         Args:
             features: `(clip, layer, 2 · width)` of `forward`; nothing happens for the pooling "mean".
         """
-        if self.config.pooling == "layer-statistics":
+        if self.config.pooling != "mean":
             self.feature_mean.copy_(features.mean(0))
             self.feature_deviation.copy_(features.std(0, correction=0).clamp(min=1e-3))
 

@@ -154,6 +154,26 @@ def test_pool_brings_every_dimension_to_one_scale():
     np.testing.assert_allclose(pool.pool(torch.from_numpy(features)).detach(), expected, atol=1e-6)
 
 
+def test_a_projection_reads_all_layers_but_the_input_side_by_side(tiny):
+    encoder = AudioEncoder(replace(TINY, pooling="layer-projection"), "random")
+    assert encoder.config.feature_width == TINY.width == 32
+    features = tiny.encode([sound(1.0), sound(0.5, seed=1)])
+    encoder.standardise_to(features * torch.tensor([1.0, 3.0])[:, None, None])
+    scaled = (features - encoder.feature_mean) / encoder.feature_deviation
+    weight, bias = (
+        value.detach().double().numpy() for value in (encoder.layer_map.weight, encoder.layer_map.bias)
+    )
+    expected = scaled[:, 1:].reshape(2, 2 * 64).double().numpy() @ weight.T + bias
+    pooled = encoder.pool(features)
+    np.testing.assert_allclose(pooled.detach(), expected, rtol=1e-4, atol=1e-5)
+    pooled.sum().backward()
+    assert {name for name, value in encoder.named_parameters() if value.requires_grad} == {
+        "layer_map.weight",
+        "layer_map.bias",
+    }
+    assert encoder.layer_map.weight.grad.abs().sum() > 0
+
+
 # ---- any length, any company
 
 
