@@ -314,8 +314,8 @@ class PretrainConfig:
         target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
             and mostly zero, hence the large factor.
         num_eval_pictures: at most so many of each dev source are looked at.
-        precision: "no", "bf16" or "fp16"; a processor with instructions for bf16 (AVX-512 BF16, AMX) takes two
-            thirds of the time with it (docs/training.md).
+        precision: "no", "bf16" or "fp16"; a processor with instructions for bf16 (AVX-512 BF16, AMX) takes
+            two thirds of the time with it (docs/training.md).
     """
 
     out: Path
