@@ -57,7 +57,9 @@ def epochs_words(table: pd.DataFrame) -> str:
 def epochs_list(table: pd.DataFrame) -> None:
     """Draws the table, and how to read it."""
     with st.expander("Every epoch as a table", icon=":material/table_rows:"):
-        st.dataframe(table)
+        st.dataframe(
+            table, column_config={name: st.column_config.NumberColumn(format="%.2f") for name in table}
+        )
         st.caption(
             f"Silhouette: emotions parted 1, touching 0, mixed below 0. {RETRIEVAL}: share of the "
             f"{NUM_NEIGHBOURS} nearest clips with the same label, beside what a random order gives. Both in "

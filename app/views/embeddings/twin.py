@@ -77,7 +77,11 @@ def chooser(
     with st.expander("The picture as a table, and choosing without the mouse", icon=":material/table_rows:"):
         if on_rows is not None:
             _fields(evaluation, points, chosen, on_rows)
-        st.dataframe(points_table(evaluation, points, places), hide_index=True, height=260)
+        table = points_table(evaluation, points, places)
+        numbers = {
+            name: st.column_config.NumberColumn(format="%.2f") for name in table.select_dtypes("number")
+        }
+        st.dataframe(table, hide_index=True, height=260, column_config=numbers)
 
 
 def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows) -> None:
