@@ -10,6 +10,9 @@ from rich.markup import escape
 
 from app.terminal import errors, progress_bar, told
 
+ELEMENTS = ("frame", "window", "word")
+"""Whose truth is known."""
+
 commands = typer.Typer(
     name="bench",
     help="Measure explanations against clips whose truth is known.",
@@ -36,6 +39,10 @@ def truth(
     clips: Annotated[
         int | None, typer.Option(help="So many clips, spread evenly over the corpus.", min=1)
     ] = None,
+    element: Annotated[
+        list[str] | None,
+        typer.Option(help="Explain these alone: frame, window or word; may be given several times."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report's file in place of a table.")
     ] = False,
@@ -47,9 +54,11 @@ def truth(
         from core.predict import Predictor
         from training.truth_report import REPORT_FILE, bench_truth
 
-        methods = [
-            (e, name) for e in ("frame", "window", "word") for name in METHODS if e in METHODS[name].elements
-        ]
+        explained = element or ELEMENTS
+        if unknown := sorted(set(explained) - set(ELEMENTS)):
+            raise typer.BadParameter(f"There is no element {unknown[0]!r}; choose {', '.join(ELEMENTS)}.")
+        methods = [(e, name) for e in ELEMENTS for name in METHODS if e in METHODS[name].elements]
+        methods = [(e, name) for e, name in methods if e in explained]
         predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
         with progress_bar(is_long=True) as update:
             report = bench_truth(
