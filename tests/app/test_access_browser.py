@@ -38,7 +38,7 @@ def test_shortcuts_are_listed_and_focus_is_framed(address):
     with chromium() as browser, tab_of(browser, address) as tab:
         tab.set_default_timeout(SLOW_MS)
         tab.goto(f"{address}embeddings")
-        expect(tab.locator(".js-plotly-plot")).to_be_visible()
+        expect(tab.locator(".stPlotlyChart .js-plotly-plot")).to_be_visible()
         wait_for_rest(tab)
         dialog = tab.get_by_role("dialog")
         expect(dialog).to_have_count(0)
@@ -75,4 +75,4 @@ def test_shortcuts_are_listed_and_focus_is_framed(address):
         tab.keyboard.press("Enter")
         expect(tab.locator(".gallery-title")).to_contain_text("560 chosen clips")
         wait_for_rest(tab)
-        expect(tab.locator(".js-plotly-plot")).to_have_count(1)
+        expect(tab.locator(".stPlotlyChart .js-plotly-plot")).to_have_count(1)

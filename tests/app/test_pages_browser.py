@@ -96,7 +96,8 @@ def test_pages_fit_a_narrow_window(browser, address, place):
 
 def test_a_lasso_lists_clips_and_hides_none(page, address):
     page.goto(f"{address}embeddings")
-    chart = page.locator(".js-plotly-plot")
+    # Streamlit draws a copy outside for the printer now and then
+    chart = page.locator(".stPlotlyChart .js-plotly-plot")
     expect(chart).to_be_visible()
     wait_for_rest(page)
     page.wait_for_timeout(1500)
@@ -116,7 +117,8 @@ def test_a_lasso_lists_clips_and_hides_none(page, address):
             break
     expect(title).to_contain_text("chosen clips")
     count = (
-        "document.querySelector('.js-plotly-plot')._fullData.reduce((sum, trace) => sum + trace._length, 0)"
+        "document.querySelector('.stPlotlyChart .js-plotly-plot')._fullData"
+        ".reduce((sum, trace) => sum + trace._length, 0)"
     )
     num_points = page.evaluate(count)
     assert 2 <= int(title.inner_text().split()[0]) < num_points == 560
