@@ -112,7 +112,7 @@ class Answers:
         return float(np.mean(scores))
 
     def to_dict(self) -> dict:
-        """Scores as plain JSON types: per subset, per class with 95 % intervals, per data set and scenario."""
+        """Scores as plain JSON types: per subset, class (95 % intervals), data set and scenario."""
         scenarios = np.array([u.extra.get("scenario", "") for u in self.utterances])
         resampled, groups = choose_groups(
             {name: [getattr(u, name) or "" for u in self.utterances] for name in ("speaker", "dialogue")},
