@@ -22,7 +22,7 @@ def clip(tmp_path):
             "Whisper tiny.en knows English only, not German; name a larger Whisper model",
         ),
         (["--language", "xx"], 1, "Whisper knows no language 'xx'"),
-        (["--speech-model", "smal"], 1, "smal is no folder here, and no model on the Hugging Face hub"),
+        (["--speech-model", "tiny.de"], 1, "tiny.de is no folder here, and no model on the Hugging Face hub"),
         (["--no-transcribe", "--language", "de"], 2, "go without --no-transcribe"),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_folder_that_holds_no_model_is_told(tmp_path):
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("smal", "no model on the Hugging Face hub has such a name"),
+        ("tiny.de", "no model on the Hugging Face hub has such a name"),
         ("a//b", "cannot be a name on the Hugging Face hub"),
         (
             "nobody/fetched-this",
