@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.linked import Linked
@@ -21,7 +22,8 @@ class CompareView:
     """Everything a link to the Compare page restores.
 
     Attributes:
-        evaluations: names; the first is what the others are held against. () for those offered at first.
+        evaluations: names; the first is what the others are held against. None for those offered at first,
+            () where a person took all away.
         other: which of the others the details are of; None for the first of them.
         part: of `PARTS`.
         became: `RIGHT` or `WRONG`.
@@ -29,7 +31,7 @@ class CompareView:
         page: of the clips that flipped, from one.
     """
 
-    evaluations: tuple[str, ...] = ()
+    evaluations: tuple[str, ...] | None = None
     other: str | None = None
     part: str = CLASSES
     became: str = RIGHT
@@ -39,10 +41,10 @@ class CompareView:
     @classmethod
     def from_link(cls, parameters: dict[str, str]) -> CompareView:
         """Reads a link's parameters; what cannot be meant is left out."""
-        names = tuple(dict.fromkeys(filter(None, parameters.get("evaluations", "").split(","))))
+        text = parameters.get("evaluations")
         part, page = parameters.get("part", ""), parameters.get("page", "")
         return cls(
-            evaluations=names[:MAX_EVALUATIONS],
+            evaluations=None if text is None else names_in(text)[:MAX_EVALUATIONS],
             other=parameters.get("other") or None,
             part=part if part in PARTS else PARTS[0],
             became=WRONG if parameters.get("became") == WRONG else RIGHT,
@@ -53,7 +55,7 @@ class CompareView:
     def to_link(self) -> dict[str, str]:
         """The parameters that restore this view; what is as on a first visit is left out."""
         values = {
-            "evaluations": ",".join(self.evaluations) or None,
+            "evaluations": None if self.evaluations is None else names_as_text(self.evaluations),
             "other": self.other,
             "part": self.part if self.part != PARTS[0] else None,
             "became": self.became if self.became != RIGHT else None,
@@ -61,6 +63,17 @@ class CompareView:
             "page": str(self.page) if self.page > 1 else None,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def names_as_text(names: Sequence[str]) -> str:
+    """Names as a link's parameter: commas stand between them, and one inside of a name is told as %2C."""
+    return ",".join(name.replace("%", "%25").replace(",", "%2C") for name in names)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of `names_as_text`, each once."""
+    found = (name.replace("%2C", ",").replace("%25", "%") for name in text.split(",") if name)
+    return tuple(dict.fromkeys(found))
 
 
 _linked = Linked("compare", CompareView)

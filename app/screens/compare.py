@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from app.views.comparison.flips import (
     side_by_side,
 )
 from app.views.comparison.forest import forest
-from app.views.comparison.header import TOO_FEW, header, other_picker, picker
+from app.views.comparison.header import FULL, TOO_FEW, header, one_alone, other_picker, picker
 from app.views.comparison.settings import CURVE_COLUMNS, curves, settings_list
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures
@@ -35,6 +36,9 @@ from core.evaluation import Comparison, EvaluationError
 from core.evaluation.compare import require_alike
 
 VIEWS = Path(__file__).parents[1] / "views"
+
+FULL_OF = "compare-full-of"
+"""Where a session keeps the name of an evaluation that there was no room for."""
 
 PART_NAMES = {
     state.CLASSES: "Each emotion",
@@ -52,8 +56,12 @@ def page() -> None:
     folders = evaluations.evaluations()
     chosen = chosen_evaluations(folders)
     top = st.container()
-    picker(list(folders), list(chosen), on_pick=lambda names: state.update(evaluations=names))
-    if missing := [name for name in state.current().evaluations if name not in folders]:
+    picker(list(folders), list(chosen), on_pick=take_names)
+    if full := st.session_state.get(FULL_OF):
+        st.warning(
+            FULL.format(name=plain(full), num=state.MAX_EVALUATIONS), icon=":material/playlist_remove:"
+        )
+    if missing := [name for name in state.current().evaluations or () if name not in folders]:
         st.warning(
             f"The link names {plain(', '.join(missing))}, which is not here; give the folder below.",
             icon=":material/link_off:",
@@ -67,7 +75,7 @@ def page() -> None:
     if len(alike) > 1:
         show(alike)
     elif len(chosen) < 2:
-        st.info(TOO_FEW, icon=":material/info:")
+        st.info(what_is_missing(chosen, folders), icon=":material/info:")
     with st.expander("Another evaluation", icon=":material/folder_open:", expanded=len(folders) < 2):
         folder_box(refusal=st.session_state.get(REFUSAL, ""), on_folder=take_folder)
     state.publish_link()
@@ -75,16 +83,30 @@ def page() -> None:
 
 def chosen_evaluations(folders: Mapping[str, Path]) -> dict[str, Opened]:
     """The chosen evaluations, read; at first the first one and those that are of the same clips."""
-    wanted = [name for name in state.current().evaluations if name in folders]
+    wanted = state.current().evaluations
     found: dict[str, Opened] = {}
-    for name in wanted or folders:
+    for name in folders if wanted is None else [name for name in wanted if name in folders]:
         if (one := open_evaluation(name, folders[name])) is None:
             continue
-        if wanted or not found or is_alike(next(iter(found.values())), one):
+        if wanted is not None or not found or is_alike(next(iter(found.values())), one):
             found[name] = one
         if len(found) == state.MAX_EVALUATIONS:
             break
     return found
+
+
+def what_is_missing(chosen: Mapping[str, Opened], folders: Mapping[str, Path]) -> str:
+    """Why nothing is compared where fewer than two are chosen, in Markdown."""
+    if not chosen:
+        return TOO_FEW if len(folders) < 2 else one_alone((), ())
+    ((name, one),) = chosen.items()
+    alike = []
+    for other, folder in folders.items():
+        # one that cannot be read is told when it is chosen
+        with suppress(EvaluationError):
+            if other != name and is_alike(one, evaluations.opened(folder)):
+                alike.append(other)
+    return one_alone((name,), alike) if alike else TOO_FEW
 
 
 def is_alike(a: Opened, b: Opened) -> bool:
@@ -115,7 +137,16 @@ def take_folder(text: str) -> None:
     if (name := give_folder(text)) is None:
         return
     before = st.session_state.get("compare-picker", [])
-    state.update(evaluations=tuple(dict.fromkeys([*before, name]))[: state.MAX_EVALUATIONS])
+    if name not in before and len(before) == state.MAX_EVALUATIONS:
+        st.session_state[FULL_OF] = name
+        return
+    take_names(tuple(dict.fromkeys([*before, name])))
+
+
+def take_names(names: tuple[str, ...]) -> None:
+    """Takes over which evaluations are compared."""
+    st.session_state.pop(FULL_OF, None)
+    state.update(evaluations=names)
 
 
 def show(alike: Mapping[str, Opened]) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import checkpoints, evaluations
 from app import own_data_state as state
+from app.compare_state import MAX_EVALUATIONS, names_as_text
 from app.evaluations import Opened
 from app.opening import open_evaluation
 from app.own_answers import answers, key_in_links, own_runs
@@ -271,7 +272,7 @@ def show_evaluated(work: OwnWork) -> None:
     }
     hint = "To compare, choose another checkpoint above and evaluate the same split with it."
     if alike:
-        chosen = {"evaluations": ",".join([names[folder], *alike][:6])}
+        chosen = {"evaluations": names_as_text([names[folder], *alike][:MAX_EVALUATIONS])}
         title = f"Compare with {', '.join(alike)}"
         pages[title] = (SCREENS / "compare.py", ":material/compare_arrows:", chosen)
         hint = ""

@@ -99,6 +99,55 @@ def test_a_named_folder_joins_in(folder, tmp_path):
     assert link_of(page) == {"evaluations": "a-test,own"}
 
 
+def test_one_chosen_alone_names_those_of_the_same_clips(page, folder):
+    made_evaluation(TRUTH[:6], A[:6], folder, data_sha256="e" * 64, checkpoint="third").write(folder / "c")
+    page.run()
+    page.multiselect(key="compare-picker").set_value(["a-test"]).run()
+    assert not page.exception
+    assert page.info[0].value.replace("\\", "") == (
+        "Only a-test is chosen: choose another one above to hold against it. Others of the same clips: b-test."
+    )
+    page.multiselect(key="compare-picker").set_value(["c"]).run()
+    assert "fewer than two evaluations of the same clips" in page.info[0].value
+
+
+def test_a_choice_that_was_taken_away_stays_away(page):
+    page.run()
+    page.multiselect(key="compare-picker").set_value([]).run()
+    assert not page.exception and not page.error
+    assert page.multiselect(key="compare-picker").value == []
+    assert page.info[0].value.startswith("No evaluation is chosen")
+    page.run()
+    assert page.multiselect(key="compare-picker").value == [] and link_of(page) == {"evaluations": ""}
+
+
+def test_a_folder_beyond_six_is_told_and_not_dropped_silently(folder, tmp_path):
+    for number in range(6):
+        made_evaluation(TRUTH, A, folder, checkpoint=f"n{number}").write(folder / f"n{number}-test")
+    made_evaluation(TRUTH, B, tmp_path, checkpoint="seventh").write(tmp_path / "seventh")
+    page = AppTest.from_file(SCRIPT, default_timeout=120).run()
+    page.text_input(key="evaluation-folder").set_value(str(tmp_path / "seventh")).run()
+    assert not page.exception and not page.error
+    names = [f"n{number}-test" for number in range(6)]
+    assert page.multiselect(key="compare-picker").value == names
+    assert page.warning[0].value.startswith("seventh was found and can be chosen, but 6 evaluations")
+    page.multiselect(key="compare-picker").set_value([*names[1:], "seventh"]).run()
+    assert not page.warning and not page.exception
+
+
+def test_a_comma_in_a_folder_s_name_outlives_the_link(page, folder):
+    made_evaluation(TRUTH, B, folder, checkpoint="third").write(folder / "c, 50%2C")
+    page.run()
+    page.multiselect(key="compare-picker").set_value(["c, 50%2C", "a-test"]).run()
+    link = link_of(page)
+    assert not page.exception and not page.warning
+    again = AppTest.from_file(SCRIPT, default_timeout=60)
+    again.query_params.update(link)
+    again.run()
+    assert again.multiselect(key="compare-picker").value == ["c, 50%2C", "a-test"] and not again.warning
+    assert compare_state.names_in("plain,other") == ("plain", "other")
+
+
 def test_a_damaged_evaluation_is_told_and_left_out(page, folder):
     (folder / "b-test" / "predictions.parquet").write_bytes(b"nothing")
     page.run()

@@ -8,12 +8,35 @@ from html import escape
 import streamlit as st
 
 from app.compare_state import MAX_EVALUATIONS
+from app.views.markup import plain
 from core.evaluation import Evaluation
 
 TOO_FEW = (
     "There are fewer than two evaluations of the same clips, so nothing can be compared: make another with "
     "`deepmsi evaluate CHECKPOINT --data MANIFEST --split test --out FOLDER`, then name its folder below."
 )
+
+FULL = (
+    "{name} was found and can be chosen, but {num} evaluations are compared already, which is the most: take "
+    "one away above, then choose it there."
+)
+
+
+def one_alone(chosen: Sequence[str], alike: Sequence[str]) -> str:
+    """What is missing where fewer than two are chosen although there are others, in Markdown.
+
+    Args:
+        chosen: name of the one that is, or nothing.
+        alike: names of others that could be held against it.
+    """
+    if not chosen:
+        return "No evaluation is chosen: choose two to six of the same clips above."
+    others = plain(", ".join(alike[:MAX_EVALUATIONS]))
+    more = f" and {len(alike) - MAX_EVALUATIONS} more" if len(alike) > MAX_EVALUATIONS else ""
+    return (
+        f"Only {plain(chosen[0])} is chosen: choose another one above to hold against it. Others of the same "
+        f"clips: {others}{more}."
+    )
 
 
 def header(base: Evaluation | None, *, action: Callable[[], None] | None = None) -> None:
