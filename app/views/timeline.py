@@ -15,6 +15,7 @@ from app.truth import Truth
 from app.views.frame import guide_words
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY
+from core.attribution.elements import absent_others
 from core.attribution.results import Attribution
 from core.media.clip import Word
 from core.prediction import Prediction
@@ -212,12 +213,15 @@ def _of_shares(known: Mapping[str, Attribution | None]) -> tuple[str, ...]:
         return ()
     target = plain(str(next(iter(there.values())).target))
     methods = "; ".join(f"{plain(one.method)} for {NAMES[track]}" for track, one in there.items())
+    alone = [NAMES[track] for track, one in there.items() if absent_others(one.method, one.element)]
+    by_themselves = f" Of {' and '.join(alone)} it tells what they say by themselves." if alone else ""
     zero = [NAMES[track] for track, one in there.items() if not np.any(one.values)]
     nothing = (f"Nothing came from {' and '.join(zero)}: all their points are zero.",) if zero else ()
     told = (
         f"Attribution says what each part gave to the probability of {target}, in percentage points: upward "
         "bars and words with a line below raised it, downward bars and words with a dashed line above "
-        f"lowered it, all on one scale. It tells what moved this model, not what is true. By {methods}.",
+        f"lowered it, all on one scale. It tells what moved this model, not what is true. By {methods}."
+        f"{by_themselves}",
         *nothing,
     )
     return (" ".join(told),)

@@ -18,6 +18,7 @@ from core.attribution.asking import Asking, Progress
 from core.attribution.gradients import integrated_gradients
 from core.attribution.results import Attribution, Target
 from core.attribution.subject import Cancelled, Subject, Variant
+from core.labels import MODALITIES
 from core.model import DeepMSI
 
 
@@ -27,6 +28,8 @@ class Method:
 
     Attributes:
         elements: that it can be applied to.
+        alone: of these, those which are explained with the clip's other modalities absent: what they say by
+            themselves.
         version: part of the key under which results are stored; it changes when results do.
         sentence: what it does, for whoever reads the result.
     """
@@ -34,6 +37,7 @@ class Method:
     elements: tuple[str, ...]
     version: int
     sentence: str
+    alone: tuple[str, ...] = ()
 
 
 METHODS = {
@@ -51,22 +55,33 @@ METHODS = {
         sentence="Takes away one piece at a time and says by how much the answer falls.",
     ),
     "shapley-sampling": Method(
-        elements=("frame",),
+        elements=("word", "frame"),
+        alone=("word",),
         version=2,
         sentence=(
-            "Lets the frames join in random orders and averages what each one's joining changes; all shares "
-            "together make up what the picture gives."
+            "Lets the pieces join in random orders and averages what each one's joining changes; all shares "
+            "together make up what they give. Words are read by themselves, without picture and sound."
         ),
     ),
 }
 
 MODALITY_OF = {"word": "text", "window": "audio", "frame": "video", "patch": "video"}
 
-FRAME_BATCH = 32
-"""Sequences of frames asked about at once; little is left to compute of each."""
+FEW_BATCH = 32
+"""Sequences of frames, or sentences by themselves, asked about at once; little is left to compute of each."""
+
+NUM_SAMPLES = {"word": 24, "frame": 16}
+"""Orders of Shapley sampling. On the dev clips the most important word was of the right sentence in 0.93 with
+16 of them, in 0.95 with 24 and with 32."""
 
 PATCH_BLOCK = 2
 """Occlusion blurs squares of so many patches a side: a quarter of the questions."""
+
+
+def absent_others(method: str, element: str) -> frozenset[str]:
+    """The modalities that a method takes away while it explains such elements; none if it is not known."""
+    is_alone = method in METHODS and element in METHODS[method].alone
+    return frozenset(MODALITIES) - {MODALITY_OF[element]} if is_alone else frozenset()
 
 
 def attribute(
@@ -76,7 +91,7 @@ def attribute(
     target: Target,
     *,
     num_steps: int | None = None,
-    num_samples: int = 16,
+    num_samples: int | None = None,
     smooth: int = 0,
     seed: int = 0,
     cancelled: Cancelled | None = None,
@@ -92,8 +107,9 @@ def attribute(
     the sequence one by one. Of patches, those of kept frames are blurred, in squares of `PATCH_BLOCK`, whose
     fall their patches share evenly; what is kept is held.
 
-    *Shapley sampling* (Castro et al. 2009) is over the kept frames, which are or are not in the sequence;
-    every other order is the reverse of the one before, which lowers the variance (Mitchell et al. 2022).
+    *Shapley sampling* (Castro et al. 2009) is over the kept frames, which are or are not in the sequence, or
+    over the words, read with the other modalities absent; every other order is the reverse of the one before,
+    which lowers the variance (Mitchell et al. 2022).
 
     Args:
         subject: the clip.
@@ -102,7 +118,8 @@ def attribute(
         target: what is explained.
         num_steps: most points of the path that integrated gradients look at; when None,
             `core.attribution.gradients.NUM_STEPS`.
-        num_samples: orders of Shapley sampling, each of which asks once per kept frame.
+        num_samples: orders of Shapley sampling, each of which asks once per word or kept frame; when None,
+            `NUM_SAMPLES`.
         smooth: average integrated gradients over so many noisy versions of the input (SmoothGrad, Smilkov et
             al. 2017), each in `FIRST_STEPS` steps; 0 for the input as it is. The noise shows in the gap.
         seed: of orders and noise.
@@ -121,14 +138,14 @@ def attribute(
     asking = Asking(subject, target, cancelled, progress or (lambda share: None))
     start = time.perf_counter()
     if method == "shapley-sampling":
-        values, empty = _shapley_of_frames(asking, num_samples, seed)
+        values, empty = _shapley(asking, element, num_samples or NUM_SAMPLES[element], seed)
     elif method == "occlusion":
         occlude = _occluded_patches if element == "patch" else _left_out
         values, empty = occlude(asking, element)
     else:
         values, empty = integrated_gradients(asking, element, num_steps=num_steps, smooth=smooth, seed=seed)
+    value = _value(asking, absent_others(method, element))
     asking.done()
-    value = float(target.of(subject.probabilities, subject.labels))
     starts, ends = _times(subject, element)
     result = Attribution(
         element="patch" if values.ndim == 3 else element,
@@ -162,7 +179,7 @@ def _left_out(asking: Asking, element: str) -> tuple[np.ndarray, float]:
     tried = _kept_frames(subject) if element == "frame" else np.arange(num)
     asking.num_expected = len(tried) + 1
     one_absent = [Variant(**{field: row}) for row in ~np.eye(num, dtype=bool)[tried]]
-    batch_size = FRAME_BATCH if element == "frame" else 1
+    batch_size = FEW_BATCH if element == "frame" else 1
     answers = asking.variants([*one_absent, Variant(**{field: np.zeros(num, bool)})], batch_size)
     values = np.zeros(num)
     values[tried] = asking.target.of(subject.probabilities, subject.labels) - answers[:-1]
@@ -211,25 +228,36 @@ def _occluded_patches(asking: Asking, element: str) -> tuple[np.ndarray, float]:
     return values, float(asking.variants([nothing])[0])
 
 
-def _shapley_of_frames(asking: Asking, num_samples: int, seed: int) -> tuple[np.ndarray, float]:
+def _value(asking: Asking, absent: frozenset[str]) -> float:
+    """Of the clip, with some modalities absent."""
+    subject = asking.subject
+    if not absent:
+        return float(asking.target.of(subject.probabilities, subject.labels))
+    return float(asking.variants([Variant(without=absent)])[0])
+
+
+def _shapley(asking: Asking, element: str, num_samples: int, seed: int) -> tuple[np.ndarray, float]:
     from captum.attr import ShapleyValueSampling
 
-    kept = _kept_frames(asking.subject)
-    asking.num_expected = num_samples * len(kept) + 2
+    subject, absent = asking.subject, absent_others("shapley-sampling", element)
+    num = len(subject.frame_times) if element == "frame" else len(subject.words)
+    players = _kept_frames(subject) if element == "frame" else np.arange(num)
+    asking.num_expected = num_samples * len(players) + 3
 
     def value(stays: Tensor) -> Tensor:
-        rows = np.zeros((len(stays), len(asking.subject.frame_times)), bool)
-        rows[:, kept] = stays.numpy() > 0.5
-        return torch.from_numpy(asking.variants([Variant(frames=row) for row in rows], FRAME_BATCH))
+        rows = np.zeros((len(stays), num), bool)
+        rows[:, players] = stays.numpy() > 0.5
+        versions = [Variant(**{f"{element}s": row}, without=absent) for row in rows]
+        return torch.from_numpy(asking.variants(versions, FEW_BATCH))
 
     sampling = ShapleyValueSampling(value)
     sampling.permutation_generator = lambda players, orders: _antithetic(players, orders, seed)
     found = sampling.attribute(
-        torch.ones(1, len(kept)), n_samples=num_samples, perturbations_per_eval=FRAME_BATCH
+        torch.ones(1, len(players)), n_samples=num_samples, perturbations_per_eval=FEW_BATCH
     )
-    values = np.zeros(len(asking.subject.frame_times))
-    values[kept] = _array(found[0])
-    return values, float(value(torch.zeros(1, len(kept))))
+    values = np.zeros(num)
+    values[players] = _array(found[0])
+    return values, float(value(torch.zeros(1, len(players))))
 
 
 def _antithetic(num_players: int, num_orders: int, seed: int) -> Iterator[list[int]]:

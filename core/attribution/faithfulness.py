@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from core.attribution.elements import absent_others
 from core.attribution.randomisation import Explain, Randomised, randomised
 from core.attribution.removal import Curves, Infidelity, Remembered, Values, curves, infidelity
 from core.attribution.results import Attribution, Target
@@ -124,7 +125,9 @@ def faithfulness(
     """
     start = time.perf_counter()
     tested = removable_elements(subject, attribution)
-    values = Remembered(values_of(subject, attribution.element, attribution.target, tested, cancelled))
+    absent = absent_others(attribution.method, attribution.element)
+    asked = values_of(subject, attribution.element, attribution.target, tested, cancelled, absent=absent)
+    values = Remembered(asked)
     scores = attribution.values[tested].astype(np.float64)
     rng = np.random.default_rng(seed)
     found = curves(values, scores, num_random=num_random, rng=rng)
@@ -177,13 +180,20 @@ def removable_elements(subject: Subject, attribution: Attribution) -> np.ndarray
 
 
 def values_of(
-    subject: Subject, element: str, target: Target, tested: np.ndarray, cancelled: Cancelled | None = None
+    subject: Subject,
+    element: str,
+    target: Target,
+    tested: np.ndarray,
+    cancelled: Cancelled | None = None,
+    *,
+    absent: frozenset[str] = frozenset(),
 ) -> Values:
     """The value of a clip as a function of which of the tested elements stay.
 
     While words and windows of sound are removed the model decides anew what it keeps. While patches are, the
     choice of frames is held: else another frame, whose patches nobody removes, would take a blurred one's
-    place. Frames are left out of the sequence of those that are kept.
+    place. Frames are left out of the sequence of those that are kept. Where the method explains the elements
+    with other modalities absent, these are absent here too.
     """
     held = VideoChoice(frames=subject.choice.frames) if element == "patch" else None
 
@@ -191,7 +201,7 @@ def values_of(
         whole = np.ones(tested.shape, bool)
         whole[tested] = stays
         if element != "patch":
-            return Variant(**{f"{element}s": whole})
+            return Variant(**{f"{element}s": whole}, without=absent)
         if not stays.any():
             return Variant(without=frozenset({"video"}))
         return Variant(patches=whole, choice=held)

@@ -56,7 +56,7 @@ class Attribution:
             time. For patches that of their frames.
         end_seconds: `(element,)`; of a frame its time.
         words: the words, for words; empty otherwise.
-        value: of the clip as it is.
+        value: of the clip as it is; of a method that takes the other modalities away, of these alone.
         baseline_value: of the clip with all these elements absent, as the method understands that.
         gap: (value − baseline_value) − Σ values: what the method leaves unexplained. NaN for methods that
             do not distribute the difference (occlusion).

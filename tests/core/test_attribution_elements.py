@@ -172,6 +172,27 @@ def test_shapley_sampling_of_games_that_are_solved_by_hand():
     np.testing.assert_allclose(result.values, [0, 0.3, 0, 0.3, 0, 0, 0], atol=1e-6)
 
 
+def test_shapley_sampling_of_words_is_about_what_they_say_alone(predictor, target):
+    subject = Subject(predictor, made_prepared(3, text="well done"))
+    result = attribute(subject, "word", "shapley-sampling", target, num_samples=2)
+    others = frozenset({"video", "audio"})
+
+    def worth(*stays: bool) -> float:
+        answer = subject.ask([Variant(words=np.array(stays), without=others)])[0]
+        return float(target.of(answer, subject.labels))
+
+    nothing, well, done, both = worth(False, False), worth(True, False), worth(False, True), worth(True, True)
+    # an order of two and its reverse are all there are
+    expected = [(well - nothing + both - done) / 2, (done - nothing + both - well) / 2]
+    np.testing.assert_allclose(result.values, expected, atol=1e-6)
+    np.testing.assert_allclose([result.value, result.baseline_value], [both, nothing], atol=1e-6)
+    assert abs(result.gap) < 1e-6 and result.words == ("well", "done")
+    assert abs(result.value - target.of(subject.probabilities, subject.labels)) > 1e-4
+    only_words = Subject(predictor, made_prepared(4, text="well done", seconds=0, num_frames=0))
+    again = attribute(only_words, "word", "shapley-sampling", target, num_samples=2)
+    np.testing.assert_allclose(again.values, result.values, atol=1e-6)
+
+
 def test_occlusion_is_the_fall_of_the_answer_without_the_element():
     both = Toy(None, of_variant=lambda stays: 0.2 + 0.6 * (stays[1] & stays[3]) - 0.1 * stays[0])
     result = attribute(both, "frame", "occlusion", YES)
@@ -345,7 +366,7 @@ def test_no_gradient_is_left_in_the_network(predictor, subject, target):
 
 def test_mistakes_are_told(predictor, subject, target):
     with pytest.raises(ValueError, match="no method"):
-        attribute(subject, "word", "shapley-sampling", target)
+        attribute(subject, "window", "shapley-sampling", target)
     with pytest.raises(ValueError, match="no method"):
         attribute(subject, "word", "guessing", target)
     with pytest.raises(ValueError, match="at least 3"):
