@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.clips import OF_DATA, OWN_CLIP
 from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
-from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_metrics, shipped_checkpoints
+from core.checkpoint import (
+    EVERYDAY,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    read_metrics,
+    shipped_checkpoints,
+)
 from core.predict import Predictor
 from sample_data import SAMPLE_DATA
 
@@ -25,6 +33,20 @@ def checkpoints() -> dict[str, Path]:
     first = {Path(chosen).name: Path(chosen)} if chosen else {}
     found = first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
     return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
+
+
+def first_checkpoint(clip: str | None = None) -> str | None:
+    """Name of the checkpoint that answers when none is chosen; None where none is installed.
+
+    Args:
+        clip: its key in links. Those of one's own are answered by the checkpoint for real clips, unless the
+            app was started with another one.
+    """
+    names = checkpoints()
+    is_own = clip is not None and (clip == OWN_CLIP or clip.startswith(OF_DATA))
+    if is_own and EVERYDAY in names and not os.environ.get(CHECKPOINT_VARIABLE):
+        return EVERYDAY
+    return next(iter(names), None)
 
 
 @st.cache_resource(show_spinner=False)

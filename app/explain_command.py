@@ -72,7 +72,7 @@ def explain(
         from core.attribution.explain import DEFAULTS, ELEMENTS, default_store
         from core.attribution.explain import explain as explain_clip
         from core.attribution.results import Target
-        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.checkpoint import checkpoint_for, load_checkpoint
         from core.media import open_clip
         from core.predict import Predictor
 
@@ -82,7 +82,7 @@ def explain(
                 there = f"there are {', '.join(known)}" if known else f"elements are {', '.join(ELEMENTS)}"
                 raise typer.BadParameter(f"--method {element}={name} is unknown; {there}.")
         opened = open_clip(clip, transcript=transcript)
-        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech)
+        predictor = Predictor(load_checkpoint(checkpoint or checkpoint_for(clip)), speech=speech)
         labels = predictor.config.labels.labels
         for option, value in (("--class", label), ("--instead-of", instead_of)):
             if value is not None and value not in labels:

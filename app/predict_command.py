@@ -161,7 +161,7 @@ def _write_table(
     checkpoint: Path | None,
 ) -> None:
     with told(), progress_file(progress) as note, progress_bar(is_long=True) as bar:
-        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.checkpoint import checkpoint_for, load_checkpoint
         from core.predict import Predictor
         from training.datasets import Utterance, read_dataset
         from training.predictions import predict_all, to_be_asked
@@ -191,7 +191,9 @@ def _write_table(
             bar(done, total, key)
 
         tally = predict_all(
-            Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech),
+            Predictor(
+                load_checkpoint(checkpoint or checkpoint_for(*([data] if data else paths))), speech=speech
+            ),
             utterances,
             out,
             root=root,
@@ -225,11 +227,11 @@ def _tell(
     from core.media.clip import MediaError
 
     with told():
-        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.checkpoint import checkpoint_for, load_checkpoint
         from core.media import open_clip
         from core.predict import Predictor
 
-        predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()), speech=speech)
+        predictor = Predictor(load_checkpoint(checkpoint or checkpoint_for(*paths)), speech=speech)
     start, end = span
     results: list[Prediction | dict[str, str]] = []
     with progress_bar() as update:

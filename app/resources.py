@@ -20,6 +20,7 @@ import streamlit as st
 
 from app.checkpoints import (
     checkpoints,
+    first_checkpoint,
     give_checkpoint,
     given_checkpoints,
     metrics,
@@ -45,6 +46,7 @@ __all__ = [
     "clips",
     "desk",
     "explain",
+    "first_checkpoint",
     "forget_uploads",
     "give_checkpoint",
     "given_checkpoints",

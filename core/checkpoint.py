@@ -32,7 +32,7 @@ from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
 from core.model import DeepMSI
 from core.space import Space, read_space
-from sample_data import CHECKPOINTS
+from sample_data import CHECKPOINTS, CLIPS
 
 FORMAT = 1
 """Raised when a checkpoint's files change their meaning."""
@@ -282,6 +282,15 @@ def default_checkpoint(*, own: bool = False) -> Path:
     if not shipped:
         raise CheckpointError("No checkpoint ships with this copy; give the folder of one.")
     return shipped[EVERYDAY] if own and EVERYDAY in shipped else next(iter(shipped.values()))
+
+
+def checkpoint_for(*clips: str | Path) -> Path:
+    """The shipped checkpoint that answers for clips: the one for made clips only where all of them ship.
+
+    Raises:
+        CheckpointError: where none ships.
+    """
+    return default_checkpoint(own=not all(Path(clip).resolve().is_relative_to(CLIPS) for clip in clips))
 
 
 def _encoders(model: DeepMSI) -> dict[str, torch.nn.Module]:

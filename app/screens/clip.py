@@ -47,7 +47,7 @@ def page() -> None:
     state.adopt_link()
     names = list(resources.checkpoints())
     wanted = state.current().checkpoint
-    chosen = wanted if wanted in names else next(iter(names), None)
+    chosen = wanted if wanted in names else resources.first_checkpoint(state.current().clip)
     worth = {} if chosen is None else resources.metrics(resources.checkpoints()[chosen])
     if chosen is not None and "test" not in worth:
         worth = worth | evaluations.shipped_test(resources.checkpoints()[chosen])

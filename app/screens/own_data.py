@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import checkpoints, evaluations
 from app import own_data_state as state
+from app.clips import OF_DATA
 from app.compare_state import MAX_EVALUATIONS, names_as_text
 from app.evaluations import Opened
 from app.opening import open_evaluation
@@ -39,7 +40,7 @@ from app.views.own_data.answers import (
 from app.views.own_data.evaluated import evaluated_view
 from app.views.own_data.found import found_view, path_box
 from app.views.own_data.task import earlier_list, run_standing, start_name, task_form
-from core.checkpoint import EVERYDAY, CheckpointError
+from core.checkpoint import CheckpointError
 from training.datasets import DataError
 
 APP = Path(__file__).parents[1]
@@ -75,8 +76,7 @@ def pick_checkpoint() -> str | None:
     """Draws the top with the choice of the checkpoint; the one that answers, None where there is none."""
     folders = checkpoints.checkpoints()
     names, wanted = list(folders), state.current().checkpoint
-    first = EVERYDAY if EVERYDAY in names else next(iter(names), None)
-    chosen = wanted if wanted in names else first
+    chosen = wanted if wanted in names else checkpoints.first_checkpoint(OF_DATA)
     known = {} if chosen is None else checkpoints.metrics(folders[chosen])
     if chosen is not None and "test" not in known:
         known = known | evaluations.shipped_test(folders[chosen])

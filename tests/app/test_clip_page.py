@@ -230,6 +230,25 @@ def test_an_own_file_is_predicted_and_stays_out_of_the_link(page, predictions, c
     assert str(clip_folder) not in html_of(page)
 
 
+def test_own_files_are_answered_by_the_checkpoint_for_real_clips(
+    page, checkpoint, clip_folder, monkeypatch, tmp_path
+):
+    everyday = shutil.copytree(checkpoint, tmp_path / "everyday")
+    monkeypatch.delenv(launch.CHECKPOINT_VARIABLE)
+    shipped = {"full": checkpoint, "everyday": everyday}
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", lambda: shipped)
+    page.run()
+    picker = page.selectbox(key="checkpoint-picker")
+    assert picker.value == "full"
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert page.selectbox(key="checkpoint-picker").value == "everyday"
+    page.segmented_control(key="source-picker").set_value("Sample clips").run()
+    assert page.selectbox(key="checkpoint-picker").value == "full"
+    # who chose one keeps it
+    page.selectbox(key="checkpoint-picker").set_value("everyday").run()
+    assert link_of(page)["checkpoint"] == "everyday" and not page.exception
+
+
 def test_an_own_clip_is_listened_to_again_with_the_model_that_is_named(page, clip_folder, monkeypatch):
     calls = []
 

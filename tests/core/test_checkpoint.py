@@ -11,6 +11,7 @@ from core import checkpoint
 from core.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.model import DeepMSI
+from sample_data import CLIPS
 
 TINY = PRESETS["tiny"]
 
@@ -210,3 +211,9 @@ def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
     assert list(checkpoint.shipped_checkpoints()) == ["full", "everyday", "another"]
     assert checkpoint.default_checkpoint().name == "full"
     assert checkpoint.default_checkpoint(own=True).name == "everyday"
+    made, own = CLIPS / "demo" / "a.mp4", tmp_path / "b.mp4"
+    assert [checkpoint.checkpoint_for(*clips).name for clips in ((made,), (own,), (made, own))] == [
+        "full",
+        "everyday",
+        "everyday",
+    ]
