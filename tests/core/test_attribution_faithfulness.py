@@ -329,6 +329,16 @@ def test_a_contrast_is_tested_as_a_contrast(subject):
     )
 
 
+def test_words_that_were_explained_by_themselves_are_tested_by_themselves(subject):
+    attribution = replace(left_out(subject, "word"), target=JOY, method="shapley-sampling")
+    found = faithfulness(subject, attribution, num_random=2, num_perturbations=4)
+    words, nothing = subject.ask(
+        [Variant(without=frozenset(absent)) for absent in (("video", "audio"), ("video", "audio", "text"))]
+    )
+    assert found.curves.deletion[0] == pytest.approx(JOY.of(words, subject.labels), abs=1e-6)
+    assert found.curves.deletion[-1] == pytest.approx(JOY.of(nothing, subject.labels), abs=1e-6)
+
+
 def test_patches_of_kept_frames_are_removed_while_the_frames_are_held(subject):
     rows, columns = subject.patch_grid
     attribution = attribution_of(subject, "patch", np.random.default_rng(0).normal(size=(6, rows, columns)))
