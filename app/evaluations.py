@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,18 @@ from app.folders import free_name
 from app.own_runs import finished_evaluations
 from app.summaries import known_summary
 from app.thumbnails import Thumbnails
-from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation
+from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation, spaces
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
 from core.evaluation.neighbours import read_training
 from core.evaluation.slices import Slices, find_slices
 from core.evaluation.spaces import (
     PairQuality,
-    Points,
+    Picture,
     SpaceQuality,
     pair_quality,
+    picture_quality,
     points_of,
-    project,
     space_quality,
     uniformity,
 )
@@ -143,17 +143,18 @@ def _comparison(a: Path, stamp_a: int, b: Path, stamp_b: int, _of_a: Opened, _of
     return compare(_of_a.evaluation, _of_b.evaluation)
 
 
-def picture_of(of: Opened, space: str, method: str, num_dims: int) -> tuple[Points, np.ndarray]:
-    """The points of a space and their places, computed once: (points, `(point, num_dims)`)."""
+def picture_of(of: Opened, space: str, method: str, num_dims: int) -> Picture:
+    """The picture of a space, computed once."""
     return _picture_of(of.folder, of.stamp, space, method, num_dims, of)
 
 
 @st.cache_resource(show_spinner="Drawing the space …", max_entries=40)
-def _picture_of(
-    folder: Path, stamp: int, space: str, method: str, num_dims: int, _of: Opened
-) -> tuple[Points, np.ndarray]:
-    points = points_of(_of.evaluation, space)
-    return points, project(points.vectors, method, num_dims=num_dims)
+def _picture_of(folder: Path, stamp: int, space: str, method: str, num_dims: int, _of: Opened) -> Picture:
+    return spaces.picture_of(points_of(_of.evaluation, space), _labels(_of), method, num_dims=num_dims)
+
+
+def _labels(of: Opened) -> np.ndarray:
+    return of.evaluation.predictions["label"].to_numpy(object).astype(str)
 
 
 def space_figures(
@@ -167,10 +168,12 @@ def space_figures(
 def _space_figures(
     folder: Path, stamp: int, space: str, method: str, num_dims: int, _of: Opened
 ) -> tuple[SpaceQuality, float, tuple[PairQuality, ...]]:
-    points, places = picture_of(_of, space, method, num_dims)
-    labels = _of.evaluation.predictions["label"].to_numpy(object).astype(str)
+    points, picture = points_of(_of.evaluation, space), picture_of(_of, space, method, num_dims)
     pairs = () if space == "fused" else tuple(pair_quality(_of.evaluation, *pair) for pair in PAIRS)
-    quality = space_quality(points, labels, places)
+    quality = replace(
+        space_quality(points, _labels(_of)),
+        trustworthiness=picture_quality(picture.points, picture.places),
+    )
     return quality, uniformity(points), tuple(pair for pair in pairs if pair is not None)
 
 

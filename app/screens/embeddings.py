@@ -14,7 +14,7 @@ from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, open_evaluation
 from app.summaries import known_summary
-from app.views.embeddings.choices import SPACE_NAMES, choices
+from app.views.embeddings.choices import SPACE_NAMES, choices, thinning_words
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
 from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
 from app.views.embeddings.quality import quality_view
@@ -95,7 +95,8 @@ def show_clips(of: Opened) -> None:
     """Draws the picture of a space, the chosen clips, the opened one, and the figures."""
     view = state.current()
     choices(view, on_change=take_choice)
-    points, places = evaluations.picture_of(of, view.space, view.method, view.num_dims)
+    picture = evaluations.picture_of(of, view.space, view.method, view.num_dims)
+    points, places = picture.points, picture.places
     if not len(points.rows):
         st.info(
             f"No clip has {SPACE_NAMES[view.space]}, so this space is empty; choose another.",
@@ -104,6 +105,8 @@ def show_clips(of: Opened) -> None:
         state.publish_link()
         return
     chosen = chosen_rows(of, view)
+    if words := thinning_words(picture, view.method, opened=row_of(of.evaluation, view.clip)):
+        st.info(words, icon=":material/filter_alt:")
     figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
     words = picture_words(of.evaluation, points, SPACE_NAMES[view.space])
@@ -134,7 +137,10 @@ def show_clips(of: Opened) -> None:
     is_lacking = show_chosen(of.evaluation, chosen, view)
     if view.clip is not None:
         show_clip(of.evaluation, view.clip)
-    quality_view(*evaluations.space_figures(of, view.space, view.method, view.num_dims))
+    quality_view(
+        *evaluations.space_figures(of, view.space, view.method, view.num_dims),
+        picture=picture,
+    )
     state.publish_link()
     if is_lacking:
         # last, so that the page can be used meanwhile
@@ -186,12 +192,17 @@ def show_chosen(evaluation: Evaluation, rows: np.ndarray, view: EmbeddingsView) 
     )
 
 
+def row_of(evaluation: Evaluation, key: str | None) -> int | None:
+    """Row of a clip; None where there is none of this key."""
+    found = np.flatnonzero((evaluation.predictions["key"] == key).to_numpy())
+    return int(found[0]) if len(found) else None
+
+
 def show_clip(evaluation: Evaluation, key: str) -> None:
     """Draws the opened clip: it plays, and tells its figures."""
-    found = np.flatnonzero((evaluation.predictions["key"] == key).to_numpy())
-    if not len(found):
+    row = row_of(evaluation, key)
+    if row is None:
         return
-    row = int(found[0])
     with st.container(key="failures-detail"):
         left, right = st.columns([4, 7], gap="large")
         with left:

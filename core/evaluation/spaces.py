@@ -26,6 +26,12 @@ NUM_NEIGHBOURS = 5
 MAX_MEASURED = 3000
 """Figures that compare all pairs of clips are measured on so many, drawn at random."""
 
+MAX_POINTS = 20_000
+"""A picture holds no more points: browsers turn slow."""
+
+MAX_TSNE_POINTS = {2: 4000, 3: 2000}
+"""By dimensions: t-SNE of more would take minutes."""
+
 _CHUNK = 2000
 
 
@@ -42,6 +48,31 @@ class Points:
     vectors: np.ndarray
     rows: np.ndarray
     modalities: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """What is drawn of a space.
+
+    Attributes:
+        points: that are drawn; clips with all their points or none.
+        places: `(point, 2 or 3)` of them.
+        num_clips: that have a point in the space, drawn or not.
+    """
+
+    points: Points
+    places: np.ndarray
+    num_clips: int
+
+    @property
+    def num_drawn(self) -> int:
+        """Clips that are drawn."""
+        return len(np.unique(self.points.rows))
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing was left out."""
+        return self.num_drawn == self.num_clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +164,68 @@ def project(vectors: np.ndarray, method: str, *, num_dims: int = 2, seed: int = 
     return principal(vectors, num_dims)(vectors)
 
 
+def picture_of(
+    points: Points, labels: np.ndarray, method: str, *, num_dims: int = 2, seed: int = 0
+) -> Picture:
+    """The picture of a space, thinned where it has more points than can be drawn or placed in seconds.
+
+    Args:
+        points: of the space.
+        labels: `(clip,)` of the evaluation, by row.
+        method: of `METHODS`; the directions of "pca" are those of all points, drawn or not.
+        num_dims: 2 or 3.
+        seed: of the draw, and of t-SNE.
+
+    Raises:
+        ValueError: for another method.
+    """
+    drawn = thinned(points, labels, max_points(method, num_dims), seed=seed)
+    if method == "pca" and len(drawn.rows) < len(points.rows):
+        places = principal(points.vectors, num_dims)(drawn.vectors)
+    else:
+        places = project(drawn.vectors, method, num_dims=num_dims, seed=seed)
+    return Picture(points=drawn, places=places, num_clips=len(np.unique(points.rows)))
+
+
+def max_points(method: str, num_dims: int) -> int:
+    """How many points a picture holds at most."""
+    return min(MAX_POINTS, MAX_TSNE_POINTS[num_dims]) if method == "tsne" else MAX_POINTS
+
+
+def thinned(points: Points, labels: np.ndarray, limit: int, *, seed: int = 0) -> Points:
+    """At most `limit` points: clips drawn at random, of every label its share and at least one.
+
+    A clip is drawn with all its points or not at all, so that its modalities can be tied.
+
+    Args:
+        points: of the space.
+        labels: `(clip,)` of the evaluation, by row.
+        limit: at least the number of points a clip has, for each label.
+        seed: of the draw.
+    """
+    if len(points.rows) <= limit:
+        return points
+    rows, counts = np.unique(points.rows, return_counts=True)
+    num_wanted = limit // int(counts.max())
+    found, of, sizes = np.unique(labels[rows], return_inverse=True, return_counts=True)
+    exact = sizes * num_wanted / len(rows)
+    shares = np.maximum(np.floor(exact).astype(int), 1)
+    # what rounding down left goes to those that lost most by it
+    for place in np.argsort(np.floor(exact) - exact, kind="stable")[: max(num_wanted - shares.sum(), 0)]:
+        shares[place] += 1
+    while shares.sum() > max(num_wanted, len(found)):
+        shares[shares.argmax()] -= 1
+    random = np.random.default_rng(seed)
+    kept = [
+        random.choice(rows[of == place], min(share, sizes[place]), replace=False)
+        for place, share in enumerate(shares)
+    ]
+    is_kept = np.isin(points.rows, np.concatenate(kept))
+    return Points(
+        vectors=points.vectors[is_kept], rows=points.rows[is_kept], modalities=points.modalities[is_kept]
+    )
+
+
 def principal(vectors: np.ndarray, num_dims: int = 2):
     """The projection on the directions of largest variance of `(point, dim)`, as a function of others.
 
@@ -162,25 +255,40 @@ def space_quality(
         seed: of the draw where there are more points than `MAX_MEASURED`.
     """
     num = len(points.vectors)
-    chosen = np.arange(num)
-    if num > MAX_MEASURED:
-        chosen = np.sort(np.random.default_rng(seed).choice(num, MAX_MEASURED, replace=False))
+    chosen = _measured(num, seed)
     vectors, rows = points.vectors[chosen], points.rows[chosen]
     of = labels[rows]
     can_part = 1 < len(np.unique(of)) < len(of)
     retrieval, chance = _retrieval(vectors, rows, of)
-    can_trust = picture is not None and 2 * NUM_NEIGHBOURS < len(of)
     return SpaceQuality(
         num_points=num,
         silhouette=float(silhouette_score(vectors, of, metric="cosine")) if can_part else np.nan,
         retrieval=retrieval,
         chance=chance,
-        trustworthiness=float(
-            trustworthiness(vectors, picture[chosen], n_neighbors=NUM_NEIGHBOURS, metric="cosine")
-        )
-        if can_trust
-        else np.nan,
+        trustworthiness=np.nan if picture is None else picture_quality(points, picture, seed=seed),
     )
+
+
+def picture_quality(points: Points, places: np.ndarray, *, seed: int = 0) -> float:
+    """Trustworthiness of a picture (see `SpaceQuality`), on `MAX_MEASURED` points where there are more.
+
+    Args:
+        points: that are drawn.
+        places: `(point, 2 or 3)` of them.
+        seed: of the draw.
+    """
+    chosen = _measured(len(points.vectors), seed)
+    if 2 * NUM_NEIGHBOURS >= len(chosen):
+        return np.nan
+    vectors = points.vectors[chosen]
+    return float(trustworthiness(vectors, places[chosen], n_neighbors=NUM_NEIGHBOURS, metric="cosine"))
+
+
+def _measured(num_points: int, seed: int) -> np.ndarray:
+    """Of so many points, those that are measured."""
+    if num_points <= MAX_MEASURED:
+        return np.arange(num_points)
+    return np.sort(np.random.default_rng(seed).choice(num_points, MAX_MEASURED, replace=False))
 
 
 def pair_quality(evaluation: Evaluation, one: str, other: str) -> PairQuality | None:

@@ -105,7 +105,8 @@ def test_one_chosen_alone_names_those_of_the_same_clips(page, folder):
     page.multiselect(key="compare-picker").set_value(["a-test"]).run()
     assert not page.exception
     assert page.info[0].value.replace("\\", "") == (
-        "Only a-test is chosen: choose another one above to hold against it. Others of the same clips: b-test."
+        "Only a-test is chosen: choose another one above to hold against it. "
+        "Others of the same clips: b-test."
     )
     page.multiselect(key="compare-picker").set_value(["c"]).run()
     assert "fewer than two evaluations of the same clips" in page.info[0].value

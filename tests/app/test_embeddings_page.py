@@ -1,11 +1,15 @@
 """The Embeddings page and its picture, on hand-made evaluations; no model is needed."""
 
+import time
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import evaluations, launch
 from app.embeddings_state import EmbeddingsView
+from app.views.embeddings import twin
+from app.views.embeddings.choices import thinning_words
 from app.views.embeddings.epochs import epochs_figure, epochs_table, epochs_words
 from app.views.embeddings.picture import (
     MAX_GROUPS,
@@ -16,11 +20,13 @@ from app.views.embeddings.picture import (
     space_figure,
     tie_note,
 )
-from app.views.embeddings.quality import pair_table, quality_table
+from app.views.embeddings.quality import measured_words, pair_table, quality_table
+from app.views.embeddings.symbols import symbols_of
 from app.views.embeddings.twin import picture_words, points_table
 from app.views.markup import color_of
-from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, points_of
-from core.labels import MODALITIES
+from core.evaluation import spaces
+from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, picture_of, points_of
+from core.labels import EMOTION_COLORS, MODALITIES
 from core.space import SPACES, Space
 from tests.app.conftest import write_clip
 from tests.made_evaluations import made_clips, made_evaluation
@@ -166,6 +172,76 @@ def test_the_opened_clip_s_modalities_are_tied(evaluation):
         tie_note(points.modalities) == "Circles are pictures (18), squares sounds (17), diamonds words (18)."
     )
     assert tie_note(["fused"] * 3) == ""
+
+
+@pytest.mark.parametrize("num_dims", [2, 3])
+def test_groups_differ_in_shape_too(evaluation, num_dims):
+    points = points_of(evaluation, "fused")
+    places = np.zeros((18, num_dims))
+    for colour, num_groups in (("label", 3), ("right", 2)):
+        traces = space_figure(evaluation, points, places, colour=colour).data
+        assert len(traces) == num_groups == len({trace.marker.symbol for trace in traces})
+    # whatever else is in the picture
+    flat = symbols_of(["joy", "fear"], is_flat=True)
+    assert flat == {name: symbols_of(EMOTION_COLORS, is_flat=True)[name] for name in ("joy", "fear")}
+    assert len(set(symbols_of(map(str, range(MAX_GROUPS)), is_flat=True).values())) == MAX_GROUPS
+    assert len(set(symbols_of(["fear", "a", "neutral", "b"], is_flat=True).values())) == 4
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    labels = ["joy"] * 12_000 + ["fear"] * 6_000 + ["anger"] * 3_000
+    return made_evaluation(labels, labels[::-1], tmp_path_factory.mktemp("large"), num_bootstrap=0)
+
+
+def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
+    begin = time.process_time()
+    points = points_of(large, "fused")
+    labels = large.predictions["label"].to_numpy(object).astype(str)
+    picture = picture_of(points, labels, "pca")
+    figure = space_figure(large, picture.points, picture.places, colour="label", chosen=np.arange(50))
+    sent = figure.to_json()
+    table = points_table(large, picture.points, picture.places)
+    assert time.process_time() - begin < 8
+    # what each step of a lasso sends to the browser
+    assert len(sent) < 3_000_000
+    assert len(table) == 20_000 == sum(len(trace.x) for trace in figure.data)
+    assert {trace.type for trace in figure.data} == {"scattergl"}
+    # four in seven, two in seven and one in seven are kept
+    assert [len(trace.x) for trace in figure.data] == [11_429, 5_714, 2_857]
+    told = thinning_words(picture, "pca", opened=None)
+    assert told.startswith("Drawn are 20,000 of 21,000 clips, because a browser turns slow with more")
+    lost = int(np.setdiff1d(points.rows, picture.points.rows)[0])
+    assert "The opened clip is not among them." in thinning_words(picture, "pca", opened=lost)
+    assert "on 3,000 of the 20,000 points" in measured_words(
+        SpaceQuality(num_points=21_000, silhouette=0, retrieval=0, chance=0, trustworthiness=0), picture
+    )
+
+
+def test_a_thinned_picture_says_so_on_the_page(page, monkeypatch):
+    monkeypatch.setattr(spaces, "MAX_TSNE_POINTS", {2: 12, 3: 12})
+    page.query_params["method"] = "tsne"
+    page.run()
+    assert not page.exception
+    assert page.info[0].value.startswith(
+        "Drawn are 12 of 18 clips, because t-SNE of more would take minutes: a random draw (seed 0)"
+    )
+    assert "12 points" in picture_alt(page)
+    page.query_params["method"] = "pca"
+    page.run()
+    assert not page.info and "18 points" in picture_alt(page)
+
+
+def picture_alt(test) -> str:
+    return test.get("plotly_chart")[0].proto.alt
+
+
+def test_many_clips_are_not_listed_one_by_one(page, monkeypatch):
+    monkeypatch.setattr(twin, "MAX_LISTED", 10)
+    page.run()
+    assert page.multiselect(key="choose-single").disabled
+    page.selectbox(key="choose-label").select("fear").run()
+    assert len(page.multiselect(key="choose-single").options) == 6
 
 
 def test_rows_of_a_selection():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.embeddings_state import COLOURS, FUSED, SPACES, EmbeddingsView
-from core.evaluation.spaces import METHODS, TOGETHER
+from core.evaluation.spaces import METHODS, TOGETHER, Picture
 
 SPACE_NAMES = {
     FUSED: "fused",
@@ -29,6 +29,25 @@ HELP = (
     "directions of largest variance; distances can be compared. **t-SNE**: keeps neighbours together; sizes "
     "and distances of its groups mean nothing."
 )
+
+
+def thinning_words(picture: Picture, method: str, *, opened: int | None = None) -> str:
+    """How many clips are drawn and why not all; "" where all are.
+
+    Args:
+        picture: that is drawn.
+        method: that it is made by.
+        opened: row of the opened clip.
+    """
+    if picture.is_whole:
+        return ""
+    why = "t-SNE of more would take minutes" if method == "tsne" else "a browser turns slow with more"
+    directions = " The directions are those of all of them." if method == "pca" else ""
+    lost = "" if opened is None or opened in picture.points.rows else " The opened clip is not among them."
+    return (
+        f"Drawn are {picture.num_drawn:,} of {picture.num_clips:,} clips, because {why}: a random draw "
+        f"(seed 0) that keeps every label’s share.{directions}{lost}"
+    )
 
 
 def choices(view: EmbeddingsView, *, on_change) -> None:

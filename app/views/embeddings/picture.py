@@ -1,4 +1,7 @@
-"""The picture of a space: one point per clip, coloured by what is asked."""
+"""The picture of a space: one point per clip, coloured by what is asked.
+
+Points are drawn by the graphics card and carry no more than a hover tells, so that thousands stay fluid.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of
 from core.evaluation import Evaluation
 from core.evaluation.spaces import Points
@@ -20,8 +24,11 @@ PALE = 0.14
 MAX_GROUPS = 12
 """More groups than this are not told apart by colour: the smaller ones are one."""
 
-SYMBOLS = {"video": "circle", "audio": "square", "text": "diamond", "fused": "circle"}
-"""Shape of a point by its modality; those of two and of three dimensions have the same names."""
+SYMBOLS = {"video": "circle", "audio": "square", "text": "diamond"}
+"""Shape of a point by its modality, where a space holds several."""
+
+MANY_POINTS = 5000
+"""In a picture of more, points are smaller and a hover leaves the words out, which would be megabytes."""
 
 OTHERS, UNKNOWN = "others", "unknown"
 OTHERS_COLOR = "#8a8f99"
@@ -81,21 +88,25 @@ def space_figure(
         chosen: rows of the highlighted clips; none are paler where it is empty.
         opened: key of the opened clip; its three modalities are tied where the space holds them.
     """
-    is_flat = places.shape[1] == 2
+    is_flat, is_single = places.shape[1] == 2, len(set(points.modalities)) == 1
     keys = evaluation.predictions["key"].to_numpy(object)[points.rows]
     figure = go.Figure()
-    for name, color, mask in _traces(evaluation, points, colour):
+    told = _told(evaluation, points)
+    groups = list(_traces(evaluation, points, colour))
+    symbols = symbols_of([name for name, _, _ in groups], is_flat=is_flat)
+    for name, color, mask in groups:
         for modality in dict.fromkeys(points.modalities[mask]):
             part = mask & (points.modalities == modality)
             _add_points(
                 figure,
-                evaluation,
-                points,
-                places,
-                part,
+                points.rows[part],
+                places[part],
+                told[part],
                 name=name,
+                of="" if is_single else f", {MODALITY_NOUNS[modality]}",
                 color=color if color is not None else _confidence(evaluation)[points.rows[part]],
-                modality=modality,
+                symbol=symbols[name] if is_single else SYMBOLS[modality],
+                is_many=len(points.rows) > MANY_POINTS,
                 chosen=chosen,
                 is_first=modality == points.modalities[mask][0],
             )
@@ -137,42 +148,32 @@ def _traces(evaluation: Evaluation, points: Points, colour: str):
 
 def _add_points(
     figure: go.Figure,
-    evaluation: Evaluation,
-    points: Points,
+    rows: np.ndarray,
     places: np.ndarray,
-    part: np.ndarray,
+    told: np.ndarray,
     *,
     name: str,
+    of: str,
     color,
-    modality: str,
+    symbol: str,
+    is_many: bool,
     chosen: np.ndarray,
     is_first: bool,
 ) -> None:
-    table = evaluation.predictions
-    rows = points.rows[part]
-    of = "" if modality == "fused" or len(set(points.modalities)) == 1 else f", {MODALITY_NOUNS[modality]}"
-    words = table["transcript"].astype(object).where(table["transcript"].notna(), "").to_numpy(object)[rows]
-    told = np.stack(
-        [
-            rows.astype(object),
-            table["key"].to_numpy(object)[rows],
-            table["label"].to_numpy(object)[rows],
-            table["prediction"].to_numpy(object)[rows],
-            np.array([_short(text) for text in words], object),
-        ],
-        axis=1,
-    )
+    is_flat = places.shape[1] == 2
     marker = {
         "color": color,
         "opacity": 0.85,
-        "size": 8 if places.shape[1] == 2 else 3,
-        "symbol": SYMBOLS[modality],
+        "size": (5 if is_many else 8) if is_flat else (2 if is_many else 3),
+        "symbol": symbol,
         "line": {"width": 0},
     }
     if not isinstance(color, str):
         marker |= {"colorscale": "Viridis", "cmin": 0.0, "cmax": 1.0, "showscale": is_first}
-    kind = go.Scattergl if places.shape[1] == 2 else go.Scatter3d
-    axes = dict(zip("xyz", places[part].T, strict=False))
+    kind = go.Scattergl if is_flat else go.Scatter3d
+    # half the digits, half the bytes
+    axes = dict(zip("xyz", places.T.astype(np.float32), strict=False))
+    words = "" if is_many else "“%{customdata[4]}”<br>"
     figure.add_trace(
         kind(
             **axes,
@@ -182,11 +183,22 @@ def _add_points(
             marker=marker,
             customdata=told,
             showlegend=isinstance(color, str) and is_first,
-            hovertemplate="label %{customdata[2]}, model %{customdata[3]}<br>“%{customdata[4]}”<br>"
+            hovertemplate=f"label %{{customdata[2]}}, model %{{customdata[3]}}<br>{words}"
             f"%{{customdata[1]}}<extra>{name}{of}</extra>",
-            **_highlight(rows, chosen, is_flat=places.shape[1] == 2),
+            **_highlight(rows, chosen, is_flat=is_flat),
         )
     )
+
+
+def _told(evaluation: Evaluation, points: Points) -> np.ndarray:
+    """`(point, 4 or 5)`: row, key, label and prediction of every point's clip, and its words."""
+    table = evaluation.predictions.iloc[points.rows]
+    columns = [points.rows.astype(object)]
+    columns += [table[name].to_numpy(object) for name in ("key", "label", "prediction")]
+    if len(points.rows) <= MANY_POINTS:
+        words = table["transcript"].astype(object).where(table["transcript"].notna(), "")
+        columns.append(np.array([_short(text) for text in words], object))
+    return np.stack(columns, axis=1)
 
 
 def _highlight(rows: np.ndarray, chosen: np.ndarray, *, is_flat: bool) -> dict:

@@ -8,14 +8,34 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.spaces import NUM_NEIGHBOURS, PairQuality, SpaceQuality
+from core.evaluation.spaces import MAX_MEASURED, NUM_NEIGHBOURS, PairQuality, Picture, SpaceQuality
 from core.labels import MODALITY_NOUNS
 
 
-def quality_view(quality: SpaceQuality, uniform: float, pairs: Sequence[PairQuality]) -> None:
+def measured_words(quality: SpaceQuality, picture: Picture) -> str:
+    """On what the figures were measured, where that is not simply all points; "" where it is."""
+    num_drawn = len(picture.points.rows)
+    if max(quality.num_points, num_drawn) <= MAX_MEASURED:
+        return ""
+    of_picture = (
+        f"{MAX_MEASURED:,} of the {num_drawn:,} points"
+        if num_drawn > MAX_MEASURED
+        else f"all {num_drawn:,} points"
+    )
+    return (
+        f"Measured on {MAX_MEASURED:,} of the space’s {quality.num_points:,} points, drawn at random; the "
+        f"trustworthiness on {of_picture} in the picture."
+    )
+
+
+def quality_view(
+    quality: SpaceQuality, uniform: float, pairs: Sequence[PairQuality], *, picture: Picture
+) -> None:
     """Draws the figures of the space, and of how the modalities lie to each other."""
     st.subheader("How good is this space?", anchor=False)
     st.table(quality_table(quality, uniform))
+    if words := measured_words(quality, picture):
+        st.caption(words)
     if pairs:
         st.markdown("**The modalities in the space that they share**")
         st.table(pair_table(pairs))

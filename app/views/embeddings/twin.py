@@ -13,6 +13,8 @@ from core.evaluation.spaces import Points
 from core.labels import MODALITY_NOUNS
 
 ANY = "any"
+MAX_LISTED = 2000
+"""Of more clips than this none is chosen one by one: the list would be slow, and of no help."""
 MAX_NAMED = 20
 """More chosen clips than this are not named one by one in the field."""
 
@@ -106,7 +108,9 @@ def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows)
             on_click=on_rows,
             args=(np.array([], int),),
         )
-    table, among = evaluation.predictions, set(rows.tolist())
+    table, is_long = evaluation.predictions, len(rows) > MAX_LISTED
+    listed = [] if is_long else rows.tolist()
+    among = set(listed)
     named = [int(row) for row in chosen if int(row) in among] if len(chosen) <= MAX_NAMED else []
     key = "choose-single"
 
@@ -119,11 +123,14 @@ def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows)
     st.session_state[key] = named
     st.multiselect(
         "Clips one by one, among those of the two fields",
-        rows.tolist(),
+        listed,
         format_func=told,
         key=key,
         on_change=picked,
-        placeholder=f"{len(chosen):,} clips are chosen; name some to choose those instead"
+        disabled=is_long,
+        placeholder=f"More than {MAX_LISTED:,} clips: say first how they are labelled, or what the model says"
+        if is_long
+        else f"{len(chosen):,} clips are chosen; name some to choose those instead"
         if len(chosen) > MAX_NAMED
         else "Type a name, a label or what the model says",
     )

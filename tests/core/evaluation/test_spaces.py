@@ -3,14 +3,17 @@ import pytest
 from made_evaluations import made_evaluation
 from sklearn.neighbors import NearestNeighbors
 
+from core.evaluation import spaces
 from core.evaluation.spaces import (
     TOGETHER,
     Points,
     pair_quality,
+    picture_of,
     points_of,
     principal,
     project,
     space_quality,
+    thinned,
     uniformity,
 )
 
@@ -52,6 +55,38 @@ def test_principal_directions_by_hand():
     assert project(vectors[:1], "tsne").tolist() == [[0, 0]]
     with pytest.raises(ValueError, match="one of pca, tsne, not 'umap'"):
         project(vectors, "umap")
+
+
+def test_thinning_keeps_labels_and_whole_clips(evaluation):
+    together = points_of(evaluation, TOGETHER)
+    labels = np.array(["joy"] * 16 + ["fear"] * 7 + ["anger"])
+    found = thinned(together, labels, 36)
+    rows, counts = np.unique(found.rows, return_counts=True)
+    # twelve of 24 clips with three points each: half of every label, and the only one of anger
+    assert counts.tolist() == [3] * 12
+    assert {name: int((labels[rows] == name).sum()) for name in ("joy", "fear", "anger")} == {
+        "joy": 8,
+        "fear": 3,
+        "anger": 1,
+    }
+    np.testing.assert_array_equal(found.rows, thinned(together, labels, 36).rows)
+    assert set(found.rows) != set(thinned(together, labels, 36, seed=1).rows)
+    assert thinned(together, labels, 72) is together
+
+
+def test_a_thinned_picture_has_the_directions_of_all(monkeypatch):
+    random = np.random.default_rng(0)
+    space = points(random.normal(size=(60, 5)) * [5, 3, 1, 1, 1])
+    labels = np.array(["joy", "fear", "anger"] * 20)
+    whole = picture_of(space, labels, "pca")
+    assert whole.is_whole and whole.num_drawn == 60
+    monkeypatch.setattr(spaces, "MAX_POINTS", 30)
+    part = picture_of(space, labels, "pca")
+    assert not part.is_whole and (part.num_drawn, part.num_clips) == (30, 60)
+    np.testing.assert_allclose(part.places, whole.places[part.points.rows])
+    monkeypatch.setattr(spaces, "MAX_TSNE_POINTS", {2: 24, 3: 12})
+    assert picture_of(space, labels, "tsne").places.shape == (24, 2)
+    assert picture_of(space, labels, "tsne", num_dims=3).places.shape == (12, 3)
 
 
 def test_t_sne_keeps_neighbours_and_its_seed():
