@@ -65,14 +65,14 @@ def app_command(
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
-    """Open the app in the browser; Ctrl-C ends it."""
+    """Open the app in the browser; Ctrl-C or closing the terminal ends it, and what it was asked to train."""
     if checkpoint is not None:
         _require_checkpoint(checkpoint)
     port = port or free_port(address)
     host = "localhost" if address in (None, "0.0.0.0", "::") else address
     typer.echo(f"DeepMSI-MER Explorer, in a few seconds: http://{host}:{port} (Ctrl-C ends it)")
     arguments = streamlit_arguments(port=port, address=address, open_browser=browser)
-    command = [sys.executable, "-m", "streamlit", *arguments]
+    command = [sys.executable, "-m", "app.server", *arguments]
     is_end_wanted = False
     with subprocess.Popen(command, env=environment(checkpoint)) as server:
 
@@ -82,7 +82,16 @@ def app_command(
             server.terminate()
 
         # who ends this process ends the server with it
+        def hang_up(*_: object) -> None:
+            nonlocal is_end_wanted
+            is_end_wanted = True
+            server.send_signal(signal.SIGHUP)
+
         before = signal.signal(signal.SIGTERM, end)
+        # nohup wants to outlive the terminal
+        hangup = signal.getsignal(signal.SIGHUP)
+        if hangup == signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, hang_up)
         try:
             code = server.wait()
         except KeyboardInterrupt:
@@ -90,6 +99,7 @@ def app_command(
             code = 0
         finally:
             signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGHUP, hangup)
     raise typer.Exit(0 if is_end_wanted or code == 0 else 1)
 
 

@@ -1,7 +1,8 @@
 """Long work that is started from the app: processes of their own, watched by whoever looks.
 
 A run is one or several `deepmsi` commands, one after the other. It goes on when the page that started it is
-closed, and ends with the app. How it stands lies in a file, so that a later app can tell.
+closed, and ends with the app: by Ctrl-C, SIGTERM or a closed terminal (`app.server`). How it stands lies in
+a file, so that a later app can tell.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def test_the_app_is_started_on_this_machine_with_the_checkpoint(checkpoint, monk
     result = run("app", "--port", 8700, "--no-browser", "--checkpoint", checkpoint)
     assert result.exit_code == 0 and "http://localhost:8700" in result.output
     [(command, environment)] = started
-    assert command[:3] == [sys.executable, "-m", "streamlit"]
+    assert command[:3] == [sys.executable, "-m", "app.server"]
     assert Path(command[4]) == Path(app.cli.__file__).with_name("main.py")
     assert command[command.index("--server.port") + 1] == "8700"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
