@@ -34,12 +34,16 @@ class LearnView:
         clip: key of the clip, None for the first one.
         frame: index of the candidate frame that is looked into, None for the most relevant kept one.
         patches: compression steps shown in that frame, None for all of them.
+        checkpoint: name of the one that answers, None for the first.
+        is_presented: in the layout for a projector: larger type, and only the walk's own controls.
     """
 
     step: int = 0
     clip: str | None = None
     frame: int | None = None
     patches: int | None = None
+    checkpoint: str | None = None
+    is_presented: bool = False
 
     @classmethod
     def from_link(cls, parameters: dict[str, str]) -> LearnView:
@@ -56,6 +60,8 @@ class LearnView:
             clip=parameters.get("clip") or None,
             frame=number("frame", first=1),
             patches=number("patches", first=0),
+            checkpoint=parameters.get("checkpoint") or None,
+            is_presented=parameters.get("present") == "1",
         )
 
     def to_link(self) -> dict[str, str]:
@@ -65,6 +71,8 @@ class LearnView:
             "clip": self.clip,
             "frame": None if self.frame is None else self.frame + 1,
             "patches": self.patches,
+            "checkpoint": self.checkpoint,
+            "present": 1 if self.is_presented else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -83,9 +91,9 @@ current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked
 
 
 def update(**changes) -> None:
-    """Changes the view; another clip forgets the frame and the patches of the one before."""
+    """Changes the view; another clip or checkpoint forgets the frame and the patches of the one before."""
     view = current()
-    if changes.get("clip", view.clip) != view.clip:
+    if any(changes.get(name, getattr(view, name)) != getattr(view, name) for name in ("clip", "checkpoint")):
         changes = {"frame": None, "patches": None, **changes}
     _linked.put(replace(view, **changes), is_change=True)
 

@@ -61,7 +61,10 @@ PLACES = (
     Place(
         name="The walk",
         pages=(LEARN,),
-        shortcuts=(Shortcut(keys=("n", "b"), does="the next step, and back"),),
+        shortcuts=(
+            Shortcut(keys=("n", "b"), does="the next step, and back"),
+            Shortcut(keys=("p",), does="the layout for a projector, and back"),
+        ),
     ),
     Place(
         name="Sample clips",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from app import learn_state as state
@@ -24,10 +26,13 @@ from app.views.learn.parts import alone_cards, fusion_flow, relevance_words
 from app.views.learn.span import seen_strip, span_chart, span_words
 from app.views.learn.steps import lead, stepper
 from app.views.learn.strip import kept_strip, relevance_strip
+from app.views.markup import plain
 from app.views.modalities import subset_chart, verdict
 from app.views.player import player
 from app.views.shapley import shapley_chart
 from core.attribution.results import Target
+from core.checkpoint import Checkpoint
+from core.space import Space
 
 VIEWS = Path(__file__).parents[1] / "views"
 PLOT_SETTINGS = {"displaylogo": False, "displayModeBar": False}
@@ -38,10 +43,8 @@ def page() -> None:
     """Draws the whole page."""
     st.html(VIEWS / "learn" / "learn.css")
     state.adopt_link()
-    name = next(iter(resources.checkpoints()), None)
-    header(
-        "How it comes to its answer", [] if name is None else [name], selected=name, on_pick=lambda _: None
-    )
+    is_presented = state.current().is_presented
+    name = chosen_checkpoint(list(resources.checkpoints()), is_presented=is_presented)
     with st.container(key="learn"):
         clips = state.lesson(resources.clips())
         choice = chosen_clip(clips)
@@ -50,7 +53,9 @@ def page() -> None:
             STEPS,
             current=step,
             clip=choice.untold.title if choice is not None else "",
+            is_presented=is_presented,
             on_step=lambda index: state.update(step=index),
+            on_present=lambda is_wanted: state.update(is_presented=is_wanted),
         )
         # before the model is asked, so that a reload in the meantime loses nothing
         state.publish_link()
@@ -61,6 +66,26 @@ def page() -> None:
                 draw(step, choice, explained, clips)
             elif len(clips) > 1:
                 next_clip(clips, choice)
+
+
+def chosen_checkpoint(names: Sequence[str], *, is_presented: bool) -> str | None:
+    """The one that answers, None where there is none; draws the choice, but not in the presenter layout."""
+    wanted = state.current().checkpoint
+    name = wanted if wanted in names else next(iter(names), None)
+    if not is_presented:
+        header(
+            "How it comes to its answer",
+            names,
+            selected=name,
+            on_pick=lambda picked: state.update(checkpoint=picked),
+        )
+    if wanted is not None and name not in (None, wanted):
+        st.warning(
+            f"The link names the checkpoint {plain(wanted)}, which is not here; {plain(name)} answers.",
+            icon=":material/link_off:",
+        )
+        state.update(checkpoint=None)
+    return name
 
 
 def chosen_clip(clips: Sequence[ClipChoice]) -> ClipChoice | None:
@@ -119,9 +144,11 @@ def guess_first(choice: ClipChoice, explained: Explained, clips: Sequence[ClipCh
                 ),
             )
         else:
+            # another checkpoint may have answered when the vote was taken
+            vote = replace(vote, answer=prediction.prediction)
             outcome(vote, is_uncertain=prediction.is_uncertain)
             probability_bars(prediction, choice.label)
-        score_line(tuple(cast.values()), len(clips))
+        score_line(tuple((cast | ({} if vote is None else {choice.key: vote})).values()), len(clips))
         if len(clips) > 1:
             next_clip(clips, choice)
 
@@ -223,27 +250,47 @@ def time(choice: ClipChoice, explained: Explained) -> None:
 
 
 def space(choice: ClipChoice, explained: Explained) -> None:
-    """How the space of the fused clips formed over the epochs."""
+    """How the space of the fused clips formed over the epochs, and where this one lies in it."""
     lead(
         "At the end a clip is a point. Training moves the points so that clips of one emotion gather. Press "
-        "Play, and watch which do and which do not."
+        "Play, and watch which do and which do not. The red ring is this clip: near which points does it lie?"
     )
     try:
-        formed = explained.case.predictor.checkpoint.space
+        formed, table = formed_space(explained.case.predictor.checkpoint)
     except ValueError:  # a damaged file: as if there were none
         formed = None
-    figure = None if formed is None else epochs_figure(formed, "fused")
+    figure = None
+    if formed is not None:
+        figure = epochs_figure(formed, "fused", marked=explained.prediction.embeddings["fused"])
     if figure is None:
         st.info(NO_SPACE, icon=":material/info:")
         return
-    table = epochs_table(formed, "fused")
     st.plotly_chart(figure, key="learn-space", alt=epochs_words(table), config=PLOT_SETTINGS)
     st.caption(
         f"**The fused space over the epochs of training** (directions without unit). {len(formed.keys):,} "
         "dev clips, one point each, coloured by their label; near means alike to the model. The directions "
-        "are those of largest variance after the last epoch; “start” is before the first."
+        "are those of largest variance after the last epoch; “start” is before the first. The ring stays: it "
+        f"is where the finished model places this clip, whose weights are those after epoch "
+        f"{explained.case.predictor.checkpoint.metrics.get('best_epoch', int(formed.epochs[-1])) + 1}."
     )
     epochs_list(table)
+
+
+def formed_space(checkpoint: Checkpoint) -> tuple[Space | None, pd.DataFrame | None]:
+    """The space over a checkpoint's training, and its figures of every epoch, read once; None without.
+
+    Raises:
+        ValueError: where the file is damaged.
+    """
+    return _formed_space(checkpoint.folder, checkpoint.sha256, checkpoint)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _formed_space(
+    folder: Path, sha256: str, _checkpoint: Checkpoint
+) -> tuple[Space | None, pd.DataFrame | None]:
+    formed = _checkpoint.space
+    return formed, None if formed is None else epochs_table(formed, "fused")
 
 
 def decision(choice: ClipChoice, explained: Explained) -> None:

@@ -1,5 +1,7 @@
 """The Learn page in Streamlit's own test runner, on a small model with random weights."""
 
+import base64
+import json
 import re
 import shutil
 
@@ -10,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import checkpoints, launch, learn_state, resources
 from app.clips import ClipChoice, shipped_clips
 from app.learn_state import STEPS, LearnView, Vote, lesson, score
+from app.views.embeddings.epochs import MARKED
 from app.views.learn.limits import confidence_words
 from app.views.learn.parts import relevance_words
 from app.views.learn.span import span_words, spans
@@ -156,6 +159,32 @@ def test_an_unreadable_clip_gives_a_sentence_and_the_way_on(page, clip_folder, t
     assert not page.error and link_of(page) == {"clip": "two"}
 
 
+def test_another_checkpoint_answers(page, checkpoint, tmp_path, monkeypatch):  # noqa: F811
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint, other)
+    monkeypatch.setattr(resources, "checkpoints", lambda: {"small": checkpoint, "other": other})
+    at(page, 2)
+    picker = page.selectbox(key="checkpoint-picker")
+    assert picker.options == ["small", "other"] and picker.value == "small"
+    picker.select("other").run()
+    assert not page.exception and link_of(page) == {"clip": "one", "step": "2", "checkpoint": "other"}
+    page.query_params["checkpoint"] = "gone"
+    page.run()
+    assert "names the checkpoint gone, which is not here; small answers" in page.warning[0].value
+
+
+def test_the_presenter_layout_has_the_walk_alone(page, checkpoint, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(resources, "checkpoints", lambda: {"small": checkpoint, "other": checkpoint})
+    at(page, 2)
+    page.button(key="learn-present").click().run()
+    assert not page.exception and link_of(page) == {"clip": "one", "step": "2", "present": "1"}
+    assert not page.selectbox and "Step 2 of 7" in html_of(page)
+    page.button(key="learn-next").click().run()
+    assert link_of(page)["present"] == "1" and not page.selectbox
+    page.button(key="learn-leave").click().run()
+    assert page.selectbox and link_of(page) == {"clip": "one", "step": "3"}
+
+
 def test_a_broken_checkpoint_gives_a_sentence_without_a_path(page, checkpoint, tmp_path, monkeypatch):  # noqa: F811
     broken = tmp_path / "broken"
     shutil.copytree(checkpoint, broken)
@@ -172,17 +201,26 @@ def test_the_space_is_shown_where_it_was_kept(page, checkpoint, tmp_path, monkey
     at(page, 6)
     assert "kept no space over its training" in page.info[0].value
     random = np.random.default_rng(0)
+    width = PRESETS["tiny"].heads.classifier_hidden[-1]
     space = Space(
         keys=("a", "b", "c"),
         labels=("joy", "fear", "joy"),
         epochs=np.array([-1, 0]),
-        embeddings={name: random.normal(size=(2, 3, 4)).astype(np.float16) for name in SPACES},
+        embeddings={
+            name: random.normal(size=(2, 3, width if name == "fused" else 4)).astype(np.float16)
+            for name in SPACES
+        },
     )
     (folder / "space.safetensors").write_bytes(space.to_bytes())
     monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(folder))
     page.run()
     assert not page.exception and not page.info
     assert any("3 dev clips" in caption.value for caption in page.caption)
+    # the clip of the walk is marked, and stays while the others move
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [trace["name"] for trace in figure["data"]] == ["joy", "fear", MARKED]
+    assert all(frame["traces"] == [0, 1] for frame in figure["frames"])
+    assert len(base64.b64decode(figure["data"][2]["x"]["bdata"])) == 8
 
 
 def test_the_last_step_tells_the_law_and_the_glossary(page):
@@ -260,5 +298,5 @@ def test_score_and_order():
 
 
 def test_a_link_round_trips():
-    view = LearnView(step=3, clip="one", frame=4, patches=0)
+    view = LearnView(step=3, clip="one", frame=4, patches=0, checkpoint="own", is_presented=True)
     assert LearnView.from_link(view.to_link()) == view and LearnView().to_link() == {}

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of
 from core.evaluation.spaces import NUM_NEIGHBOURS, Points, principal, space_quality
 from core.space import Space
@@ -17,6 +18,7 @@ NO_SPACE = (
 )
 
 FRAME_MILLISECONDS = 700
+OPENED_COLOR = "#d33c2f"
 
 
 RETRIEVAL = f"retrieval@{NUM_NEIGHBOURS}"
@@ -78,7 +80,10 @@ def _told(epoch: int) -> str:
     return "start" if epoch < 0 else str(epoch + 1)
 
 
-def epochs_figure(space: Space, name: str) -> go.Figure | None:
+MARKED = "this clip"
+
+
+def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) -> go.Figure | None:
     """An animation of one space: where the same clips lay after every epoch.
 
     The directions are the principal ones after the last epoch, so that what moves is the clips.
@@ -86,6 +91,7 @@ def epochs_figure(space: Space, name: str) -> go.Figure | None:
     Args:
         space: of the checkpoint.
         name: of `core.space.SPACES`.
+        marked: `(width,)` of a clip as the finished model places it: a ring, named `MARKED`, that stays.
 
     Returns:
         The figure; None where no clip has the modality throughout.
@@ -97,8 +103,12 @@ def epochs_figure(space: Space, name: str) -> go.Figure | None:
     values = values / np.maximum(np.linalg.norm(values, axis=2, keepdims=True), 1e-12)
     place = principal(values[-1])
     moments = [place(moment) for moment in values]
-    reach = 1.05 * max(0.05, np.abs(np.concatenate(moments)).max())
+    ring = np.empty((0, 2))
+    if marked is not None:
+        ring = place(marked[None] / max(float(np.linalg.norm(marked)), 1e-12))
+    reach = 1.05 * max(0.05, np.abs(np.concatenate([*moments, ring])).max())
     names = [label for label in dict.fromkeys(space.labels) if (labels == label).any()]
+    symbols = symbols_of(names, is_flat=True)
 
     def traces(moment: np.ndarray) -> list[go.Scatter]:
         return [
@@ -107,7 +117,7 @@ def epochs_figure(space: Space, name: str) -> go.Figure | None:
                 y=moment[labels == label, 1],
                 mode="markers",
                 name=label,
-                marker={"color": color_of(label), "size": 9, "opacity": 0.85},
+                marker={"color": color_of(label), "size": 9, "opacity": 0.85, "symbol": symbols[label]},
                 hovertemplate=f"{label}<extra></extra>",
             )
             for label in names
@@ -115,8 +125,12 @@ def epochs_figure(space: Space, name: str) -> go.Figure | None:
 
     told = [_told(epoch) for epoch in space.epochs]
     figure = go.Figure(
-        data=traces(moments[-1]),
-        frames=[go.Frame(data=traces(m), name=t) for m, t in zip(moments, told, strict=True)],
+        data=traces(moments[-1]) + _ring(ring),
+        # the ring's trace is in no frame, so that it stays
+        frames=[
+            go.Frame(data=traces(m), name=t, traces=list(range(len(names))))
+            for m, t in zip(moments, told, strict=True)
+        ],
     )
     smooth = {"frame": {"duration": FRAME_MILLISECONDS, "redraw": False}, "transition": {"duration": 400}}
     at_once = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate", "transition": {"duration": 0}}
@@ -153,3 +167,27 @@ def epochs_figure(space: Space, name: str) -> go.Figure | None:
         ],
     )
     return figure
+
+
+def _ring(places: np.ndarray) -> list[go.Scatter]:
+    """The mark of a clip at `(1, 2)`; none at `(0, 2)`."""
+    if not len(places):
+        return []
+    return [
+        go.Scatter(
+            x=places[:, 0],
+            y=places[:, 1],
+            mode="markers+text",
+            name=MARKED,
+            text=[MARKED],
+            textposition="top center",
+            textfont={"size": 15, "weight": 700},
+            marker={
+                "symbol": "circle-open-dot",
+                "size": 24,
+                "color": OPENED_COLOR,
+                "line": {"width": 3, "color": OPENED_COLOR},
+            },
+            hovertemplate=f"{MARKED}<extra></extra>",
+        )
+    ]

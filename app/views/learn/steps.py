@@ -8,14 +8,18 @@ from html import escape
 import streamlit as st
 
 
-def stepper(titles: Sequence[str], *, current: int, clip: str, on_step) -> None:
-    """Draws the step's number and title, and the way back and on.
+def stepper(
+    titles: Sequence[str], *, current: int, clip: str, is_presented: bool, on_step, on_present
+) -> None:
+    """Draws the step's number and title, the way back and on, and into the presenter layout and out of it.
 
     Args:
         titles: of all steps.
         current: index of the one that is shown.
         clip: title of the clip, "" for none.
+        is_presented: in the presenter layout.
         on_step: called with the index of another step.
+        on_present: called with whether the presenter layout is wanted.
     """
     dots = "".join(
         f'<i class="{"here" if index == current else "done" if index < current else ""}"></i>'
@@ -28,6 +32,19 @@ def stepper(titles: Sequence[str], *, current: int, clip: str, on_step) -> None:
             f'<span class="learn-dots" aria-hidden="true">{dots}</span>{of}'
             f"<h2>{escape(titles[current])}</h2></div>",
             width="stretch",
+        )
+        # the style sheet knows the layout by the button's key
+        st.button(
+            "Leave" if is_presented else "Present",
+            icon=":material/close_fullscreen:" if is_presented else ":material/present_to_all:",
+            type="tertiary",
+            key="learn-leave" if is_presented else "learn-present",
+            shortcut="p",
+            help="Back to the usual layout"
+            if is_presented
+            else "For a projector: larger type, and no controls but those of the walk",
+            on_click=on_present,
+            args=(not is_presented,),
         )
         st.button(
             "Back",
