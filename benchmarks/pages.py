@@ -1,0 +1,194 @@
+"""Seconds that the app's pages need: from each page to each, and for typical clicks, in a real Chromium.
+
+    python benchmarks/pages.py                   # what docs quote
+    python benchmarks/pages.py --repeats 5
+
+All on the evaluations, checkpoints and clips that ship, in one session, after everything was seen once: what
+is computed once for all sessions is there. Measured from the click until what it asked for is on the page and
+the page's script has ended. Prints tables in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from browsed_app import RESTS, chromium, running_app, wait_for, wait_for_rest
+from playwright.sync_api import Page
+
+PAGES = {
+    "Clip": ("", ".timeline [role=option]"),
+    "Failures": ("failures", ".stVegaLiteChart g.mark-rect path"),
+    "Embeddings": ("embeddings", ".stPlotlyChart .js-plotly-plot .legend"),
+    "Compare": ("compare", ".side-by-side thead th"),
+    "Checkpoints": ("checkpoints", "[data-testid=stDataFrame]"),
+    "Own data": ("own_data", ".brand + *, [data-testid=stTextInput]"),
+    "Learn": ("learn", ".learn-step h2"),
+}
+"""Each page's address, and something that it has once it can be used."""
+
+AIM_SWITCH, AIM_CLICK = 0.5, 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Click:
+    """Something that people do on a page, by turns.
+
+    Attributes:
+        name: what it is.
+        page: title of the page.
+        prepare: leads to where it is done.
+        act: does it for the n-th time, and returns what holds, in JavaScript, once it is done.
+    """
+
+    name: str
+    page: str
+    act: Callable[[Page, int], str]
+    prepare: Callable[[Page], None] = lambda page: None
+
+
+def main() -> None:
+    """Measure all, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=15, help="of every click and every pair of pages")
+    options = parser.parse_args()
+    with running_app() as address, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(300_000)
+        page.goto(address)
+        for name in PAGES:
+            if name != "Clip":
+                turn_to(page, name)
+            wait_for_rest(page, still_seconds=2)
+        switches = measure_switches(page, options.repeats)
+        clicks = {click.name: measure_click(page, click, options.repeats) for click in CLICKS}
+    print(f"{options.repeats} repeats; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
+    print_table("to the page", f"from all others (aim < {AIM_SWITCH} s)", switches)
+    print()
+    print_table("click", f"until it is done (aim < {AIM_CLICK} s)", clicks)
+
+
+def turn_to(page: Page, name: str) -> float:
+    """Goes to a page by its link; seconds until it can be used."""
+    path, sign = PAGES[name]
+    before = page.locator(".brand span").first.inner_text()
+    begin = time.perf_counter()
+    page.locator(f"header a[href$='/{path}']").first.click()
+    wait_for(
+        page,
+        f"document.querySelector('.brand span')?.innerText !== {before!r} && {RESTS} && "
+        f"document.querySelector({sign!r}) !== null",
+    )
+    return time.perf_counter() - begin
+
+
+def measure_switches(page: Page, repeats: int) -> dict[str, list[float]]:
+    """Seconds by page that was turned to, from every other page."""
+    found: dict[str, list[float]] = {name: [] for name in PAGES}
+    names = list(PAGES)
+    place = names.index(current(page))
+    for _ in range(repeats):
+        # the number of pages is a prime: in steps of each size around their circle every pair comes once
+        for size in range(1, len(names)):
+            for _ in names:
+                place = (place + size) % len(names)
+                found[names[place]].append(turn_to(page, names[place]))
+                wait_for_rest(page, still_seconds=0.2)
+    return found
+
+
+def current(page: Page) -> str:
+    """Title of the page that is shown."""
+    return page.locator("header a[aria-current=page]").first.inner_text().strip().splitlines()[-1]
+
+
+def measure_click(page: Page, click: Click, repeats: int) -> list[float]:
+    """Seconds of every repeat, after the two states that it goes between were seen once."""
+    if current(page) != click.page:
+        turn_to(page, click.page)
+    wait_for_rest(page)
+    click.prepare(page)
+    wait_for_rest(page)
+    seconds = []
+    for number in range(repeats + 2):
+        begin = time.perf_counter()
+        condition = click.act(page, number)
+        wait_for(page, f"({condition}) && {RESTS}")
+        seconds.append(time.perf_counter() - begin)
+        wait_for_rest(page)
+    return seconds[2:]
+
+
+def cell(page: Page, number: int) -> str:
+    """Clicks a cell of the confusion matrix, one of two."""
+    box = page.locator(".stVegaLiteChart g.mark-rect path").nth(8 + number % 2).bounding_box()
+    before = page.url
+    page.mouse.click(box["x"] + 5, box["y"] + 5)
+    return f"location.href !== {before!r} && document.querySelector('.cards [role=option]') !== null"
+
+
+def preset(page: Page, number: int) -> str:
+    """Turns to one of two emotions."""
+    name = ("disgust", "fear")[number % 2]
+    page.get_by_role("radio", name=name, exact=True).click()
+    return f"document.body.innerText.includes('labelled {name} that the model misses')"
+
+
+def colour(page: Page, number: int) -> str:
+    """Colours the points by one of two things."""
+    name, legend = (("right or wrong", "wrong"), ("label", "anger"))[number % 2]
+    page.get_by_role("combobox", name="Colour").click()
+    page.get_by_role("option", name=name, exact=True).click()
+    return f"[...document.querySelectorAll('.legendtext')].some(one => one.textContent === {legend!r})"
+
+
+def clip(page: Page, number: int) -> str:
+    """Chooses one of two sample clips."""
+    before = page.url
+    page.locator(".gallery button").nth(1 + number % 2).click()
+    chosen = f"document.querySelectorAll('.gallery button')[{1 + number % 2}].ariaSelected === 'true'"
+    is_drawn = "document.querySelector('.timeline [role=option]') !== null"
+    return f"{chosen} && location.href !== {before!r} && {is_drawn}"
+
+
+def frame(page: Page, number: int) -> str:
+    """Chooses one of two frames of the timeline."""
+    before = page.url
+    page.locator(".timeline [role=option]").nth(1 + 2 * (number % 2)).click()
+    return f"location.href !== {before!r}"
+
+
+def step(page: Page, number: int) -> str:
+    """Goes a step of the walk on, or back."""
+    page.get_by_role("button", name=("Next", "Back")[number % 2]).click()
+    return f"document.querySelector('.learn-number')?.innerText === 'Step {2 + (number + 1) % 2} of 7'"
+
+
+CLICKS = (
+    Click(name="Failures: a cell of the confusion matrix", page="Failures", act=cell),
+    Click(name="Failures: an emotion", page="Failures", act=preset),
+    Click(name="Embeddings: a colour", page="Embeddings", act=colour),
+    Click(name="Clip: another clip, seen before", page="Clip", act=clip),
+    Click(name="Clip: a frame of the timeline", page="Clip", act=frame),
+    Click(
+        name="Learn: a step",
+        page="Learn",
+        act=step,
+        prepare=lambda page: page.get_by_role("button", name="Next").click(),
+    ),
+)
+
+
+def print_table(what: str, how: str, found: dict[str, list[float]]) -> None:
+    """Prints medians and 95th percentiles."""
+    print(f"| {what} | median, {how} | 95th percentile |\n|---|---|---|")
+    for name, seconds in found.items():
+        print(f"| {name} | {np.median(seconds):.2f} s | {np.percentile(seconds, 95):.2f} s |")
+
+
+if __name__ == "__main__":
+    main()
