@@ -63,6 +63,20 @@ def wait_until(holds) -> None:
     assert holds()
 
 
+def record(tab) -> None:
+    """Two seconds and more; a busy machine may have nothing after two, which the recorder says."""
+    recorder = tab.locator(".recorder")
+    for _ in range(4):
+        recorder.get_by_role("button", name="Record", exact=True).click()
+        expect(recorder.get_by_role("timer")).to_have_text(re.compile(r"1[345] s left"))
+        tab.wait_for_timeout(2500)
+        recorder.get_by_role("button", name="Stop").click()
+        expect(recorder.get_by_role("button", name="Record again")).to_be_visible()
+        if not recorder.get_by_text("Nothing was recorded").count():
+            return
+        recorder.get_by_role("button", name="Record again").click()
+
+
 def test_a_recording_is_predicted_and_goes_with_its_session(address, private):
     with chromium(MADE_DEVICES, GRANTED) as browser:
         with tab_of(browser, address) as tab:
@@ -70,18 +84,13 @@ def test_a_recording_is_predicted_and_goes_with_its_session(address, private):
             recorder = tab.locator(".recorder")
             expect(recorder).to_contain_text("kept on this machine, in a private folder that is deleted")
             open_devices(tab)
-            recorder.get_by_role("button", name="Record", exact=True).click()
-            expect(recorder.get_by_role("timer")).to_have_text(re.compile(r"1[345] s left"))
-            tab.wait_for_timeout(2000)
-            recorder.get_by_role("button", name="Stop").click()
+            record(tab)
             expect(recorder.get_by_role("status")).to_have_text(
-                re.compile(r"[2-5]\.\d s, \d\.\d MB\. The camera is off")
+                re.compile(r"[2-9]\.\d s, \d\.\d MB\. The camera is off")
             )
             assert files_in(private) == []
             recorder.get_by_role("button", name="Record again").click()
-            recorder.get_by_role("button", name="Record", exact=True).click()
-            tab.wait_for_timeout(2000)
-            recorder.get_by_role("button", name="Stop").click()
+            record(tab)
             recorder.get_by_role("button", name="Use this clip").click()
             name = re.compile(r"Recording of \d\d-\d\d-\d\d\.webm")
             expect(tab.locator(".own-name")).to_have_text(name)
@@ -92,7 +101,7 @@ def test_a_recording_is_predicted_and_goes_with_its_session(address, private):
             (path,) = private.glob("deepmsi-*/clip-*/*.webm")
             clip = open_clip(path)
             assert clip.info.video_codec in ("vp8", "vp9") and clip.info.audio_codec == "opus"
-            assert 1.5 < clip.duration_seconds < 5.0
+            assert 1.5 < clip.duration_seconds < 9.0
             # a busy machine drops most pictures
             read = decode(clip, num_frames=8)
             assert read.frames is not None and read.waveform is not None and read.notes == ()
@@ -102,7 +111,7 @@ def test_a_recording_is_predicted_and_goes_with_its_session(address, private):
             tab.evaluate(f"{video}.currentTime = 1.2")
             tab.wait_for_function(f"{video}.currentTime > 1.1 && {video}.readyState >= 2 && !{video}.seeking")
             wait_for_rest(tab)
-            tab.locator(".st-key-own-chip button").click()
+            tab.locator(".st-key-own-remove button").filter(visible=True).first.click()
             expect(tab.locator(".own-name")).to_have_count(0)
             assert files_in(private) == []
         wait_until(lambda: not list(private.glob("deepmsi-*")))
