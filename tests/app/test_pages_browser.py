@@ -53,7 +53,15 @@ def test_a_link_opens_its_page_on_a_server_that_was_just_started(page, address):
 
 
 def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
-    page.goto(f"{address}failures?show=cell&labelled=disgust&predicted=neutral")
+    page.goto(f"{address}failures")
+    cell = page.locator(
+        '.stVegaLiteChart g.mark-rect path[aria-label*="labelled: disgust; predicted as: neutral"]'
+    )
+    expect(cell).to_be_visible()
+    wait_for_rest(page)
+    # beside the number, which lies over the middle
+    cell.click(position={"x": 6, "y": 6})
+    page.wait_for_url("**labelled=disgust&predicted=neutral**")
     card = page.locator(".cards [role=option]").first
     expect(card).to_have_attribute("aria-label", re.compile("label disgust .*, model neutral"))
     wait_for_rest(page)
