@@ -55,7 +55,7 @@ def test_a_lesson_from_the_guess_to_the_last_step(browser, tmp_path):
         score = page.locator(".learn-score")
         expect(score).to_contain_text(re.compile("class [01] of 1 right, model [01] of 1 right"))
         told = score.inner_text()
-        page.locator(".st-key-learn-present button").click()
+        page.get_by_role("button", name="Present").click()
         expect(page.locator(".stAppHeader")).to_be_hidden()
         expect(page.get_by_role("combobox", name="Checkpoint")).to_have_count(0)
         size = "parseFloat(getComputedStyle(document.documentElement).fontSize)"
@@ -72,7 +72,7 @@ def test_a_lesson_from_the_guess_to_the_last_step(browser, tmp_path):
                 chart = page.locator(".stPlotlyChart .js-plotly-plot")
                 expect(chart.locator(".legendtext", has_text="this clip")).to_be_visible()
         expect(page.locator(".st-key-learn-next button")).to_be_disabled()
-        page.locator(".st-key-learn-leave button").click()
+        page.get_by_role("button", name="Leave").click()
         expect(page.locator(".stAppHeader")).to_be_visible()
         for _ in STEPS[1:]:
             wait_for_rest(page)
