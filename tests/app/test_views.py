@@ -599,4 +599,4 @@ def test_the_verdict_of_an_uncertain_answer_is_unclear(make_prediction):
 def test_the_definitions_say_that_neutral_contradicts_nobody(make_prediction):
     html = show_modalities(make_prediction(), "fear")
     assert "Neutral names no emotion, so it never counts as a contradiction" in html
-    assert "neither of them neutral" in html
+    assert "another one an emotion that is neither" in html

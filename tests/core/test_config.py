@@ -59,7 +59,11 @@ def change(path: str, value) -> dict:
         ("video.vsc_grids", [[5, 4]], r"should shrink the 16 tokens of stage 3 step by step, not to \[20\]"),
         ("video.stem", "cnn", "stem should be one of patch, conv, not 'cnn'"),
         ("text.pooling", "max", "pooling should be one of mean, first, not 'max'"),
-        ("audio.pooling", "first", "pooling should be one of mean, layer-statistics, not 'first'"),
+        (
+            "audio.pooling",
+            "first",
+            "pooling should be one of mean, layer-statistics, layer-projection, not 'first'",
+        ),
         ("compression.order", "raster-scan", "order should be one of raster, score, not 'raster-scan'"),
         ("compression.retain", 1.5, r"retain should lie in \[0, 1\], not 1.5"),
         ("video.depths", [1, 1, 2], "one number for each of the 4 stages"),

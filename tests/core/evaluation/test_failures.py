@@ -35,7 +35,7 @@ def missed(tmp_path):
     video, audio = SUBSETS.index(("video",)), SUBSETS.index(("audio",))
     rows[1, audio] = [0.1, 0.8, 0.1]
     rows[2, video] = rows[2, audio] = [0.2, 0.7, 0.1]
-    rows[3, audio] = np.nan
+    rows[3, video], rows[3, audio] = [0.05, 0.05, 0.9], np.nan
     recipe = {"model": {}, "training": {"prior_tau": 1.0}}
     return made_evaluation(labels, told, tmp_path, probabilities=rows, recipe=recipe)
 
@@ -58,7 +58,8 @@ def test_why_a_class_is_missed(missed, tmp_path):
     assert set(told.right_alone) == {"video", "audio", "text", "video+audio", "video+text", "audio+text"}
     assert told.single_right == Share(count=2, total=3)
     assert told.prior_tau == 1.0
-    # clip 2: words say anger, picture and sound fear; in clip 1 nobody says joy clearly enough
+    # clip 3: words say joy, the picture anger; in clip 2 anger and fear are of one side, in clip 1 nobody is
+    # clear enough
     assert told.conflict_missed == Share(count=1, total=3)
     assert told.conflict_right == Share(count=0, total=1)
 
