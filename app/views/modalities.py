@@ -32,8 +32,8 @@ VERDICTS = {
     "conflict": (
         "→←",
         "conflict",
-        "one alone says joy, or excited, and another one an emotion that is neither (nor neutral), so clearly "
-        "that what they give to their sides, multiplied, reaches "
+        "one alone says joy, or excited, and another one an emotion that is neither (nor neutral), so "
+        "clearly that what they give to their sides, multiplied, reaches "
         f"{100 * CONFLICT_PRODUCT:.0f} %. This is what the model hears in them, not how a clip was made.",
     ),
     "unclear": (
