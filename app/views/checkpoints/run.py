@@ -20,8 +20,8 @@ TOLD = {
     EVALUATING: "is trained; the test clips are being evaluated",
     DONE: "is done: it answers on the Clip page, and its evaluation is on Failures, Embeddings and Compare.",
     FAILED: "failed; the last lines of its log say why.",
-    STOPPED: "was stopped and kept its state: start it again by the same name, with the same settings, and "
-    "it goes on.",
+    STOPPED: "was stopped. What it had done is kept: start it again by the same name and settings, "
+    "and it goes on.",
 }
 
 
