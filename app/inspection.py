@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from app import resources, state
+from app import checkpoints, resources, state
 from app.desk import Order, Reply
 from app.edits import Edit, offered
 from app.explanations import (
@@ -365,7 +365,7 @@ def show_trust(explained: Explained, asked: Asked, orders: Orders, replies: Mapp
         trust.trust_view(reply.value)
     else:
         failed(reply, order)
-    trust.planted_truth(resources.truth_report(explained.case.predictor.checkpoint), element, method)
+    trust.planted_truth(checkpoints.truth_report(explained.case.predictor.checkpoint), element, method)
 
 
 def show_effects(reply: Reply) -> None:

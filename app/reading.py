@@ -6,7 +6,7 @@ import logging
 
 import streamlit as st
 
-from app import resources
+from app import checkpoints, resources
 from app.clips import ClipChoice
 from app.resources import Explained
 from app.views.markup import plain
@@ -28,10 +28,10 @@ def open_model(name: str | None, *, lacking: str) -> Predictor | None:
             icon=":material/deployed_code_alert:",
         )
         return None
-    folder = resources.checkpoints()[name]
+    folder = checkpoints.checkpoints()[name]
     try:
         with st.spinner(f"Loading the model {plain(name)}: a few seconds, once …"):
-            return resources.predictor(folder)
+            return checkpoints.predictor(folder)
     except CheckpointError as error:
         logging.getLogger(__name__).exception("checkpoint %s", name)
         st.error(plain(str(error).replace(str(folder), name)), icon=":material/error:")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,48 +16,18 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app.checkpoints import (
-    checkpoints,
-    first_checkpoint,
-    give_checkpoint,
-    given_checkpoints,
-    metrics,
-    predictor,
-    truth_report,
-)
 from app.clips import ClipChoice, shipped_clips, stand_ins, transcript_of
 from app.desk import Desk, Seat
 from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
 from app.explanations import Case, PrivateStore
 from app.playback import Playable, as_it_is, playable_copy
+from app.shelf import Shelf
 from app.truth import Truth, truth_of
 from core.attribution.explain import default_store
 from core.attribution.subject import Subject
 from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
-
-__all__ = [
-    "Explained",
-    "Shelf",
-    "checkpoints",
-    "clips",
-    "desk",
-    "explain",
-    "first_checkpoint",
-    "forget_uploads",
-    "give_checkpoint",
-    "given_checkpoints",
-    "is_explained",
-    "metrics",
-    "posters",
-    "predictor",
-    "private_folder",
-    "seat",
-    "truth_report",
-    "want_nothing",
-]
-"""What pages ask for; the checkpoints among it are those of `app.checkpoints`."""
 
 Say = Callable[[str], None]
 """Told in words what is being done."""
@@ -122,45 +90,6 @@ class _Made:
     truth: Truth | None
     still: str
     has_face: bool | None
-
-
-class Shelf:
-    """The latest few values by key. Whoever asks for a value that another thread is making waits for it."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[tuple, object] = OrderedDict()
-        self._being_made: dict[tuple, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple, make: Callable[[], object]):
-        """The value of `key`, made now if it is not there."""
-        with self._lock:
-            making = self._being_made.setdefault(key, threading.Lock())
-        with making:
-            try:
-                with self._lock:
-                    if key in self._values:
-                        self._values.move_to_end(key)
-                        return self._values[key]
-                value = make()
-                with self._lock:
-                    self._values[key] = value
-                    while len(self._values) > self._size:
-                        self._values.popitem(last=False)
-                return value
-            finally:
-                with self._lock:
-                    self._being_made.pop(key, None)
-
-    def clear(self) -> None:
-        """Forgets every value."""
-        with self._lock:
-            self._values.clear()
-
-    def __contains__(self, key: tuple) -> bool:
-        with self._lock:
-            return key in self._values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import evaluations, resources
+from app import checkpoints, evaluations
 from app.runs import DONE, RunError, Runs
 from app.summaries import Summary, summary
 from app.training_runs import RunChoice
@@ -49,7 +49,7 @@ def page() -> None:
 def read_all() -> dict[str, Summary]:
     """The installed checkpoints, read; a sentence on the page for each that cannot be."""
     found = {}
-    for name, folder in resources.checkpoints().items():
+    for name, folder in checkpoints.checkpoints().items():
         try:
             found[name] = summary(folder)
         except CheckpointError as error:
@@ -94,7 +94,7 @@ def folder_box() -> None:
         if not text:
             return
         try:
-            st.session_state["checkpoint-shown"] = resources.give_checkpoint(Path(text))
+            st.session_state["checkpoint-shown"] = checkpoints.give_checkpoint(Path(text))
         except (CheckpointError, OSError, RuntimeError) as error:
             st.session_state["checkpoint-refusal"] = str(error)
 
@@ -118,7 +118,7 @@ def offer(folder: Path) -> None:
     """Offers a checkpoint or an evaluation on all pages, if the folder is one and can be read."""
     with suppress(CheckpointError, EvaluationError, OSError):
         if (folder / "model.safetensors").is_file():
-            resources.give_checkpoint(folder)
+            checkpoints.give_checkpoint(folder)
         elif (folder / INFO).is_file():
             evaluations.give(folder)
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import evaluations, resources, state
+from app import resources, state
+from app.answering import pick_checkpoint
 from app.clips import OF_DATA, OWN_CLIP, ClipChoice, save_upload
 from app.components.recorder import Recording
 from app.data_clip import data_clip
 from app.inspection import inspect
 from app.reading import open_model, read_clip
 from app.resources import Explained
-from app.views.header import header, quality
 from app.views.headline import headline, learned_from, probability_bars
 from app.views.markup import plain
 from app.views.player import player
@@ -45,31 +45,18 @@ from core.media.speech_models import Speech
 def page() -> None:
     """Draws the whole page."""
     state.adopt_link()
-    names = list(resources.checkpoints())
-    wanted = state.current().checkpoint
-    chosen = wanted if wanted in names else resources.first_checkpoint(state.current().clip)
-    worth = {} if chosen is None else resources.metrics(resources.checkpoints()[chosen])
-    if chosen is not None and "test" not in worth:
-        worth = worth | evaluations.shipped_test(resources.checkpoints()[chosen])
-    header(
+    answering = pick_checkpoint(
         "Which emotion, and on what grounds",
-        names,
-        selected=chosen,
-        worth=quality(worth),
+        wanted=state.current().checkpoint,
         on_pick=lambda name: state.update(checkpoint=name),
+        clip=state.current().clip,
     )
-    if chosen is not None and wanted not in (None, chosen):
-        st.warning(
-            f"The link names the checkpoint {plain(wanted)}, which is not here; {plain(chosen)} answers.",
-            icon=":material/link_off:",
-        )
-        state.update(checkpoint=None)
     choice = pick_clip()
     if choice is not None and choice.transcript is None:
         choice = replace(choice, speech=st.session_state.get("speech", choice.speech))
     # before the model is asked, so that a reload in the meantime loses nothing
     state.publish_link()
-    model = open_model(chosen, lacking="no emotion can be predicted")
+    model = open_model(answering.name, lacking="no emotion can be predicted")
     explained = None
     if choice is not None and model is not None:
         explained = read_clip(choice, state.current().words, model)
@@ -81,7 +68,7 @@ def page() -> None:
     if state.current().is_truth_hidden and not choice.is_own:
         is_label_hidden = choice.label is not None
         choice, explained = choice.untold, explained.untold
-    show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(worth))
+    show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(answering.metrics))
 
 
 def pick_clip() -> ClipChoice | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import checkpoints, evaluations, resources
 from app import compare_state as state
-from app import evaluations, resources
 from app.compare_state import CompareView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, open_evaluation
@@ -258,7 +258,7 @@ def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int)
         info = one.evaluation.info
         checkpoint = info.checkpoint
         # another checkpoint may have the name
-        if known_summary(resources.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
+        if known_summary(checkpoints.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
             st.page_link(
                 VIEWS.parent / "screens" / "clip.py",
                 label=f"Explained by {name}",
@@ -269,7 +269,7 @@ def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int)
 
 def show_curves(alike: Mapping[str, Opened]) -> None:
     """Draws how training went, of every checkpoint whose history is at hand."""
-    installed, known = resources.checkpoints(), {}
+    installed, known = checkpoints.checkpoints(), {}
     for name, one in alike.items():
         info = one.evaluation.info
         found = known_summary(installed.get(info.checkpoint), info.checkpoint_sha256)

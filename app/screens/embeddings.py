@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from app import checkpoints, evaluations
 from app import embeddings_state as state
-from app import evaluations, resources
 from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, open_evaluation
@@ -222,7 +222,7 @@ def show_clip(evaluation: Evaluation, key: str) -> None:
 def show_epochs(evaluation: Evaluation) -> None:
     """Draws how the space formed in training."""
     info = evaluation.info
-    found = known_summary(resources.checkpoints().get(info.checkpoint), info.checkpoint_sha256)
+    found = known_summary(checkpoints.checkpoints().get(info.checkpoint), info.checkpoint_sha256)
     space = None if found is None else found.space
     if space is None:
         st.info(NO_SPACE, icon=":material/info:")

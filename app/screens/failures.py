@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import evaluations, resources
+from app import checkpoints, evaluations, resources
 from app import failures_state as state
 from app.evaluations import Opened
 from app.failures_state import FailuresView
@@ -239,7 +239,7 @@ def link_to_clip_page(of: Opened, key: str, path: Path | None) -> None:
     parameters, info = {"clip": link}, of.evaluation.info
     checkpoint = info.checkpoint
     # another checkpoint may have the name
-    if known_summary(resources.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
+    if known_summary(checkpoints.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
         parameters["checkpoint"] = checkpoint
     st.page_link(CLIP_PAGE, label="Open on the Clip page", icon=":material/movie:", query_params=parameters)
 

@@ -12,13 +12,13 @@ import streamlit as st
 
 from app import learn_state as state
 from app import resources
+from app.answering import pick_checkpoint
 from app.clips import ClipChoice
 from app.learn_state import STEPS, Vote
 from app.reading import open_model, read_clip
 from app.resources import Explained
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
 from app.views.frame import default_frame, frame_view
-from app.views.header import header
 from app.views.headline import headline, probability_bars
 from app.views.learn.guess import ballot, outcome, score_line
 from app.views.learn.limits import confidence_words, glossary, limits
@@ -26,7 +26,6 @@ from app.views.learn.parts import alone_cards, fusion_flow, relevance_words
 from app.views.learn.span import seen_strip, span_chart, span_words
 from app.views.learn.steps import lead, stepper
 from app.views.learn.strip import kept_strip, relevance_strip
-from app.views.markup import plain
 from app.views.modalities import subset_chart, verdict
 from app.views.player import player
 from app.views.shapley import shapley_chart
@@ -44,7 +43,12 @@ def page() -> None:
     st.html(VIEWS / "learn" / "learn.css")
     state.adopt_link()
     is_presented = state.current().is_presented
-    name = chosen_checkpoint(list(resources.checkpoints()), is_presented=is_presented)
+    name = pick_checkpoint(
+        "How it comes to its answer",
+        wanted=state.current().checkpoint,
+        on_pick=lambda picked: state.update(checkpoint=picked),
+        is_presented=is_presented,
+    ).name
     with st.container(key="learn"):
         clips = state.lesson(resources.clips())
         choice = chosen_clip(clips)
@@ -66,26 +70,6 @@ def page() -> None:
                 draw(step, choice, explained, clips)
             elif len(clips) > 1:
                 next_clip(clips, choice)
-
-
-def chosen_checkpoint(names: Sequence[str], *, is_presented: bool) -> str | None:
-    """The one that answers, None where there is none; draws the choice, but not in the presenter layout."""
-    wanted = state.current().checkpoint
-    name = wanted if wanted in names else next(iter(names), None)
-    if not is_presented:
-        header(
-            "How it comes to its answer",
-            names,
-            selected=name,
-            on_pick=lambda picked: state.update(checkpoint=picked),
-        )
-    if wanted is not None and name not in (None, wanted):
-        st.warning(
-            f"The link names the checkpoint {plain(wanted)}, which is not here; {plain(name)} answers.",
-            icon=":material/link_off:",
-        )
-        state.update(checkpoint=None)
-    return name
 
 
 def chosen_clip(clips: Sequence[ClipChoice]) -> ClipChoice | None:

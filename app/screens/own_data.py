@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import checkpoints, evaluations
 from app import own_data_state as state
+from app.answering import pick_checkpoint
 from app.clips import OF_DATA
 from app.compare_state import MAX_EVALUATIONS, names_as_text
 from app.evaluations import Opened
@@ -27,7 +28,6 @@ from app.own_data import (
 from app.own_runs import PREDICT, OwnWork
 from app.runs import DONE, RunError, lines_of, log_of
 from app.summaries import summary
-from app.views.header import header, quality
 from app.views.headline import learned_from
 from app.views.markup import plain
 from app.views.own_data.answers import (
@@ -54,7 +54,12 @@ def page() -> None:
     """Draws the whole page."""
     st.html(APP / "views" / "own_data" / "own_data.css")
     state.adopt_link()
-    name = pick_checkpoint()
+    name = pick_checkpoint(
+        "Answers about clips of your own",
+        wanted=state.current().checkpoint,
+        on_pick=lambda picked: state.update(checkpoint=picked),
+        clip=OF_DATA,
+    ).name
     view = state.current()
     path_box(view.data, on_path=lambda text: state.update(data=text or None))
     data = look_at(view.data) if view.data else None
@@ -70,29 +75,6 @@ def page() -> None:
             show_task(data, name)
     show_earlier(is_first=data is None)
     state.publish_link()
-
-
-def pick_checkpoint() -> str | None:
-    """Draws the top with the choice of the checkpoint; the one that answers, None where there is none."""
-    folders = checkpoints.checkpoints()
-    names, wanted = list(folders), state.current().checkpoint
-    chosen = wanted if wanted in names else checkpoints.first_checkpoint(OF_DATA)
-    known = {} if chosen is None else checkpoints.metrics(folders[chosen])
-    if chosen is not None and "test" not in known:
-        known = known | evaluations.shipped_test(folders[chosen])
-    header(
-        "Answers about clips of your own",
-        names,
-        selected=chosen,
-        worth=quality(known),
-        on_pick=lambda name: state.update(checkpoint=name),
-    )
-    if chosen is not None and wanted not in (None, chosen):
-        st.warning(
-            f"The link names the checkpoint {plain(wanted)}, which is not here; {plain(chosen)} answers.",
-            icon=":material/link_off:",
-        )
-    return chosen
 
 
 @st.cache_resource(show_spinner="Looking at what is there …", max_entries=6)

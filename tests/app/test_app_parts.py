@@ -19,7 +19,7 @@ from app import launch
 from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips, transcript_of
 from app.display import display_clip, loudness, picture_uri
 from app.playback import Playable, is_playable, playable_copy
-from app.resources import Shelf
+from app.shelf import Shelf
 from app.state import MAX_WORDS_CHARACTERS, ViewState
 from core.media import MediaError, Transcript, decode, open_clip
 from sample_data.corpus.schema import Sound, Timed

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import checkpoints, launch, resources
 from app.clips import shipped_clips
 from app.desk import Desk
+from app.shelf import Shelf
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MELD_7
@@ -381,10 +382,8 @@ def test_the_field_is_empty_and_a_chip_names_what_is_shown(page, clip_folder, mo
     assert page.file_uploader[0].value is None and "Shown file" in html_of(page)
     path = page.session_state["own-clip"].path
     forgotten = []
-    clear = resources.Shelf.clear
-    monkeypatch.setattr(
-        resources.Shelf, "clear", lambda shelf: forgotten.append(len(shelf._values)) or clear(shelf)
-    )
+    clear = Shelf.clear
+    monkeypatch.setattr(Shelf, "clear", lambda shelf: forgotten.append(len(shelf._values)) or clear(shelf))
     page.button(key="own-remove").click().run()
     assert not page.exception and not path.exists()
     assert all(forgotten[:2]) and len(forgotten) == 3, "what was made of the file, and the answer"

@@ -162,7 +162,7 @@ def test_an_unreadable_clip_gives_a_sentence_and_the_way_on(page, clip_folder, t
 def test_another_checkpoint_answers(page, checkpoint, tmp_path, monkeypatch):  # noqa: F811
     other = tmp_path / "other"
     shutil.copytree(checkpoint, other)
-    monkeypatch.setattr(resources, "checkpoints", lambda: {"small": checkpoint, "other": other})
+    monkeypatch.setattr(checkpoints, "checkpoints", lambda: {"small": checkpoint, "other": other})
     at(page, 2)
     picker = page.selectbox(key="checkpoint-picker")
     assert picker.options == ["small", "other"] and picker.value == "small"
@@ -174,7 +174,7 @@ def test_another_checkpoint_answers(page, checkpoint, tmp_path, monkeypatch):  #
 
 
 def test_the_presenter_layout_has_the_walk_alone(page, checkpoint, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(resources, "checkpoints", lambda: {"small": checkpoint, "other": checkpoint})
+    monkeypatch.setattr(checkpoints, "checkpoints", lambda: {"small": checkpoint, "other": checkpoint})
     at(page, 2)
     page.button(key="learn-present").click().run()
     assert not page.exception and link_of(page) == {"clip": "one", "step": "2", "present": "1"}
