@@ -22,6 +22,11 @@ RESTS = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState 
 
 START_SECONDS = 240
 
+_ALL = """const all = (selector, root = document) => [
+  ...root.querySelectorAll(selector),
+  ...[...root.querySelectorAll('*')].flatMap(one => one.shadowRoot ? all(selector, one.shadowRoot) : []),
+]"""
+
 
 @contextmanager
 def running_app() -> Iterator[str]:
@@ -67,8 +72,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def wait_for(page: Page, condition: str) -> None:
-    """Waits until an expression of JavaScript holds, looked at before every frame of the screen."""
-    page.wait_for_function(condition, polling="raf")
+    """Waits until an expression of JavaScript holds, looked at before every frame of the screen.
+
+    In it, `all(selector)` gives the elements of the page and of its components, whose trees are their own.
+    """
+    page.wait_for_function(f"() => {{ {_ALL}; return {condition} }}", polling="raf")
 
 
 def wait_for_rest(page: Page, *, still_seconds: float = 0.5) -> None:

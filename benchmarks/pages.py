@@ -80,8 +80,7 @@ def turn_to(page: Page, name: str) -> float:
     page.locator(f"header a[href$='/{path}']").first.click()
     wait_for(
         page,
-        f"document.querySelector('.brand span')?.innerText !== {before!r} && {RESTS} && "
-        f"document.querySelector({sign!r}) !== null",
+        f"all('.brand span')[0]?.innerText !== {before!r} && {RESTS} && all({sign!r}).length > 0",
     )
     return time.perf_counter() - begin
 
@@ -128,7 +127,7 @@ def cell(page: Page, number: int) -> str:
     box = page.locator(".stVegaLiteChart g.mark-rect path").nth(8 + number % 2).bounding_box()
     before = page.url
     page.mouse.click(box["x"] + 5, box["y"] + 5)
-    return f"location.href !== {before!r} && document.querySelector('.cards [role=option]') !== null"
+    return f"location.href !== {before!r} && all('.cards [role=option]').length > 0"
 
 
 def preset(page: Page, number: int) -> str:
@@ -143,15 +142,15 @@ def colour(page: Page, number: int) -> str:
     name, legend = (("right or wrong", "wrong"), ("label", "anger"))[number % 2]
     page.get_by_role("combobox", name="Colour").click()
     page.get_by_role("option", name=name, exact=True).click()
-    return f"[...document.querySelectorAll('.legendtext')].some(one => one.textContent === {legend!r})"
+    return f"all('.legendtext').some(one => one.textContent === {legend!r})"
 
 
 def clip(page: Page, number: int) -> str:
     """Chooses one of two sample clips."""
     before = page.url
     page.locator(".gallery button").nth(1 + number % 2).click()
-    chosen = f"document.querySelectorAll('.gallery button')[{1 + number % 2}].ariaSelected === 'true'"
-    is_drawn = "document.querySelector('.timeline [role=option]') !== null"
+    chosen = f"all('.gallery button')[{1 + number % 2}].ariaSelected === 'true'"
+    is_drawn = "all('.timeline [role=option]').length > 0"
     return f"{chosen} && location.href !== {before!r} && {is_drawn}"
 
 
@@ -165,7 +164,7 @@ def frame(page: Page, number: int) -> str:
 def step(page: Page, number: int) -> str:
     """Goes a step of the walk on, or back."""
     page.locator(f".st-key-learn-{('next', 'back')[number % 2]} button").click()
-    return f"document.querySelector('.learn-number')?.innerText === 'Step {2 + (number + 1) % 2} of 7'"
+    return f"all('.learn-number')[0]?.innerText === 'Step {2 + (number + 1) % 2} of 7'"
 
 
 CLICKS = (

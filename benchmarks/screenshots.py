@@ -13,7 +13,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from browsed_app import chromium, running_app, wait_for, wait_for_rest
 from PIL import Image
@@ -21,7 +20,6 @@ from playwright.sync_api import Browser, Page
 
 HEIGHTS = {1440: 1000, 800: 1100}
 MAX_BYTES = 250_000
-DEMO = Path(__file__).parents[1] / "sample_data" / "clips" / "demo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,15 @@ class Look:
 def to_top_of(selector: str) -> Callable[[Page], None]:
     """Scrolls so that something stands at the top."""
     return lambda page: page.locator(selector).first.evaluate("one => one.scrollIntoView()")
+
+
+def predicted(page: Page) -> None:
+    """Has all clips of the data answered, where they are not, and scrolls to the answers."""
+    if not page.locator(".st-key-own-csv").count():
+        page.locator(".st-key-own-start button").click()
+        page.locator(".st-key-own-csv").wait_for()
+    wait_for_rest(page, still_seconds=2)
+    to_top_of(".st-key-own-task")(page)
 
 
 def report(page: Page) -> None:
@@ -70,8 +77,9 @@ LOOKS = (
     Look(name="checkpoints", link="checkpoints", sign="[data-testid=stDataFrame]"),
     Look(
         name="own-data",
-        link=f"own_data?data={quote(str(DEMO))}",
-        sign="[data-testid=stRadio], .stForm, button",
+        link="own_data?data=sample_data/clips/demo",
+        sign=".st-key-own-start button",
+        prepare=predicted,
     ),
     Look(name="learn", link="learn?step=3&present=1", sign=".learn-strip img"),
     Look(name="report", link="failures", sign=".cards [role=option]", prepare=report),
@@ -105,7 +113,7 @@ def taken(browser: Browser, address: str, look: Look, *, width: int, theme: str)
     page = context.new_page()
     page.set_default_timeout(300_000)
     page.goto(address + look.link)
-    wait_for(page, f"document.querySelector({look.sign!r}) !== null")
+    page.locator(look.sign).first.wait_for()
     wait_for_rest(page, still_seconds=2)
     look.prepare(page)
     wait_for_pictures(page)
