@@ -279,6 +279,25 @@ def test_the_shelf_shows_that_it_runs_on(page, address):
     expect(on).to_be_hidden()
 
 
+def test_hiding_the_truth_takes_the_labels_off_the_shelf(page, address):
+    page.goto(address)
+    wait_for_answer(page)
+    names, shelf = page.locator(".gallery .item .name"), page.locator(".gallery")
+    page.locator(".shelf .on").click()
+    expect(page.locator(".shelf .back")).to_be_visible()
+    wait_for_rest(page)
+    told, turned = names.all_inner_texts(), shelf.evaluate("shelf => shelf.scrollLeft")
+    toggle = page.get_by_text("Hide the truth", exact=True)
+    toggle.click()
+    expect(names.first).to_have_text("label hidden")
+    assert set(names.all_inner_texts()) <= {"label hidden"}
+    assert shelf.evaluate("shelf => shelf.scrollLeft") == turned > 0
+    wait_for_rest(page)
+    toggle.click()
+    expect(names.first).to_have_text(told[0])
+    assert names.all_inner_texts() == told
+
+
 def test_an_uploaded_file_is_for_its_session_alone_and_goes_with_it(browser, address, private, tmp_path):
     def folders() -> set[Path]:
         return set(private.glob("deepmsi-*"))

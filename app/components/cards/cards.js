@@ -6,7 +6,8 @@ export default function (component) {
   const root = parentElement.querySelector(".cards");
   const signature = JSON.stringify(data.items);
   if (root._signature !== signature) {
-    const focused = root.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
+    const active = root.getRootNode().activeElement;
+    const focused = root.contains(active) ? active.dataset?.key : null;
     const keys = data.items.map((item) => item.key).join("\n");
     const top = root._keys === keys ? root.scrollTop : 0;
     root._signature = signature;

@@ -15,11 +15,17 @@ const SIGNS = {
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".gallery");
-  const signature = data.items.map((item) => item.key).join("\n");
-  if (root.dataset.signature !== signature) {
-    root.dataset.signature = signature;
-    delete root.dataset.shown; // other clips: the chosen one may lie elsewhere
+  const signature = JSON.stringify(data.items);
+  if (root._signature !== signature) {
+    const keys = data.items.map((item) => item.key).join("\n");
+    const [left, active] = [root.scrollLeft, root.getRootNode().activeElement];
+    const focused = root.contains(active) ? active.dataset?.key : null;
+    if (root._keys !== keys) delete root.dataset.shown; // other clips: the chosen one may lie elsewhere
+    root._signature = signature;
+    root._keys = keys;
     root.replaceChildren(...data.items.map(build));
+    root.scrollLeft = left;
+    if (focused) [...root.children].find((button) => button.dataset.key === focused)?.focus({ preventScroll: true });
   }
   const buttons = [...root.children];
   const mark = (chosen) => buttons.forEach((button) => {
