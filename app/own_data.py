@@ -202,18 +202,33 @@ def about_words(data: OwnData, split: str) -> str:
 
 
 def manifest_to_fill_in(data: OwnData, words: dict[str, str] | None = None) -> str:
-    """A manifest (CSV) of a folder of clips, with labels to be written; `words` by key where they are known.
+    """A manifest (CSV) of clips that no table lists yet, with labels to be written and all that is known.
 
     Put into the folder as manifest.csv it makes the folder a labelled data set.
+
+    Args:
+        data: no manifest, whose own table would be replaced.
+        words: by key, where a prediction has heard what the data do not give.
     """
+    heard, clips = words or {}, [one for one in data.dataset.utterances if one.path is not None]
+    rows = []
+    for one in clips:
+        said = heard.get(one.key) if one.transcript is None else one.transcript
+        known = {name: getattr(one, name) for name in ("start_seconds", "end_seconds", "speaker", "dialogue")}
+        path = one.path.relative_to(data.root).as_posix()
+        rows.append(
+            {"path": path, "label": one.label, "split": one.split, "transcript": said} | known | one.extra
+        )
+    columns = dict.fromkeys(name for row in rows for name, value in row.items() if value is not None)
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = ("path", "label", "split", *(("transcript",) if words else ()))
-    writer.writerow(columns)
-    for one in data.dataset.utterances:
-        if one.path is not None:
-            row = (one.path.relative_to(data.root).as_posix(), one.label, one.split or "")
-            writer.writerow(row + ((words.get(one.key, ""),) if words else ()))
+    writer = csv.DictWriter(
+        text,
+        list(dict.fromkeys(("path", "label", "split", *columns))),
+        lineterminator="\n",
+        extrasaction="ignore",
+    )
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 

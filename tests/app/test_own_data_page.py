@@ -119,6 +119,16 @@ def test_a_path_that_is_not_there_is_one_sentence(page, tmp_path):
     assert "nowhere does not exist on the machine" in page.error[0].value.replace("\\", "")
 
 
+def test_a_manifest_without_labels_is_not_offered_another_in_its_place(page, clips):
+    page.query_params["data"] = str(clips)
+    assert [button.label for button in page.run().get("download_button")] == ["Manifest to fill in"]
+    (clips / "manifest.csv").write_text("path,start_seconds\none.mp4,0.5\n")
+    page.run()
+    assert "There are no labels" in "".join(c.value for c in page.caption)
+    assert "a column `label` of this manifest" in "".join(c.value for c in page.caption)
+    assert not page.get("download_button")
+
+
 def test_unlabelled_clips_are_not_evaluated(page, clips):
     page.run()
     page.text_input(key="own-path").set_value(str(clips)).run()

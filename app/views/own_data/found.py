@@ -135,7 +135,13 @@ def notes(data: OwnData) -> list[str]:
 
 
 def unlabelled(data: OwnData, words: Callable[[], dict[str, str]]) -> None:
-    """Draws what to do about labels that are missing."""
+    """Draws what to do about labels that are missing; a manifest is not offered one in its own place."""
+    if data.dataset.name == "manifest":
+        st.caption(
+            "There are no labels: emotions can be predicted, but not held against anything. To evaluate, "
+            "write the labels into a column `label` of this manifest; everything else in it may stay."
+        )
+        return
     st.caption(
         "There are no labels: emotions can be predicted, but not held against anything. To evaluate, fill in "
         "the labels of this manifest and put it into the folder as `manifest.csv`."
