@@ -53,11 +53,11 @@ class Opened:
 def evaluations() -> dict[str, Path]:
     """Folders of the evaluations one can choose from, by name; those that ship come first.
 
-    A name that occurs twice is told with the folders around it.
+    A name that occurs twice is told with the folders around it; one that was removed is not among them.
     """
     named: dict[str, Path] = {}
     for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *_given()):
-        if folder not in named.values():
+        if folder not in named.values() and (folder / INFO).is_file():
             named[free_name(folder, named)] = folder
     return named
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.folders import VARIABLE, data_folder
+from app.folders import VARIABLE, data_folder, make_closed
 
 MAX_NOTE_CHARACTERS = 10_000
 MAX_TAG_CHARACTERS = 60
@@ -175,8 +175,10 @@ class Notes:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         connection = None
         try:
-            # closed to other users: it holds what people think of clips
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_closed(self.path.parent)
+            # the folder may be one that a person named, open to others
+            if not self.path.exists():
+                self.path.touch(mode=0o600)
             connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(_SCHEMA)

@@ -87,6 +87,13 @@ class OwnWork:
         out = ["--out", str(self.evaluation(folder)), "--cache-dir", str(_features(folder, self.data))]
         return [["evaluate", str(self.checkpoint), *data, *out, *progress]]
 
+    def begin(self, folder: Path) -> None:
+        """See `app.runs.Work`: what the run is, and nothing of how far an earlier one came."""
+        home = self.home(folder)
+        home.mkdir(exist_ok=True)
+        (home / PROGRESS).unlink(missing_ok=True)
+        (home / RECORD).write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+
     def to_dict(self) -> dict[str, str]:
         """As plain values for JSON."""
         return {name: str(getattr(self, name)) for name in ("task", "data", "split", "checkpoint")}
@@ -133,13 +140,6 @@ class OwnRuns(Runs):
         """Begins a run, or goes on with one that ended. Raises RunError where it cannot."""
         if (current := self.current) is not None:
             raise RunError(f"“{current.choice.title}” goes on; wait for it, or cancel it first.")
-        home = choice.home(self.folder)
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            (home / PROGRESS).unlink(missing_ok=True)
-            (home / RECORD).write_text(json.dumps(choice.to_dict(), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{home} cannot be written ({error.strerror}).") from error
         return super().start(choice)
 
     def known(self, name: str) -> OwnWork | None:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from app.folders import data_folder
+from app.folders import data_folder, make_closed
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 """States in which a run is over; before that its state is what its current command does."""
@@ -63,6 +63,9 @@ class Work(Protocol):
     def commands(self, folder: Path) -> list[list[str]]:
         """Arguments of `deepmsi` for each command; what they make lies inside `folder`."""
 
+    def begin(self, folder: Path) -> None:
+        """Writes what a run leaves for later apps; called once the folder is its own. Raises OSError."""
+
 
 class Run:
     """One run, begun when it is made.
@@ -87,10 +90,12 @@ class Run:
         self._process: subprocess.Popen | None = None
         self._is_stop_wanted = threading.Event()
         self._lock = threading.Lock()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_closed(folder)
+        self.log.parent.mkdir(exist_ok=True)
         self._claim = _claim(folder, choice.name)
         self._state = ""
         try:
+            choice.begin(folder)
             self.state = choice.states[0]
         except OSError:
             os.close(self._claim)

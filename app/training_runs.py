@@ -78,6 +78,9 @@ class RunChoice:
         evaluate += ["--out", str(self.evaluation(folder))]
         return [[*train, *cache, "--resume"], [*evaluate, *cache]]
 
+    def begin(self, folder: Path) -> None:
+        """See `app.runs.Work`: the names of its folders tell all."""
+
 
 def num_epochs_done(run: Run) -> int:
     """Epochs that training has finished."""

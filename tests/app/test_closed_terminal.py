@@ -32,6 +32,9 @@ class Long:
     def commands(self, folder):
         return [[]]
 
+    def begin(self, folder):
+        pass
+
 @st.cache_resource
 def started():
     found = runs.Runs(Path({folder!r}))

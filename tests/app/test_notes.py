@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from app.folders import data_folder, make_closed
 from app.notes import (
     MAX_NOTE_CHARACTERS,
     VARIABLE,
@@ -164,3 +165,33 @@ def test_where_notes_lie(monkeypatch, tmp_path):
     assert default_notes().path == tmp_path / "deepmsi" / "notes.sqlite"
     monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
     assert default_notes().path == tmp_path / "mine" / "notes.sqlite"
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+@pytest.mark.parametrize("who", ["notes", "runs"])
+def test_what_people_make_is_closed_to_others_whoever_makes_it_first(monkeypatch, tmp_path, who, is_named):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    if is_named:
+        monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
+    folder = tmp_path / "mine" if is_named else tmp_path / "share" / "deepmsi"
+    made = folder if who == "notes" else folder / "runs"
+    make_closed(made)
+    assert {place.stat().st_mode & 0o777 for place in (folder, made)} == {0o700}
+    made.chmod(0o755)
+    folder.chmod(0o755)
+    make_closed(made)
+    # a folder that a person named may hold more than ours
+    assert folder.stat().st_mode & 0o777 == (0o755 if is_named else 0o700)
+    assert made == folder or made.stat().st_mode & 0o777 == 0o700
+    write(default_notes(), "a.mp4", note="mine alone")
+    assert default_notes().path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_data_folder_is_told_as_it_is(monkeypatch, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    for name in ("link", str(tmp_path / "link")):
+        monkeypatch.setenv(VARIABLE, name)
+        assert data_folder() == (tmp_path / "real").resolve()

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from made_evaluations import made_clips, made_evaluation
 
-from app import folders, own_answers
+from app import evaluations, folders, own_answers
 from app import runs as runs_of_the_app
 from app.clips import ClipChoice
 from app.own_answers import OwnClipError, key_in_links, link_of_evaluated, own_clip
@@ -141,6 +141,20 @@ def test_the_manifest_to_fill_in_makes_the_folder_a_labelled_one(tmp_path):
     assert data.num_labelled == 2 and why_not_evaluated(data, ALL, MELD_7) == ""
 
 
+def test_the_manifest_to_fill_in_keeps_all_that_is_known(tmp_path):
+    put(tmp_path, "a.mp4")
+    whole = look(str(tmp_path))
+    known = {"speaker": "ada", "dialogue": "d1", "transcript": "", "extra": {"scene": "kitchen"}}
+    span = {"start_seconds": 0.5, "end_seconds": 2.25}
+    (one,) = whole.dataset.utterances
+    dataset = replace(whole.dataset, utterances=(one, replace(one, key="b", **span, **known)))
+    text = manifest_to_fill_in(replace(whole, dataset=dataset), {"a.mp4": "Hello.", "b": "not asked for"})
+    (tmp_path / "manifest.csv").write_text(text)
+    first, second = look(str(tmp_path)).dataset.utterances
+    assert (first.transcript, first.start_seconds, first.speaker, first.extra) == ("Hello.", None, None, {})
+    assert {name: getattr(second, name) for name in (*known, *span)} == known | span
+
+
 def test_a_manifest_that_comes_is_seen(tmp_path):
     before = stamp_of(str(tmp_path))
     assert before == stamp_of(f" {tmp_path}/")
@@ -219,6 +233,17 @@ def test_one_goes_on_at_a_time_and_is_cancelled(work, does, tmp_path):
     assert run.state == STOPPED and not runs.is_going_on(work)
 
 
+def test_a_run_that_cannot_begin_leaves_nothing(work, does, tmp_path):
+    does("import time; time.sleep(900)")
+    one, other = OwnRuns(tmp_path / "runs"), OwnRuns(tmp_path / "runs")
+    run, second = one.start(work), replace(work, split="test")
+    with pytest.raises(RunError, match="Another process works in"):
+        other.start(second)
+    assert other.known(second.name) is None and other.earlier() == (work,)
+    run.stop()
+    wait(run)
+
+
 def test_progress_is_read_from_its_file(work, does, tmp_path):
     runs = OwnRuns(tmp_path)
     assert runs.progress(work) is None
@@ -264,6 +289,15 @@ def test_evaluations_of_own_data_are_offered(tmp_path):
         "evaluate-b-3/run.json",
     )
     assert finished_evaluations(tmp_path) == (tmp_path / "evaluate-a-1" / "a-test-full",)
+
+
+def test_an_evaluation_that_was_removed_is_not_offered(tmp_path):
+    folder = put(tmp_path, "x/y-test/evaluation.json") / "x" / "y-test"
+    st.cache_resource.clear()
+    evaluations.give(folder)
+    assert folder in evaluations.evaluations().values()
+    (folder / "evaluation.json").unlink()
+    assert folder not in evaluations.evaluations().values()
 
 
 ROW = {
