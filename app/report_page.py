@@ -136,8 +136,7 @@ def _scores(report: Report, numbers: Numbers) -> str:
                 "Scenario",
                 report.scenarios,
                 "With all modalities. Scenarios of few clips differ by chance. Macro F1 is a mean over the "
-                "classes that occur as label or as prediction: where a scenario has one class, any mistake "
-                "makes it small.",
+                "classes that have a clip in the scenario.",
             )
         )
     parts.append(_reliability(report, numbers))

@@ -35,7 +35,7 @@ class BriefScores:
     """Of the clips that a subset of the modalities could be asked about; None where there is none.
 
     Attributes:
-        macro_f1: mean over the classes that occur, in truth or prediction.
+        macro_f1: mean over the classes that have a clip.
     """
 
     num_clips: int
@@ -105,6 +105,12 @@ class Answers:
         """Of each data set's clips, with all that they have; of a single data set, under the name ""."""
         names = np.array([u.extra.get(SOURCE, "") for u in self.utterances])
         return {name: self.scores(rows=names == name) for name in sorted(set(names.tolist()))}
+
+    def weights(self) -> np.ndarray:
+        """`(clip,)` with which every data set counts alike, whatever its size."""
+        names = np.array([u.extra.get(SOURCE, "") for u in self.utterances])
+        _, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+        return 1.0 / (len(sizes) * sizes[numbers])
 
     def macro_f1(self) -> float:
         """What an epoch is chosen by: of several data sets the mean, so that a large one does not decide."""

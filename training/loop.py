@@ -229,7 +229,10 @@ class _Run:
         if self.config.tune_offsets:
             dev, offsets = _with_offsets(model, dev)
         usable = np.isfinite(dev.logits[ALL]).all(axis=1)
-        dev = replace(dev, temperature=fit_temperature(dev.logits[ALL][usable], dev.truth[usable]))
+        # of several data sets the calibration is not to be that of the largest
+        weights = dev.weights()[usable]
+        temperature = fit_temperature(dev.logits[ALL][usable], dev.truth[usable], weights)
+        dev = replace(dev, temperature=temperature)
         metrics = {"dev": dev.to_dict()}
         if len(self.data.test):
             metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
@@ -243,7 +246,9 @@ class _Run:
             model,
             info=CheckpointInfo(
                 temperature=dev.temperature,
-                uncertainty_threshold=choose_threshold(dev.probabilities()[usable], dev.truth[usable]),
+                uncertainty_threshold=choose_threshold(
+                    dev.probabilities()[usable], dev.truth[usable], weights
+                ),
                 data_sha256=self.data.sha256,
                 seed=self.config.seed,
                 preprocessing={

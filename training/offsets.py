@@ -147,7 +147,7 @@ def ascend(logits: np.ndarray, truth: np.ndarray, *, max_offset: float) -> np.nd
 
 
 def macro_f1(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> float:
-    """Mean F1 over the classes that occur, in truth or prediction."""
+    """Mean F1 over the classes that have a clip."""
     return float(
         _macro_f1(
             np.bincount(truth[truth == predicted], minlength=num_classes),
@@ -159,9 +159,9 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> floa
 
 def _macro_f1(num_right: np.ndarray, num_predicted: np.ndarray, num_true: np.ndarray) -> np.ndarray:
     """`(…, class)` counts to `(…,)`; F1 = 2 · right / (predicted + true)."""
-    total = num_predicted + num_true
-    f1 = 2.0 * num_right / np.maximum(total, 1)
-    return f1.sum(axis=-1) / (total > 0).sum(axis=-1)
+    is_there = num_true > 0
+    f1 = 2.0 * num_right / np.maximum(num_predicted + num_true, 1)
+    return (f1 * is_there).sum(axis=-1) / is_there.sum(axis=-1)
 
 
 def _best_offset(

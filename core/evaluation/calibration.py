@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 from core.evaluation.metrics import NUM_BINS, bins_of
 
 _TEMPERATURES = np.geomspace(0.2, 8.0, 400)
+_EPSILON = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +61,28 @@ def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:
     return softmax(logits / temperature, axis=-1)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The temperature at which the true labels of held-out clips are most likely (Guo et al. 2017).
 
     Args:
         logits: `(clip, class)`.
         truth: `(clip,)` class indices.
+        weights: `(clip,)` how much each clip counts; all alike if None.
     """
     clips = np.arange(len(truth))
-    losses = [-log_softmax(logits / t, axis=1)[clips, truth].mean() for t in _TEMPERATURES]
+    losses = [
+        np.average(-log_softmax(logits / t, axis=1)[clips, truth], weights=weights) for t in _TEMPERATURES
+    ]
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
 
-def choose_threshold(probabilities: np.ndarray, truth: np.ndarray, *, max_share: float = 0.3) -> float:
+def choose_threshold(
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    max_share: float = 0.3,
+) -> float:
     """The confidence below which a prediction is told as uncertain.
 
     The largest one below which at most half of the held-out predictions are right, and at most `max_share`
@@ -81,14 +91,19 @@ def choose_threshold(probabilities: np.ndarray, truth: np.ndarray, *, max_share:
     Args:
         probabilities: `(clip, class)`, calibrated.
         truth: `(clip,)` class indices.
+        weights: `(clip,)` how much each clip counts; all alike if None.
         max_share: of the clips.
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(confidence)
+    weight = np.ones(len(order)) if weights is None else weights[order]
+    weight = weight / weight.sum()
     right = (probabilities.argmax(axis=1) == truth)[order]
-    sorted_confidence = confidence[order]
-    threshold = 0.0
-    for count in range(1, int(len(order) * max_share) + 1):
-        if count < len(order) and right[:count].mean() <= 0.5:
-            threshold = float((sorted_confidence[count - 1] + sorted_confidence[count]) / 2)
-    return threshold
+    below, right_below = np.cumsum(weight), np.cumsum(weight * right)
+    # a share of the clips that is all of them leaves none above
+    is_fit = (right_below <= below / 2 + _EPSILON) & (below <= max_share + _EPSILON)
+    is_fit[-1:] = False
+    if not is_fit.any():
+        return 0.0
+    last = int(np.flatnonzero(is_fit)[-1])
+    return float(confidence[order[last : last + 2]].mean())

@@ -123,9 +123,10 @@ def figures(
 
     Of all:
 
-    - `weighted_f1`: mean of the classes' F1 by support; `macro_f1`: their mean over the classes that occur,
-      as label or as prediction; `uar`: mean recall of the classes that have a clip (unweighted average
-      recall); `macro_auroc`: mean of the defined AUROCs;
+    - `weighted_f1`: mean of the classes' F1 by support; `macro_f1`: their mean over the classes that have a
+      clip; `uar`: mean recall of these (unweighted average recall); `macro_auroc`: mean of their AUROCs. These
+      means are undefined in a weighting in which one of the classes has no clip: else they would be of fewer
+      classes than the figure whose interval they are for;
     - `ece`: Σ over `NUM_BINS` equal bins of confidence of (share of the clips in the bin) · |share right −
       mean confidence| (Guo et al. 2017, Eq. 3);
     - `brier`: mean over clips of Σ over classes of (probability − 1 if it is the label else 0)², from 0 to 2
@@ -156,13 +157,15 @@ def figures(
     error[clips, truth] -= 1
 
     f1, recall = _ratio(2 * hits, support + told), _ratio(hits, support)
+    # the same classes in every weighting
+    classes = np.unique(truth)
     auroc = np.stack([_auroc(probabilities[:, c], truth == c, counts) for c in range(num_classes)], axis=1)
     return {
         "accuracy": _ratio(hits.sum(1), total),
         "weighted_f1": _ratio(np.nansum(f1 * support, 1), total),
-        "macro_f1": _mean(f1),
-        "uar": _mean(recall),
-        "macro_auroc": _mean(auroc),
+        "macro_f1": _mean(np.where(support > 0, f1, np.nan), classes),
+        "uar": _mean(recall, classes),
+        "macro_auroc": _mean(auroc, classes),
         "ece": _ratio(np.abs(counts @ excess).sum(1), total),
         "brier": _ratio(counts @ np.square(error).sum(1), total),
         "precision": _ratio(hits, told),
@@ -349,6 +352,6 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    """`(weighting,)` over the classes in which it is defined."""
-    return _ratio(np.nansum(values, 1), np.isfinite(values).sum(1))
+def _mean(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """`(weighting,)` over these classes; NaN where it is of one of them, or where there is none."""
+    return values[:, classes].mean(1) if len(classes) else np.full(len(values), np.nan)

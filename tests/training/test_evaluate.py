@@ -66,6 +66,9 @@ def test_a_large_data_set_does_not_decide_alone():
     )
     answers = replace(answers, utterances=marked)
     assert answers.by_source()["big"].macro_f1 == 1.0 and answers.by_source()["small"].macro_f1 == 0.0
+    names = np.array([one.extra["source"] for one in answers.utterances])
+    for name in ("big", "small"):
+        assert answers.weights()[names == name].sum() == pytest.approx(0.5)
     assert answers.macro_f1() == 0.5
     assert answers.to_dict()["sources"]["big"]["num_clips"] == 4
 

@@ -19,6 +19,17 @@ def test_temperature_is_recovered():
     assert fit_temperature(logits * 2.5, truth) == pytest.approx(2.5, rel=0.1)
 
 
+def test_a_clip_of_weight_three_counts_like_three():
+    random = np.random.default_rng(1)
+    logits, truth = 3 * random.normal(size=(50, 3)), np.arange(50) % 3
+    logits[np.arange(50), truth] += 2
+    # the wrong ones count more
+    weights = np.where(logits.argmax(1) == truth, 1, 3)
+    repeated = np.repeat(np.arange(50), weights)
+    temperature = fit_temperature(logits, truth, weights)
+    assert temperature == fit_temperature(logits[repeated], truth[repeated]) != fit_temperature(logits, truth)
+
+
 def test_threshold_parts_the_unsure_from_the_sure():
     # logits a, 0: confidence grows with a; the three least confident are wrong
     strengths = np.array([0.1, 0.2, 0.3, 1, 2, 3, 4, 5, 6, 7.0])
@@ -27,6 +38,10 @@ def test_threshold_parts_the_unsure_from_the_sure():
     confidence = probabilities.max(axis=1)
     assert confidence[2] < choose_threshold(probabilities, truth) < confidence[3]
     assert choose_threshold(probabilities, np.zeros(10, int)) == 0.0
+    # of too large a share of all weight none is called unsure
+    assert choose_threshold(probabilities, truth, np.array([100.0] * 3 + [1.0] * 7)) == 0.0
+    few = choose_threshold(probabilities, truth, np.array([1.0] * 3 + [100.0] * 7))
+    assert few == choose_threshold(probabilities, truth)
 
 
 def test_reliability_by_hand():

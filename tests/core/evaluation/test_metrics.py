@@ -54,7 +54,7 @@ def by_sklearn(truth, probabilities, weight=None):
         return {
             "accuracy": sklearn.accuracy_score(truth, predicted, **common),
             "weighted_f1": sklearn.f1_score(truth, predicted, average="weighted", **common),
-            "macro_f1": sklearn.f1_score(truth, predicted, average="macro", **common),
+            "macro_f1": sklearn.f1_score(truth, predicted, labels=np.unique(truth), average="macro", **common),
             "uar": sklearn.balanced_accuracy_score(truth, predicted, **common),
             "macro_auroc": np.nanmean(auroc),
             "brier": sklearn.brier_score_loss(truth, probabilities, labels=classes, **common),
@@ -104,6 +104,18 @@ def test_a_class_that_never_occurs_has_no_figures():
     # F1 2/3 of a and of b
     assert scores.macro_f1.value == pytest.approx(2 / 3)
     assert scores.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 0))
+
+
+def test_means_over_classes_are_of_the_same_classes_in_every_resample():
+    # one clip is told as c, which no clip is; F1 of a: 2 · 2 / (3 + 2), of b: 1
+    truth = np.array([0, 0, 0, 1])
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.2, 0.7, 0.1]])
+    told = figures(truth, probabilities, np.array([[1, 1, 1, 1], [1, 1, 2, 0], [1, 0, 0, 1]]))
+    np.testing.assert_allclose(told["macro_f1"], [(0.8 + 1.0) / 2, np.nan, 1.0])
+    np.testing.assert_allclose(told["uar"], [(2 / 3 + 1.0) / 2, np.nan, 1.0])
+    assert np.isnan(told["macro_auroc"]).tolist() == [False, True, False]
+    alone = score(np.zeros(30, int), np.tile(probabilities[:3], (10, 1)), ("a", "b", "c"), np.arange(30))
+    assert alone.macro_f1.value == pytest.approx(0.8) and alone.macro_f1.high < 0.95
 
 
 def test_nothing_to_score_is_told_as_nothing():
