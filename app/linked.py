@@ -20,6 +20,16 @@ class Linkable(Protocol):
 
 View = TypeVar("View", bound=Linkable)
 
+_PAGE, _ENTERED = "page-shown", "is-page-entered"
+
+
+def enter(page: str) -> None:
+    """Tells which page is about to be drawn, so that its view knows whether it was turned to."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        # until the view has read it: a run may break off before
+        st.session_state[_ENTERED] = True
+
 
 class Linked(Generic[View]):
     """The current view of one page in this session.
@@ -52,13 +62,17 @@ class Linked(Generic[View]):
         """Takes over the link at the start of a session, and after the browser's back and forward buttons.
 
         Not after a change made on the page: a quick click comes with the address of before the last one. An
-        address without parameters is what a change of pages leaves: the view stays as it was.
+        address without parameters is what turning to another page leaves, and the view stays as it was; on
+        the page itself it is that of a first visit.
         """
         parameters = st.query_params.to_dict()
+        is_entered = st.session_state.pop(_ENTERED, False)
+        if is_entered:
+            st.session_state.pop(self._changed, None)
         if st.session_state.get(self._changed) or parameters == st.session_state.get(self._link):
             return
         st.session_state[self._link] = parameters
-        if parameters or self._view not in st.session_state:
+        if parameters or not is_entered or self._view not in st.session_state:
             st.session_state[self._view] = self._kind.from_link(parameters)
 
     def publish_link(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.shortcuts import shortcuts
+from app.linked import enter
 
 HERE = Path(__file__).parent
 
@@ -51,4 +52,5 @@ with st.container(key="shortcut-list"):
     shortcuts(page.title)
 if page.title != "Clip":
     sys.modules["app.resources"].want_nothing()
+enter(page.title)
 page.run()

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import streamlit as st
-
 from app.clips import OWN_CLIP
+from app.linked import Linked
 from core.attribution.elements import METHODS
 from core.attribution.explain import DEFAULTS
 
@@ -106,9 +105,8 @@ def cut_words(text: str, max_characters: int) -> str:
     return tidy[: max_characters + 1].rpartition(" ")[0] or tidy[:max_characters]
 
 
-def current() -> ViewState:
-    """The view of this session."""
-    return st.session_state.setdefault("view", ViewState())
+_linked = Linked("clip", ViewState)
+current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
 
 
 def update(**changes) -> None:
@@ -116,13 +114,12 @@ def update(**changes) -> None:
     view = current()
     if view.clip is not None and changes.get("clip", view.clip) != view.clip:
         changes = {"frame": None, "emotion": None, "instead_of": None, "words": None, **changes}
-    st.session_state["view"] = replace(view, **changes)
-    keep()
+    _linked.put(replace(view, **changes), is_change=True)
 
 
 def keep() -> None:
     """Keeps the view over the next run of the page, whose address may be of before the last click."""
-    st.session_state["is-changed-here"] = True
+    _linked.put(current(), is_change=True)
 
 
 def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str], predicted: str) -> ViewState:
@@ -133,31 +130,12 @@ def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str], predi
     view = current()
     emotion = view.emotion if view.emotion in labels else None
     is_contrast = view.instead_of in labels and view.instead_of != (emotion or predicted)
-    view = st.session_state["view"] = replace(
+    view = replace(
         view,
         frame=view.frame if view.frame is not None and view.frame < num_frames else None,
         step=view.step if view.step is not None and view.step < num_steps else None,
         emotion=emotion,
         instead_of=view.instead_of if is_contrast else None,
     )
+    _linked.put(view, is_change=False)
     return view
-
-
-def adopt_link() -> None:
-    """Takes over the link at the start of a session, and after the browser's back and forward buttons.
-
-    Not after a change made on the page: a quick click comes with the address of before the last one.
-    """
-    parameters = st.query_params.to_dict()
-    if parameters != st.session_state.get("link") and not st.session_state.get("is-changed-here"):
-        st.session_state["link"] = parameters
-        st.session_state["view"] = ViewState.from_link(parameters)
-
-
-def publish_link() -> None:
-    """Writes the view into the address bar."""
-    st.session_state.pop("is-changed-here", None)
-    parameters = current().to_link()
-    if parameters != st.session_state.get("link"):
-        st.session_state["link"] = parameters
-        st.query_params.from_dict(parameters)

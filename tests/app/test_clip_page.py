@@ -161,6 +161,39 @@ def test_a_click_is_not_undone_by_an_address_that_lags_behind(page):
     assert page.segmented_control(key="step-picker").value == steps > 0
 
 
+def turn(test, page: str) -> None:
+    """Turns to another page by the navigation, which empties the address."""
+    test.switch_page(page)
+    test.query_params = {}
+    test.run()
+
+
+def test_the_view_is_there_again_after_a_look_at_another_page(page):
+    link = {"clip": "two", "checkpoint": "small", "words": "I hate this", "frame": "2", "made": "hidden"}
+    page.query_params = dict(link)
+    page.run()
+    assert link_of(page) == link
+    turn(page, "screens/learn.py")
+    assert not page.exception and link_of(page) != link
+    turn(page, "screens/clip.py")
+    assert not page.exception and link_of(page) == link
+    assert page.text_area[0].value == "I hate this"
+    # while the page stays, an address without parameters is a first visit's
+    page.query_params = {}
+    page.run()
+    assert link_of(page) == {"clip": "one"} and page.text_area[0].value == "Do not move."
+
+
+def test_a_change_that_was_broken_off_does_not_outlive_the_page(page):
+    page.run()
+    page.session_state["clip-changed-here"] = True
+    turn(page, "screens/learn.py")
+    page.switch_page("screens/clip.py")
+    page.query_params = {"clip": "two"}
+    page.run()
+    assert link_of(page) == {"clip": "two"}
+
+
 def test_an_unreadable_sample_clip_leaves_the_others(page, clip_folder, tmp_path, monkeypatch):
     folder = tmp_path / "clips"
     shutil.copytree(clip_folder, folder)
