@@ -59,8 +59,6 @@ class Explained:
         still: data URI of the whole picture at the height of a made clip's expression, for the player to rest
             on; "" where there is none.
         has_face: whether a face was found; None where none was looked for, since the model reads no picture.
-        is_blind: neither a face was found in a file of one's own nor were words read, so that the answer
-            rests on next to nothing and is uncertain whatever its probability.
     """
 
     prediction: Prediction
@@ -71,7 +69,6 @@ class Explained:
     truth: Truth | None = None
     still: str = ""
     has_face: bool | None = True
-    is_blind: bool = False
 
     @property
     def untold(self) -> Explained:
@@ -89,7 +86,6 @@ class _Made:
     media: Playable | None
     truth: Truth | None
     still: str
-    has_face: bool | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -213,9 +209,6 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
 
     prediction = ask(words)
     case = _case(choice, model, read(words), prediction, (*key, words), shelves)
-    is_blind = choice.is_own and made.has_face is False and not prediction.present["text"]
-    if is_blind:
-        prediction = replace(prediction, is_uncertain=True)
     has_original = words is not None and any(made.prepared.present.values())
     return Explained(
         prediction=prediction,
@@ -225,8 +218,7 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
         media=made.media,
         truth=made.truth,
         still=made.still,
-        has_face=made.has_face,
-        is_blind=is_blind,
+        has_face=made.prepared.has_face,
     )
 
 
@@ -276,19 +268,7 @@ def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:
     still = ""
     if prepared.frames is not None and truth is not None and truth.still_seconds is not None:
         still = _still(prepared.frames, truth.still_seconds)
-    prepared = _without_pictures(prepared)
-    has_face = None
-    if model.config.reads_video:
-        track = prepared.face_track
-        has_face = track is not None and bool(track.num_faces.any())
-    return _Made(
-        prepared=prepared,
-        display=display,
-        media=media,
-        truth=truth,
-        still=still,
-        has_face=has_face,
-    )
+    return _Made(prepared=_without_pictures(prepared), display=display, media=media, truth=truth, still=still)
 
 
 def _case(

@@ -73,6 +73,18 @@ class PreparedClip:
         parts = {"video": self.crops, "audio": self.waveform, "text": self.transcript}
         return {name: part is not None and name in self.reads for name, part in parts.items()}
 
+    @property
+    def has_face(self) -> bool | None:
+        """Whether a face was found; None where none is looked for, since the model reads no picture."""
+        if "video" not in self.reads:
+            return None
+        return self.face_track is not None and bool(self.face_track.num_faces.any())
+
+    @property
+    def is_blind(self) -> bool:
+        """See `Prediction`."""
+        return self.has_face is False and not self.present["text"]
+
     def with_transcript(self, transcript: str | Transcript | None) -> PreparedClip:
         """The same clip with other words; None or blank text means no words."""
         if isinstance(transcript, str):
@@ -324,7 +336,8 @@ class Predictor:
         return Prediction(
             labels=labels,
             probabilities=fused,
-            is_uncertain=bool(fused.max() < info.uncertainty_threshold),
+            is_uncertain=prepared.is_blind or bool(fused.max() < info.uncertainty_threshold),
+            is_blind=prepared.is_blind,
             present=prepared.present,
             notes=prepared.notes + ((prepared.words_note,) if prepared.words_note else ()),
             frames=video.frame_selection(prepared.frames.times_seconds) if has_video else None,

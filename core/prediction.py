@@ -97,7 +97,8 @@ class Prediction:
     Attributes:
         labels: class names in the order of `probabilities`.
         probabilities: `(class,)` calibrated.
-        is_uncertain: the model would rather abstain (its confidence is below the checkpoint's threshold).
+        is_uncertain: the model would rather abstain: its confidence is below the checkpoint's threshold, or
+            `is_blind`.
         present: for each modality, whether the clip has it and the model used it.
         notes: sentences on what was missing or unusual ("No face was found …").
         frames: None when the clip has no video.
@@ -108,6 +109,8 @@ class Prediction:
         transcript: the words the model read, "" when none.
         checkpoint / checkpoint_hash / clip_hash: what was asked of what.
         timings_seconds: wall time of each stage.
+        is_blind: neither was a face found nor were words read, so that the answer rests on next to nothing
+            and is uncertain whatever its probability; never of a model that reads no picture.
     """
 
     labels: tuple[str, ...]
@@ -129,6 +132,7 @@ class Prediction:
     checkpoint_hash: str
     clip_hash: str
     timings_seconds: dict[str, float] = field(default_factory=dict)
+    is_blind: bool = False
 
     @property
     def prediction(self) -> str:

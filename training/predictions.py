@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.attribution.modalities import shown_verdict
 from core.labels import MODALITIES
 from core.media import MediaError, open_clip
 from core.media.door import open_file
@@ -204,13 +205,14 @@ def _facts(utterance: Utterance, root: Path) -> dict:
 
 
 def _said(answer: Prediction) -> dict:
+    verdict, sentence = shown_verdict(answer)
     row: dict[str, object] = {
         "prediction": answer.prediction,
         "confidence": answer.confidence,
         "is_uncertain": answer.is_uncertain,
         "transcript": answer.transcript,
-        "verdict": answer.modalities.verdict,
-        "sentence": answer.modalities.sentence,
+        "verdict": verdict,
+        "sentence": sentence,
         "notes": " ".join(answer.notes),
     }
     for modality in MODALITIES:

@@ -239,7 +239,6 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
             choice.label,
             is_edited=state.current().words is not None,
             original=explained.original,
-            is_blind=explained.is_blind,
             is_label_hidden=is_label_hidden,
         )
         probability_bars(explained.prediction, choice.label, warning=own_warning if choice.is_own else "")

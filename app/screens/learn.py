@@ -282,7 +282,7 @@ def decision(choice: ClipChoice, explained: Explained) -> None:
     prediction = explained.prediction
     left, right = st.columns([5, 6], gap="large")
     with left:
-        headline(prediction, choice.label, is_blind=explained.is_blind)
+        headline(prediction, choice.label)
         threshold = explained.case.predictor.checkpoint.info.uncertainty_threshold
         st.html(f'<p class="truth">{escape(confidence_words(prediction, threshold))}</p>')
     with right:

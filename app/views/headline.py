@@ -39,7 +39,6 @@ def headline(
     *,
     is_edited: bool = False,
     original: Prediction | None = None,
-    is_blind: bool = False,
     is_label_hidden: bool = False,
 ) -> None:
     """Draws the predicted emotion, its probability, the truth where known, and the notes.
@@ -49,7 +48,6 @@ def headline(
         label: the clip's true emotion, None where unknown.
         is_edited: the model read other words than the clip's, for which the label says nothing.
         original: the answer for the clip's own words, to compare with; None where there is none.
-        is_blind: the answer is uncertain because neither a face was found nor words were read.
         is_label_hidden: there is a label, which is not to be told and not given here.
     """
     answer = prediction.prediction
@@ -58,7 +56,7 @@ def headline(
         f'<section class="answer" aria-label="Prediction"><div class="eyebrow">The model says</div>'
         f'<div class="emotion">{swatch(answer)}<strong>{escape(answer)}</strong>'
         f'<span class="confidence">{percent(prediction.confidence)}</span>{uncertain}</div>'
-        f"{_before(original)}{BLIND if is_blind else _uncertainty(prediction)}"
+        f"{_before(original)}{BLIND if prediction.is_blind else _uncertainty(prediction)}"
         f"{LABEL_HIDDEN if is_label_hidden else _verdict(prediction, label, is_edited)}</section>"
     )
     if prediction.notes:

@@ -169,10 +169,15 @@ def shown_verdict(prediction: Prediction) -> tuple[str, str]:
     stay. `ModalityReport` and evaluations keep the verdict that takes no notice of this.
     """
     report = prediction.modalities
-    if not prediction.is_uncertain or report.verdict in ("conflict", "single"):
+    if not prediction.is_uncertain or told_verdict(report.verdict, is_uncertain=True) != "unclear":
         return report.verdict, report.sentence
     there = tuple(modality for modality in MODALITIES if prediction.present[modality])
     return _verdict(report.probabilities, prediction.labels, there, is_uncertain=True)
+
+
+def told_verdict(verdict: str, *, is_uncertain: bool) -> str:
+    """The verdict of `shown_verdict` for one that is kept beside an answer."""
+    return verdict if not is_uncertain or verdict in ("conflict", "single") else "unclear"
 
 
 def heard_alone(prediction: Prediction) -> dict[str, Heard]:

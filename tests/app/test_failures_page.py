@@ -1,5 +1,7 @@
 """The Failures page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -94,6 +96,29 @@ def test_a_link_restores_the_view(page, shipped):
     assert "with a suspected label error" in html_of(page)
     assert "All 12 clips labelled joy are recognised" in html_of(page)
     assert "labelled <i" in html_of(page) and "c0.mp4" in html_of(page)
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(0.0, "agree"), (1.0, "unclear")])
+def test_an_uncertain_answer_is_told_as_on_the_clip_page(page, shipped, threshold, told):
+    evaluation = made_evaluation(LABELS, TOLD, shipped, uncertainty_threshold=threshold)
+    evaluation = replace(evaluation, predictions=evaluation.predictions.assign(verdict="agree"))
+    evaluation.write(shipped / "first-test")
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    assert not page.exception
+    assert f"Together the modalities are called <b>{told}</b>" in html_of(page)
+    assert ("? uncertain" in html_of(page)) == (told == "unclear")
+
+
+def test_back_to_the_bare_address_shows_what_was_there_first(page, shipped):
+    written(shipped)
+    page.run()
+    first = html_of(page)
+    page.selectbox(key="cell-label").set_value("anger").run()
+    assert html_of(page) != first
+    page.query_params = {}
+    page.run()
+    assert html_of(page) == first and link_of(page) == {}
 
 
 def test_a_link_to_what_is_not_there_says_so(page, shipped):

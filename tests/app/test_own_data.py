@@ -5,6 +5,7 @@ import io
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -30,8 +31,11 @@ from app.runs import BROKEN_OFF, DONE, FAILED, STOPPED, RunError
 from app.views.own_data.answers import answer_table, summary_html
 from app.views.own_data.found import counts_table, headline, notes, skipped_csv
 from app.views.own_data.task import progress_words, start_name
+from core.attribution.modalities import shown_verdict
 from core.labels import IEMOCAP_6, MELD_7
-from training.datasets import DataError
+from tests.app.conftest import write_clip
+from training.datasets import DataError, Utterance
+from training.predictions import predict_all, read_predictions
 
 
 def put(folder, *names, content=b"something"):
@@ -343,6 +347,24 @@ def answered(work, does, tmp_path, monkeypatch):
     ]
     pd.DataFrame(rows).to_parquet(work.answers(runs.folder))
     return work
+
+
+def test_a_table_tells_the_verdict_that_the_clip_page_tells(tmp_path, make_prediction):
+    write_clip(video := tmp_path / "a.mp4", num_frames=10)
+    report = replace(make_prediction().modalities, verdict="complementary", sentence="Audio says fear.")
+    for is_uncertain in (False, True):
+        answer = make_prediction(modalities=report, is_uncertain=is_uncertain)
+        predictor = SimpleNamespace(
+            checkpoint=SimpleNamespace(name="c", sha256="0"),
+            speech=SimpleNamespace(source="speech-to-text"),
+            prepare=lambda clip, **options: clip,
+            predict=lambda prepared, answer=answer: answer,
+        )
+        out = tmp_path / f"{is_uncertain}.csv"
+        predict_all(predictor, [Utterance(key="a", path=video, label="")], out, root=tmp_path)
+        row = read_predictions(out).iloc[0]
+        assert (row["verdict"], row["sentence"]) == shown_verdict(answer)
+        assert row["verdict"] == ("unclear" if is_uncertain else "complementary")
 
 
 def test_answers_as_people_read_them(answered):

@@ -580,7 +580,7 @@ def test_sources_of_a_checkpoint_are_escaped(make_prediction):
 
 
 def test_an_answer_from_no_face_and_no_words_is_called_uncertain(make_prediction):
-    html = show_headline(make_prediction(is_uncertain=True), None, is_blind=True)
+    html = show_headline(make_prediction(is_uncertain=True, is_blind=True), None)
     assert "? uncertain" in html and "No face was found and no words were read" in html
     # its percentage may be high: that is not why it is uncertain
     assert "would rather not decide" not in html

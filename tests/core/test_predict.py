@@ -168,6 +168,19 @@ def test_temperature_softens_and_the_threshold_abstains(checkpoint):
     assert soft.is_uncertain and not raw.is_uncertain
 
 
+def test_without_a_face_and_words_an_answer_is_uncertain_whatever_its_probability(checkpoint):
+    info = dataclasses.replace(checkpoint.info, uncertainty_threshold=0.0)
+    seen, heard = made_prepared(1, text=None), made_prepared(1, num_frames=0, text=None)
+    track = dataclasses.replace(seen.face_track, num_faces=np.zeros(6, int), state="none")
+    hidden = dataclasses.replace(seen, face_track=track)
+    predictor = Predictor(dataclasses.replace(checkpoint, info=info))
+    answers = predictor.predict_many([seen, heard, hidden, hidden.with_transcript("well done")])
+    assert [answer.is_blind for answer in answers] == [False, True, True, False]
+    assert [answer.is_uncertain for answer in answers] == [False, True, True, False]
+    # of a model that looks at nothing it is not said
+    assert not dataclasses.replace(heard, reads=("audio", "text")).is_blind
+
+
 def test_other_words_change_the_answer_and_no_words_are_said(predictor):
     clip = made_prepared(1)
     first, other = predictor.predict(clip), predictor.predict(clip.with_transcript("what a mess"))

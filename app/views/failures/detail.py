@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.playback import Playable, as_it_is, is_playable
 from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, points, swatch, track
+from core.attribution.modalities import told_verdict
 from core.evaluation import Evaluation
 from core.evaluation.artifact import NON_EMPTY
 from core.evaluation.neighbours import Neighbour
@@ -72,19 +73,22 @@ def headline(evaluation: Evaluation, row: int) -> None:
     clip, probabilities = evaluation.predictions.iloc[row], evaluation.probabilities()[row]
     label, said = clip["label"], clip["prediction"]
     of_label = float(probabilities[evaluation.labels.index(label)])
-    is_uncertain = probabilities.max() < evaluation.info.uncertainty_threshold
     truth = (
         f"✓ labelled {swatch(label)} {escape(label)} too"
         if label == said
         else f"✗ labelled {swatch(label)} <b>{escape(label)}</b>, to which it gives {percent(of_label)}"
     )
-    doubt = ' <span class="chip uncertain">? uncertain</span>' if is_uncertain else ""
+    doubt = ' <span class="chip uncertain">? uncertain</span>' if _is_uncertain(evaluation, row) else ""
     st.html(
         '<div class="eyebrow">The model says</div>'
         f'<div class="emotion">{swatch(said)}<strong>{escape(said)}</strong>'
         f'<span class="confidence">{percent(float(probabilities.max()))}</span>{doubt}</div>'
         f'<p class="truth">{truth}</p>'
     )
+
+
+def _is_uncertain(evaluation: Evaluation, row: int) -> bool:
+    return bool(evaluation.probabilities()[row].max() < evaluation.info.uncertainty_threshold)
 
 
 def figures(evaluation: Evaluation, row: int) -> None:
@@ -95,7 +99,7 @@ def figures(evaluation: Evaluation, row: int) -> None:
         st.html(probabilities_chart(evaluation, row))
     with right:
         st.html(modalities_chart(evaluation, row))
-    verdict = clip["verdict"]
+    verdict = told_verdict(clip["verdict"], is_uncertain=_is_uncertain(evaluation, row))
     st.html(f'<p class="facts">Together the modalities are called <b>{escape(verdict)}</b>.</p>')
     with st.expander("As tables", icon=":material/table_rows:"):
         st.table(subset_table(evaluation, row))
