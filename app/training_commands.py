@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,12 +90,8 @@ def train(
         if seeds is None and config.protocol is None:
             typer.echo(run(config, resume=resume))
             return
-        try:
-            wanted = [int(one) for one in (seeds or str(seed)).split(",")]
-            summary = train_runs(config, seeds=wanted, resume=resume)
-        except ValueError as error:
-            raise typer.BadParameter(f"{error}.") from error
-        if int(os.environ.get("RANK", 0)) == 0:
+        summary = train_runs(config, seeds=_seeds(seeds or str(seed)), resume=resume)
+        if summary is not None:
             _show_runs(summary)
             typer.echo(out)
 
@@ -165,6 +160,14 @@ def pretrain(
         typer.echo(run(config, resume=resume))
 
 
+def _seeds(text: str) -> list[int]:
+    """Different numbers, parted by commas."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(map(str.isdecimal, parts)) or len(set(map(int, parts))) < len(parts):
+        raise typer.BadParameter(f"--seeds takes different numbers, as in 0,1,2, not {text!r}.")
+    return list(map(int, parts))
+
+
 def _setting(text: str) -> tuple[str, object]:
     """`name=value` with a JSON value, or a plain word."""
     name, equals, value = text.partition("=")
@@ -191,15 +194,19 @@ def _show_runs(summary: RunsSummary) -> None:
     )
     table.add_column("")
     table.add_column("mean", justify="right")
-    table.add_column("± sd", justify="right")
+    table.add_column("± sd of runs", justify="right")
+    table.add_column("95 % over clips, widest", justify="right")
     table.add_column("clips in a run", justify="right")
-    rows = [(name, spread, "") for name, spread in summary.scores.items()]
+    rows = [(name, spread, "", "") for name, spread in summary.scores.items()]
     for label, spread in summary.f1_per_class.items():
         fewest, most = summary.num_clips_per_class[label]
-        rows.append((f"F1 of {label}", spread, f"{fewest}" if fewest == most else f"{fewest} to {most}"))
-    for name, spread, num_clips in rows:
+        ends = summary.f1_interval_per_class[label]
+        interval = "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
+        num_clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        rows.append((f"F1 of {label}", spread, interval, num_clips))
+    for name, spread, interval, num_clips in rows:
         shown = ("–" if value is None else f"{value:.3f}" for value in (spread.mean, spread.deviation))
-        table.add_row(name, *shown, num_clips)
+        table.add_row(name, *shown, interval, num_clips)
     errors.print(table)
     if summary.caveat:
         errors.print(summary.caveat, style="yellow")

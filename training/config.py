@@ -125,11 +125,11 @@ class TrainConfig:
     text_audio_weight: float = 1.0
     queue_size: int = 0
     prototype_weight: float = 0.0
-    prior_tau: float = 1.0
+    prior_tau: float = 0.0
     class_weight_beta: float = 0.0
     class_weight_from_epoch: int = 0
     focal_gamma: float = 0.0
-    class_balance: float = 0.0
+    class_balance: float = 0.5
     progressive_balance: bool = False
     label_smoothing: float = 0.05
     tune_offsets: bool = False
@@ -233,6 +233,16 @@ class TrainConfig:
             raise ValueError("word_dropout needs a text encoder that is trained: set num_text_layers too")
         if self.progressive_balance and not self.class_balance:
             raise ValueError("progressive_balance needs a balance to end with: set class_balance too")
+        if self.fold and self.protocol is None:
+            raise ValueError("fold needs the protocol that it is of: set protocol too")
+        if self.protocol != "grouped-kfold" and (self.num_folds, self.fold_group) != (5, "speaker"):
+            raise ValueError("num_folds and fold_group are of the protocol grouped-kfold alone")
+        if self.num_blind_epochs and "video" not in self.modalities:
+            raise ValueError("num_blind_epochs needs a model that reads video too: see modalities")
+        if self.audio_pooling and "audio" not in self.modalities:
+            raise ValueError("audio_pooling needs a model that reads audio: see modalities")
+        if self.source_shares and len(self.data) == 1:
+            raise ValueError("source_shares needs several data sets: of one there is nothing to share")
         if self.queue_size and (self.contrastive_form == "published" or not self.contrastive_weight):
             raise ValueError(
                 "queue_size needs the corrected contrastive form, with a contrastive_weight above zero"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from core.model import DeepMSI
 from training.config import TrainConfig
@@ -15,6 +18,8 @@ from training.logs import console
 from training.protocol import Fold, make_folds, with_splits
 from training.sources import SOURCE, Sources, make_features, read_sources, require_labels
 
+SPLITS = ("train", "dev", "test")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
@@ -23,6 +28,7 @@ class TrainingData:
     Attributes:
         sha256: of all clips' bytes and what is known of them.
         names: of the data sets.
+        split_sha256: of the keys in each split, as a protocol parted them; empty where none did.
     """
 
     train: FeatureSet
@@ -30,6 +36,7 @@ class TrainingData:
     test: FeatureSet
     sha256: str
     names: tuple[str, ...]
+    split_sha256: dict[str, str]
 
     def sources(self) -> np.ndarray:
         """`(clip,)` number of the data set that each training clip is of."""
@@ -54,13 +61,29 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     )
     for skipped in features.skipped if is_main else ():
         console.print(f"skipped {skipped.utterance.key}: {skipped.reason}", style="yellow", highlight=False)
+    features, num_blank = _shown(features, model.config.modalities)
+    if is_main and num_blank:
+        console.print(
+            f"left out {num_blank} clips that have nothing of {', '.join(model.config.modalities)}",
+            style="yellow",
+            highlight=False,
+        )
+    _tell_unparted(features, sources.names, is_main)
     data = TrainingData(
         train=features.of_split("train"),
         dev=features.of_split("dev"),
         test=features.of_split("test"),
         sha256=features.data_sha256,
         names=sources.names,
+        split_sha256=split_hashes(sources) if config.protocol else {},
     )
+    # processes that skipped other clips would learn from unlike batches, or wait for each other for ever
+    hashes = gather_object([data.sha256])
+    if len(set(hashes)) > 1:
+        raise DataError(
+            f"{', '.join(map(str, config.data))}: the processes could not read the same clips; the lines "
+            "above tell which one was skipped where. Mend it, or remove it from the data."
+        )
     for name, part in (("train", data.train), ("dev", data.dev)):
         if not len(part):
             raise DataError(
@@ -75,6 +98,36 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
             f"needed (two per process), not {len(data.train)}; mark more."
         )
     return data
+
+
+def _shown(features: FeatureSet, modalities: Sequence[str]) -> tuple[FeatureSet, int]:
+    """The clips that have something for a model that reads these modalities, and how many have nothing."""
+    kept = [i for i in range(len(features)) if features.may_show(i, modalities)]
+    return features.select(kept), len(features) - len(kept)
+
+
+def _tell_unparted(features: FeatureSet, names: Sequence[str], is_main: bool) -> None:
+    """Tell how many clips are of no split. Raises DataError where a data set has no other."""
+    of = {name: [0, 0] for name in names}
+    for utterance in features.utterances:
+        counts = of[utterance.extra.get(SOURCE, names[0])]
+        counts[utterance.split not in SPLITS] += 1
+    for name, (parted, unparted) in of.items():
+        if unparted and not parted:
+            raise DataError(
+                f"{name}: no clip is of a split (train, dev or test), so that it would not be used; "
+                "mark some in the column split, choose a protocol, or leave the data set away."
+            )
+        if unparted and is_main:
+            console.print(
+                f"{name}: {unparted} clips are of no split and are not used", style="yellow", highlight=False
+            )
+
+
+def split_hashes(sources: Sources) -> dict[str, str]:
+    """SHA-256 of the keys of each split: whether data are parted as they were."""
+    keys = {name: sorted(u.key for u in sources.utterances if u.split == name) for name in SPLITS}
+    return {name: hashlib.sha256("\n".join(own).encode()).hexdigest() for name, own in keys.items()}
 
 
 def configured_folds(config: TrainConfig) -> tuple[Fold, ...]:

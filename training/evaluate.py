@@ -24,7 +24,7 @@ from core.model import DeepMSI
 from core.prediction import SUBSETS
 from training.answers import Answer, Progress, Watch, ask, gather_answers
 from training.config import TrainConfig
-from training.data import split_by
+from training.data import split_by, split_hashes
 from training.datasets import DataError, Utterance
 from training.features import FeatureSet
 from training.sources import SOURCE, Sources
@@ -282,20 +282,41 @@ def part_as_trained(
         DataError: if the data cannot serve the protocol.
     """
     recipe = checkpoint.metrics.get("train_config", {})
-    if protocol is None and recipe.get("protocol") and sources.names == tuple(recipe.get("source_names", ())):
+    learned = tuple(recipe.get("source_names", ()))
+    is_own = protocol is None and bool(recipe.get("protocol")) and sources.names == learned
+    if is_own:
         protocol, fold = recipe["protocol"], recipe["fold"]
+    elif protocol is None and _is_parted_anew(recipe) and set(sources.names) & set(learned):
+        raise DataError(
+            f"{checkpoint.name} learned from {' and '.join(learned)}, parted together by "
+            f"{recipe['protocol']}: which clips of {' and '.join(sources.names)} alone it never met, their "
+            "own splits do not tell. Evaluate it on other data, or name a protocol and mind that clips may have "
+            "been learned."
+        )
     if protocol is None:
         return sources, "official"
+    grouped = {name: recipe[name] for name in ("num_folds", "fold_group") if name in recipe}
     config = TrainConfig(
         data=(Path(),),
         out=Path(),
         cache_dir=Path(),
         protocol=protocol,
         fold=fold,
-        num_folds=recipe.get("num_folds", 5),
-        fold_group=recipe.get("fold_group", "speaker"),
+        **(grouped if protocol == "grouped-kfold" else {}),
     )
-    return split_by(config, sources), protocol
+    parted = split_by(config, sources)
+    if is_own and (known := checkpoint.metrics.get("split_sha256")) and known != split_hashes(parted):
+        raise DataError(
+            f"{' and '.join(sources.names)} holds other clips than when {checkpoint.name} was trained on it, "
+            f"so {protocol} parts it otherwise and would test on what was learned; evaluate it on the same "
+            "clips."
+        )
+    return parted, protocol
+
+
+def _is_parted_anew(recipe: dict) -> bool:
+    """Whether the training's protocol did not leave the data's own splits."""
+    return recipe.get("protocol") not in (None, "official")
 
 
 def _recipe(checkpoint: Checkpoint) -> dict:

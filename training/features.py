@@ -110,6 +110,16 @@ class FeatureSet(Sequence[ClipFeatures]):
         """The features of one split."""
         return self.select([i for i, e in enumerate(self._entries) if e.utterance.split == split])
 
+    def may_show(self, index: int, modalities: Sequence[str]) -> bool:
+        """Whether an utterance has a file of any of these modalities."""
+        entry = self._entries[index]
+        has = {
+            "video": entry.video is not None or entry.picture is not None,
+            "audio": entry.audio is not None,
+            "text": entry.text is not None,
+        }
+        return any(has[name] for name in modalities)
+
     def read(self, index: int, frames: Sequence[int] | None = None) -> ClipFeatures:
         """Features of one utterance; of its candidate frames only `frames`, where given."""
         entry = self._entries[index]

@@ -33,7 +33,7 @@ from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
 from training.pretrained import load_pretrained
-from training.resume import identity, look
+from training.resume import identity, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
@@ -71,12 +71,13 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
     # one process looks, for the others may be on machines that do not see its files
     is_finished, state = processes.from_main(accelerator, lambda: look(config, resume))
-    if is_finished:
-        return config.out
     torch.manual_seed(config.seed)
     model = _build(config).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_data(config, model, accelerator)
+    if is_finished:
+        processes.from_main(accelerator, lambda: require_same_data(config, data))
+        return config.out
     if state is not None:
         require_same_run(state, identity(config, data, accelerator), config.run_folder)
     _standardise(model, data.train)
@@ -239,6 +240,7 @@ class _Run:
         metrics["best_epoch"] = best.epoch
         metrics["logit_offsets"] = None if offsets is None else vars(offsets)
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
+        metrics["split_sha256"] = self.data.split_sha256
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
         save_checkpoint(

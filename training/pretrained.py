@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -10,6 +11,9 @@ from torch import nn
 
 from core.model import DeepMSI
 from training.datasets.manifest import DataError
+
+PARTS = ("video", "temporal")
+"""Of the model, that pretraining may leave."""
 
 
 def save_part(path: Path, part: nn.Module) -> None:
@@ -20,6 +24,17 @@ def save_part(path: Path, part: nn.Module) -> None:
     temporary.replace(path)
 
 
+def pretrained_hash(folder: Path | None) -> str | None:
+    """SHA-256 of what `load_pretrained` reads; None for no folder."""
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    for name in PARTS:
+        path = folder / f"{name}.safetensors"
+        digest.update(path.read_bytes() if path.exists() else b"")
+    return digest.hexdigest()
+
+
 def load_pretrained(model: DeepMSI, folder: Path) -> None:
     """Put what `pretrain` made into a model: the video encoder and, where there is one, the temporal network.
 
@@ -28,7 +43,8 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
     """
     if not (folder / "video.safetensors").is_file():
         raise DataError(f"{folder} holds no video.safetensors; give a folder that `deepmsi pretrain` made.")
-    for name, part in (("video", model.video), ("temporal", model.temporal)):
+    for name in PARTS:
+        part = getattr(model, name)
         path = folder / f"{name}.safetensors"
         if not path.exists():
             continue

@@ -19,6 +19,8 @@ from training.protocol import PAPER_10FOLD_FLATTERS
 
 SUMMARY = "summary.json"
 HEADLINES = ("accuracy", "weighted_f1", "macro_f1")
+OWN_SPLIT = "the data's own split"
+"""What is told where no protocol was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class RunsSummary:
         split: "test" or "dev".
         scores: per headline metric, all modalities.
         f1_per_class: likewise.
+        f1_interval_per_class: over the clips, of the run where it is widest; None where no run has one.
         num_clips_per_class: fewest and most of any run.
         caveat: what to tell with every number; "" for nothing.
     """
@@ -52,11 +55,12 @@ class RunsSummary:
     split: str
     scores: dict[str, Spread]
     f1_per_class: dict[str, Spread]
+    f1_interval_per_class: dict[str, tuple[float, float] | None]
     num_clips_per_class: dict[str, tuple[int, int]]
     caveat: str
 
 
-def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = False) -> RunsSummary:
+def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = False) -> RunsSummary | None:
     """Train every fold of the configuration's protocol with every seed.
 
     Args:
@@ -65,14 +69,15 @@ def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = Fals
         resume: keep the runs that are finished and go on with the one that is not.
 
     Returns:
-        The summary, which is also written to `summary.json` in `config.out`.
+        The summary, which is also written to `summary.json` in `config.out`; None in all processes but the
+        main one.
 
     Raises:
         DataError, CheckpointError, RunStopped: see `training.loop.train`.
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds should be different numbers, at least one, not {list(seeds)}")
-    protocol = config.protocol or "official"
+    protocol = config.protocol or OWN_SPLIT
     folds = [""]
     if config.protocol is not None:
         folds = [config.fold] if config.fold else [fold.name for fold in configured_folds(config)]
@@ -83,9 +88,11 @@ def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = Fals
             run = replace(config, out=config.out / name, fold=fold, seed=seed)
             folders.append(run.out)
             train(run, resume=resume)
+    # the checkpoints lie where the main process has written them, which others may not see
+    if int(os.environ.get("RANK", 0)):
+        return None
     summary = summarise(folders, protocol)
-    if int(os.environ.get("RANK", 0)) == 0:
-        _write(config.out / SUMMARY, summary)
+    _write(config.out / SUMMARY, summary)
     return summary
 
 
@@ -112,6 +119,10 @@ def summarise(folders: Sequence[Path], protocol: str) -> RunsSummary:
             label: _spread([part["f1_per_class"][label] for part in parts])
             for label in parts[0]["f1_per_class"]
         },
+        f1_interval_per_class={
+            label: _widest([part["f1_interval_per_class"][label] for part in parts])
+            for label in parts[0]["f1_interval_per_class"]
+        },
         num_clips_per_class={
             label: (min(numbers), max(numbers))
             for label in parts[0]["num_clips_per_class"]
@@ -127,6 +138,11 @@ def _spread(scores: Sequence[float | None]) -> Spread:
         return Spread(mean=None, deviation=None)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Spread(mean=float(np.mean(values)), deviation=deviation)
+
+
+def _widest(intervals: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
+    known = [(low, high) for low, high in intervals if low is not None and high is not None]
+    return max(known, key=lambda ends: ends[1] - ends[0], default=None)
 
 
 def _write(path: Path, summary: RunsSummary) -> None:

@@ -103,11 +103,12 @@ def drop_modalities(present: np.ndarray, probability: float, random: np.random.G
 
 
 def stratified_frames(num_frames: int, num_wanted: int, random: np.random.Generator) -> np.ndarray:
-    """Ascending positions: one at random from each of `num_wanted` equal parts of the clip."""
+    """Ascending positions: one at random from each of `num_wanted` parts, equal but for single frames."""
     if num_wanted >= num_frames:
         return np.arange(num_frames)
-    edges = np.linspace(0, num_frames, num_wanted + 1)
-    return np.floor(edges[:-1] + random.random(num_wanted) * np.diff(edges)).astype(int)
+    # whole frames, or two parts could give the same one
+    edges = np.linspace(0, num_frames, num_wanted + 1).round().astype(int)
+    return random.integers(edges[:-1], edges[1:])
 
 
 def training_batch(

@@ -117,10 +117,10 @@ def _prior(missed: MissedClass) -> str:
     )
     if missed.trained is None:
         text += " How often training showed it is not known here."
-    if missed.prior_tau:
-        text += " Training made up for unequal shares by an adjustment of the logits."
-    elif missed.prior_tau == 0:
-        text += " Training did not adjust the logits for unequal shares."
+    if missed.remedies:
+        text += f" Training made up for unequal shares by {listed(missed.remedies)}."
+    elif missed.remedies is not None:
+        text += " Training did nothing about unequal shares."
     return text
 
 

@@ -40,8 +40,7 @@ class MissedClass:
         precision: clips labelled so, of those predicted so.
         evaluated: clips labelled so, of all that were evaluated.
         trained: clips labelled so, of all that the checkpoint learned from; None where that is not at hand.
-        prior_tau: strength of the training's adjustment for rare classes (0 none, 1 balanced softmax); None
-            where the recipe does not tell.
+        remedies: what the training did about rare classes, in words; None where the recipe does not tell.
         goes_to: what the missed clips are predicted as, with how many, most frequent first.
         confidence_right / confidence_missed: mean probability of the prediction; None without such clips.
         probability_missed: mean calibrated probability of the class itself among the missed clips.
@@ -59,7 +58,7 @@ class MissedClass:
     precision: Share
     evaluated: Share
     trained: Share | None
-    prior_tau: float | None
+    remedies: tuple[str, ...] | None
     goes_to: tuple[tuple[str, int], ...]
     confidence_right: float | None
     confidence_missed: float | None
@@ -150,7 +149,7 @@ def why_missed(evaluation: Evaluation, label: str, training: Evaluation | None =
         precision=_share(is_right, is_told),
         evaluated=_share(is_label, np.ones(len(table), bool)),
         trained=trained,
-        prior_tau=_prior_tau(evaluation),
+        remedies=_remedies(evaluation),
         goes_to=tuple((name, int(count)) for name, count in order),
         confidence_right=_mean(probabilities[is_right].max(1)),
         confidence_missed=_mean(probabilities[is_missed].max(1)),
@@ -171,7 +170,17 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _prior_tau(evaluation: Evaluation) -> float | None:
+def _remedies(evaluation: Evaluation) -> tuple[str, ...] | None:
     recipe = evaluation.info.recipe.get("training")
-    tau = recipe.get("prior_tau") if isinstance(recipe, dict) else None
-    return float(tau) if isinstance(tau, int | float) and not isinstance(tau, bool) else None
+    if not isinstance(recipe, dict) or not _REMEDIES.keys() & recipe.keys():
+        return None
+    return tuple(words for name, words in _REMEDIES.items() if recipe.get(name))
+
+
+_REMEDIES = {
+    "prior_tau": "an adjustment of the logits",
+    "class_balance": "drawing rare classes more often",
+    "class_weight_beta": "weights in the loss",
+    "tune_offsets": "offsets tuned on the dev split",
+}
+"""By fields of a training's recipe that do nothing where they are zero or false."""

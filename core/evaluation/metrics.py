@@ -124,8 +124,8 @@ def figures(
     Of all:
 
     - `weighted_f1`: mean of the classes' F1 by support; `macro_f1`: their mean over the classes that have a
-      clip; `uar`: mean recall of these (unweighted average recall); `macro_auroc`: mean of their AUROCs. These
-      means are undefined in a weighting in which one of the classes has no clip: else they would be of fewer
+      clip; `uar`: mean recall of these (unweighted average recall); `macro_auroc`: mean of their AUROCs.
+      They are undefined in a weighting in which one of the classes has no clip: else they would be of fewer
       classes than the figure whose interval they are for;
     - `ece`: Σ over `NUM_BINS` equal bins of confidence of (share of the clips in the bin) · |share right −
       mean confidence| (Guo et al. 2017, Eq. 3);

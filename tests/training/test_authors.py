@@ -115,6 +115,7 @@ def test_iemocap_has_a_table_without_header(tmp_path):
     assert dataset.scheme == "iemocap-6" and len(dataset.utterances) == 3
     assert (first.label, first.transcript) == ("joy", 'He said "no".')
     assert (first.speaker, first.dialogue) == ("Ses01F", "Ses01F_impro01")
+    assert first.extra == {"session": "1"}
     assert (
         dataset.skipped[0].label == "frustration" and "video and audio and text" in dataset.skipped[0].reason
     )

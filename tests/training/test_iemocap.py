@@ -85,6 +85,12 @@ def test_words_alone_serve_where_there_are_no_media(tmp_path):
 def test_an_empty_film_is_no_film_to_learn_from(folder):
     touch(folder / "Session1/dialog/avi/DivX/Ses01F_impro01.avi", b"")
     dataset = read_iemocap(folder)
+    turn = by_key(dataset)["Ses01F_impro01_F000"]
+    assert turn.path.suffix == ".wav" and turn.start_seconds is None and turn.region is None
+    assert any("1 films hold nothing (Ses01F_impro01)" in note for note in dataset.notes)
+    for sound in (folder / "Session1/sentences/wav/Ses01F_impro01").iterdir():
+        sound.unlink()
+    dataset = read_iemocap(folder)
     assert "Ses01F_impro01_F000" not in by_key(dataset)
     assert sum("is empty" in clip.reason for clip in dataset.skipped) == 6
 

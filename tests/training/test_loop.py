@@ -184,6 +184,36 @@ def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
         train(replace(config, data=(manifest,), out=tmp_path / "out"))
 
 
+def test_a_data_set_that_would_not_be_used_at_all_is_told(config, corpus, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(f"path,label\n{corpus}/train0.mp4,joy\n{corpus}/train1.mp4,fear\n")
+    both = replace(config, data=(corpus, manifest), out=tmp_path / "out", allow_outside=True)
+    with pytest.raises(DataError, match="no clip is of a split .* so that it would not be used"):
+        train(both)
+
+
+def test_clips_that_show_the_model_nothing_are_left_out(config, corpus, tmp_path):
+    lines = (corpus / "manifest.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    blank = dict.fromkeys(columns, "") | {"path": f"{corpus}/train0.mp4", "label": "joy", "split": "train"}
+    manifest = tmp_path / "manifest.csv"
+    rows = [",".join(blank[name] for name in columns)]
+    for line in lines[1:]:
+        name, rest = line.split(",", 1)
+        rows.append(f"{corpus}/{name},{rest}")
+    manifest.write_text(
+        "\n".join([lines[0], *(row for row in rows if "train0" not in row or row == rows[0])])
+    )
+    words = replace(
+        config, data=(manifest,), out=tmp_path / "out", allow_outside=True, modalities=("text",), num_epochs=1
+    )
+    told = json.loads((train(words) / "metrics.json").read_text())["num_clips"]
+    whole = json.loads(
+        (train(replace(words, data=(corpus,), out=tmp_path / "b")) / "metrics.json").read_text()
+    )
+    assert told["train"] == whole["num_clips"]["train"] - 1
+
+
 def test_a_lone_training_clip_is_told(config, corpus, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(f"path,label,split\n{corpus}/train0.mp4,joy,train\n{corpus}/val0.mp4,joy,dev\n")

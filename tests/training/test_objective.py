@@ -99,7 +99,12 @@ def test_a_resumed_run_goes_on_with_the_same_losses():
         ({"queue_size": 4, "contrastive_form": "published"}, "queue_size needs the corrected"),
         ({"queue_size": 4, "contrastive_weight": 0.0}, "queue_size needs the corrected"),
         ({"word_dropout": 0.1}, "set num_text_layers too"),
-        ({"progressive_balance": True}, "set class_balance too"),
+        ({"progressive_balance": True, "class_balance": 0.0}, "set class_balance too"),
+        ({"fold": "session1"}, "set protocol too"),
+        ({"num_folds": 4}, "of the protocol grouped-kfold alone"),
+        ({"num_blind_epochs": 1, "modalities": ("audio", "text")}, "reads video too"),
+        ({"audio_pooling": "mean", "modalities": ("text",)}, "audio_pooling needs"),
+        ({"source_shares": (1.0,)}, "needs several data sets"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(changes, message):

@@ -1,6 +1,7 @@
 """A run that is interrupted anywhere ends with the weights of one that is not."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -111,6 +112,21 @@ def test_a_finished_run_is_kept_and_not_made_again(config, whole):
     assert (config.out / "model.safetensors").stat().st_mtime_ns == made
     with pytest.raises(DataError, match="other settings than are asked for now \\(seed\\)"):
         train(replace(config, seed=5), resume=True)
+    with pytest.raises(DataError, match="other settings than are asked for now \\(tune_offsets\\)"):
+        train(replace(config, tune_offsets=True), resume=True)
+
+
+def test_a_finished_run_is_not_passed_off_as_one_of_other_clips(config, whole, tmp_path):
+    made = tmp_path / "made"
+    shutil.copytree(config.out, made)
+    corpus = tmp_path / "corpus"
+    shutil.copytree(config.data[0] if config.data[0].is_dir() else config.data[0].parent, corpus)
+    manifest = corpus / "manifest.csv"
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(lines[:2] + lines[3:]) + "\n")
+    train(replace(config, out=made), resume=True)
+    with pytest.raises(DataError, match="was trained on other clips than"):
+        train(replace(config, out=made, data=(manifest,)), resume=True)
 
 
 def test_a_run_that_is_stopped_at_the_end_of_an_epoch_reads_the_dev_split_later(

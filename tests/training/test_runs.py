@@ -34,6 +34,8 @@ def test_seeds_are_runs_of_their_own_and_come_to_a_mean(config):
     values = [part["subsets"]["video+audio+text"]["macro_f1"] for part in parts]
     assert summary.scores["macro_f1"].mean == pytest.approx(statistics.mean(values))
     assert summary.scores["macro_f1"].deviation == pytest.approx(statistics.stdev(values))
+    ends = [part["f1_interval_per_class"]["joy"] for part in parts]
+    assert list(summary.f1_interval_per_class["joy"]) == max(ends, key=lambda pair: pair[1] - pair[0])
     written = json.loads((config.out / "summary.json").read_text())
     assert written["scores"]["macro_f1"]["mean"] == summary.scores["macro_f1"].mean
 
@@ -65,6 +67,12 @@ def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
     assert protocol == "paper-10fold"
     assert len(of_split(parted, "test").utterances) == metrics["num_clips"]["test"]
     assert part_as_trained(checkpoint, sources, "official", "")[0].names == sources.names
+    fewer = replace(sources, utterances=sources.utterances[1:])
+    with pytest.raises(DataError, match="holds other clips than when fold"):
+        part_as_trained(checkpoint, fewer, None, "")
+    checkpoint.metrics["train_config"]["source_names"] = [*sources.names, "more"]
+    with pytest.raises(DataError, match="and more, parted together by paper-10fold"):
+        part_as_trained(checkpoint, sources, None, "")
 
 
 def test_one_fold_may_be_a_run_of_its_own(config, tmp_path):

@@ -76,6 +76,8 @@ def test_stratified_frames_come_one_from_each_part():
     for _ in range(50):
         frames = stratified_frames(32, 8, random)
         assert (frames // 4).tolist() == list(range(8))
+        # parts of three and of two frames: none comes twice
+        assert (np.diff(stratified_frames(32, 12, random)) > 0).all()
     assert stratified_frames(5, 8, random).tolist() == [0, 1, 2, 3, 4]
 
 

@@ -45,6 +45,7 @@ class _Row:
     words: str
     speaker: str | None
     dialogue: str
+    extra: dict[str, str]
 
 
 def find_authors_folders(folder: Path) -> dict[str, Path]:
@@ -93,6 +94,7 @@ def read_authors(folder: str | Path) -> Dataset:
                     speaker=row.speaker,
                     dialogue=row.dialogue,
                     split=split,
+                    extra=row.extra,
                 )
             )
     notes = ("These are pickles: `deepmsi data convert` makes of them what training reads.",)
@@ -154,9 +156,11 @@ def convert(
     manifest = out / "manifest.csv"
     with manifest.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("path", "label", "transcript", "speaker", "dialogue", "split"))
+        extra = sorted({column for u, _ in kept for column in u.extra})
+        writer.writerow(("path", "label", "transcript", "speaker", "dialogue", "split", *extra))
         for u, name in kept:
-            writer.writerow((name, u.label, u.transcript, u.speaker or "", u.dialogue or "", u.split))
+            known = (name, u.label, u.transcript, u.speaker or "", u.dialogue or "", u.split)
+            writer.writerow((*known, *(u.extra.get(column, "") for column in extra)))
     return manifest, tuple(skipped)
 
 
@@ -209,6 +213,7 @@ def _meld_row(part: str, row: Mapping[str, str]) -> _Row:
         words=row["Utterance"].strip(),
         speaker=row.get("Speaker") or None,
         dialogue=f"{PARTS[part]}/{dialogue}",
+        extra={name: row[name.capitalize()] for name in ("season", "episode") if row.get(name.capitalize())},
     )
 
 
@@ -221,6 +226,7 @@ def _iemocap_row(row: list[str]) -> _Row:
         words=words,
         speaker=f"{name[:5]}{turn[:1]}" if name.startswith("Ses") else None,
         dialogue=dialogue or name,
+        extra={"session": str(int(name[3:5]))} if name.startswith("Ses") and name[3:5].isdecimal() else {},
     )
 
 

@@ -125,7 +125,8 @@ def _utterance(match: re.Match[str], session: Path, words: dict[str, str]) -> Ut
     start, end, key, dialogue, number, left, speaker, _, code, *ratings = match.groups()
     film = session / "dialog" / "avi" / "DivX" / f"{dialogue}.avi"
     sound = session / "sentences" / "wav" / dialogue / f"{key}.wav"
-    has_film = film.is_file()
+    # a film that is empty or a pointer to one leaves the sentence's own sound
+    has_film = film.is_file() and (unusable(film) is None or not sound.is_file())
     return Utterance(
         key=key,
         path=film if has_film else sound if sound.is_file() else None,
@@ -167,4 +168,11 @@ def _notes(sessions: list[Path], utterances: list[Utterance]) -> tuple[str, ...]
         notes.append(f"Only {', '.join(path.name for path in sessions)} of five sessions are at hand.")
     if not any(utterance.region for utterance in utterances):
         notes.append("No film (dialog/avi/DivX) is at hand, so there is no picture.")
+    blind = {utterance.dialogue for utterance in utterances if not utterance.region}
+    films = [path for session in sessions for path in (session / "dialog" / "avi" / "DivX").glob("*.avi")]
+    if broken := sorted(path.stem for path in films if path.stem in blind):
+        notes.append(
+            f"{len(broken)} films hold nothing ({', '.join(broken[:3])}{', …' * (len(broken) > 3)}): of "
+            "their turns there is the sound alone."
+        )
     return tuple(notes)

@@ -123,13 +123,13 @@ def honest_parts(stills: Mapping[str, Stills]) -> dict[str, Stills]:
     """The splits of a data set such that none is learned from that is chosen by or tested on.
 
     Args:
-        stills: by split. Training pictures that a later split holds too are left out, and where there is no
-            dev split, a tenth of the training pictures becomes one: the same whoever asks.
+        stills: by split. Pictures that a later split holds too are left out, and where there is no dev split,
+            a tenth of the training pictures becomes one: the same whoever asks.
     """
     parts = dict(stills)
-    for held in ("dev", "test"):
-        if held in parts and "train" in parts:
-            parts["train"] = parts["train"].without(parts[held])
+    for split, held in (("dev", "test"), ("train", "dev"), ("train", "test")):
+        if split in parts and held in parts:
+            parts[split] = parts[split].without(parts[held])
     if "train" in parts and "dev" not in parts:
         parts["train"], parts["dev"] = parts["train"].held_out(_DEV_SHARE)
     return parts

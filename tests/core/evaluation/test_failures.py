@@ -36,7 +36,7 @@ def missed(tmp_path):
     rows[1, audio] = [0.1, 0.8, 0.1]
     rows[2, video] = rows[2, audio] = [0.2, 0.7, 0.1]
     rows[3, video], rows[3, audio] = [0.05, 0.05, 0.9], np.nan
-    recipe = {"model": {}, "training": {"prior_tau": 1.0}}
+    recipe = {"model": {}, "training": {"prior_tau": 1.0, "class_balance": 0.5, "tune_offsets": False}}
     return made_evaluation(labels, told, tmp_path, probabilities=rows, recipe=recipe)
 
 
@@ -57,7 +57,7 @@ def test_why_a_class_is_missed(missed, tmp_path):
     assert told.right_alone["video+audio"] == Share(count=0, total=3)
     assert set(told.right_alone) == {"video", "audio", "text", "video+audio", "video+text", "audio+text"}
     assert told.single_right == Share(count=2, total=3)
-    assert told.prior_tau == 1.0
+    assert told.remedies == ("an adjustment of the logits", "drawing rare classes more often")
     # clip 3: words say joy, the picture anger; in clip 2 anger and fear are of one side, in clip 1 nobody is
     # clear enough
     assert told.conflict_missed == Share(count=1, total=3)
@@ -70,7 +70,7 @@ def test_the_answer_in_words(missed):
     assert lines[1] == (
         "Fear is common among the clips evaluated here: 4 of 6 (67 %; an even share would be 33 %). How "
         "often training showed it is not known here. Training made up for unequal shares by an adjustment of "
-        "the logits."
+        "the logits and drawing rare classes more often."
     )
     assert lines[2] == "Of the missed, 2 to joy and 1 to anger."
     assert lines[3] == (

@@ -54,7 +54,9 @@ def by_sklearn(truth, probabilities, weight=None):
         return {
             "accuracy": sklearn.accuracy_score(truth, predicted, **common),
             "weighted_f1": sklearn.f1_score(truth, predicted, average="weighted", **common),
-            "macro_f1": sklearn.f1_score(truth, predicted, labels=np.unique(truth), average="macro", **common),
+            "macro_f1": sklearn.f1_score(
+                truth, predicted, labels=np.unique(truth), average="macro", **common
+            ),
             "uar": sklearn.balanced_accuracy_score(truth, predicted, **common),
             "macro_auroc": np.nanmean(auroc),
             "brier": sklearn.brier_score_loss(truth, probabilities, labels=classes, **common),
