@@ -261,7 +261,7 @@ def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int)
         if known_summary(checkpoints.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
             st.page_link(
                 VIEWS.parent / "screens" / "clip.py",
-                label=f"Explained by {name}",
+                label=f"Explained by {plain(name)}",
                 icon=":material/movie:",
                 query_params={"clip": found.key, "checkpoint": checkpoint},
             )

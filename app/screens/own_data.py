@@ -255,7 +255,7 @@ def show_evaluated(work: OwnWork) -> None:
     hint = "To compare, choose another checkpoint above and evaluate the same split with it."
     if alike:
         chosen = {"evaluations": names_as_text([names[folder], *alike][:MAX_EVALUATIONS])}
-        title = f"Compare with {', '.join(alike)}"
+        title = f"Compare with {plain(', '.join(alike))}"
         pages[title] = (SCREENS / "compare.py", ":material/compare_arrows:", chosen)
         hint = ""
     evaluated_view(of.evaluation, pages=pages, hint=hint)

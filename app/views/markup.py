@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+import pandas as pd
+
 from core.labels import EMOTION_COLORS
 
 FALLBACK_COLOR = "#8a8f99"
@@ -37,6 +39,15 @@ def points(change: float) -> str:
 def plain(text: str) -> str:
     """`text` so that Streamlit's Markdown shows it letter by letter, free of links, pictures and colours."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", text))
+
+
+def plain_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table so that `st.table`, which reads Markdown, shows texts and headings letter by letter."""
+
+    def shown(value: object) -> object:
+        return plain(value) if isinstance(value, str) else value
+
+    return table.map(shown).rename(index=shown, columns=shown)
 
 
 def swatch(label: str) -> str:

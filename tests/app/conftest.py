@@ -7,8 +7,17 @@ import av
 import numpy as np
 import pytest
 
+from app.views.markup import plain
 from core.labels import MELD_7
 from core.prediction import FrameSelection, ModalityReport, PatchStep, Prediction
+
+EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
+"""What Markdown would make a picture, styled words and a formula of."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether Markdown shows `EVIL` inside a text letter by letter."""
+    return plain(EVIL) in text and EVIL not in text
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from app.views.comparison.figures import conclusions, figures_table, p_value, si
 from app.views.comparison.flips import on_page
 from app.views.comparison.forest import forest_table
 from app.views.comparison.settings import CURVE, curves_figure, curves_table, settings_table
+from app.views.markup import plain
 from core.evaluation import Estimate, compare
-from tests.app.conftest import write_clip
+from tests.app.conftest import EVIL, write_clip
 from tests.made_evaluations import made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
@@ -181,6 +182,19 @@ def test_each_part_and_its_link(page):
     page.get("button_group")[0].set_value(compare_state.CURVES).run()
     assert not page.exception
     assert "No history is at hand for a-test, b-test" in page.caption[-1].value.replace("\\", "")
+
+
+def test_names_are_shown_letter_by_letter(folder):
+    name = EVIL.replace("/", "|")
+    for number, told in enumerate((A, B, A)):
+        made_evaluation(TRUTH, told, folder, checkpoint=f"n{number}").write(folder / f"{number} {name}")
+    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    page.query_params["part"] = "flips"
+    page.run()
+    assert not page.exception
+    against, became = page.get("button_group")[1:]
+    assert plain(f"0 {name}") in against.label and plain(f"1 {name}") in became.label
+    assert list(against.options) == [plain(f"{number} {name}") for number in (1, 2)]
 
 
 def test_a_flipped_clip_opens_with_both_answers(page):

@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import evaluations, folders, launch, notes
-from tests.app.conftest import write_clip
+from app.views.markup import plain
+from tests.app.conftest import EVIL, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "failures.py"
@@ -108,6 +109,14 @@ def test_an_uncertain_answer_is_told_as_on_the_clip_page(page, shipped, threshol
     assert not page.exception
     assert f"Together the modalities are called <b>{told}</b>" in html_of(page)
     assert ("? uncertain" in html_of(page)) == (told == "unclear")
+
+
+def test_columns_of_the_data_set_are_shown_letter_by_letter(page, shipped):
+    written(shipped, clips=made_clips(LABELS, shipped, extra={EVIL: EVIL}))
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    assert not page.exception
+    assert page.table[-1].value.loc[plain(EVIL)].tolist() == [plain(EVIL)]
 
 
 def test_back_to_the_bare_address_shows_what_was_there_first(page, shipped):

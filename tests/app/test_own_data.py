@@ -28,7 +28,7 @@ from app.own_data import (
 from app.own_data_state import OwnDataView
 from app.own_runs import EVALUATE, PREDICT, OwnRuns, OwnWork, finished_evaluations, left_in_words
 from app.runs import BROKEN_OFF, DONE, FAILED, STOPPED, RunError
-from app.views.own_data.answers import answer_table, summary_html
+from app.views.own_data.answers import answer_table, modalities_chart, summary_html
 from app.views.own_data.found import counts_table, headline, notes, skipped_csv
 from app.views.own_data.task import progress_words, start_name
 from core.attribution.modalities import shown_verdict
@@ -378,6 +378,9 @@ def test_answers_as_people_read_them(answered):
         "Hi & bye",
     )
     assert shown["why no answer"].tolist()[:2] == ["", "b.mp4 is broken."]
+    # whether the clip has none, or the model reads none, the table does not tell
+    alone = modalities_chart(table.iloc[0])
+    assert '<span>Picture</span><span class="absent">was not read</span>' in alone and "Sound" in alone
     told = summary_html(table)
     assert "<b>3</b> answered" in told and "1 without an answer" in told and "1 of 3 labelled" in told
 

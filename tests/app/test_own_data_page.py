@@ -15,10 +15,12 @@ from app import checkpoints, folders, launch, own_answers, resources, runs
 from app.desk import Desk
 from app.own_answers import key_in_links
 from app.own_runs import EVALUATE, PREDICT, OwnWork
+from app.views.markup import plain
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.model import build_model
 from core.predict import Predictor
+from tests.app.conftest import EVIL, is_plain
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +193,31 @@ def test_answers_are_shown_filtered_and_opened(page, clips, checkpoint):
     assert not again.exception and '<div class="eyebrow">two.mp4' in html_of(again)
     again.button(key="own-close").click().run()
     assert "open" not in link_of(again)
+
+
+def test_what_data_and_answers_say_is_shown_letter_by_letter(page, clips, checkpoint):
+    label = EVIL.lower()
+    (clips / "manifest.csv").write_text(f"path,label,split\none.mp4,{label},{label}\ntwo.mp4,joy,test\n")
+    page.query_params["data"] = str(clips)
+    page.run()
+    page.button(key="own-start").click().run()
+    until(page, "is done.")
+    assert not page.exception
+    counts = page.table[0].value
+    assert plain(label) in counts.index and plain(label) in counts.columns
+    rows = [
+        {"key": "one.mp4", "prediction": EVIL, "sentence": EVIL, "notes": EVIL},
+        {"key": "two.mp4", "prediction": "", "error": EVIL},
+        {"key": "three.mp4", "prediction": "joy"},
+    ]
+    write_answers(work_on(clips, checkpoint), rows)
+    page.query_params["open"] = "one.mp4"
+    page.run()
+    assert any(is_plain(option) for option in page.pills(key="own-emotion").options)
+    assert sum(is_plain(caption.value) for caption in page.caption) == 2
+    page.query_params["open"] = "two.mp4"
+    page.run()
+    assert is_plain(page.warning[0].value)
 
 
 def test_a_finished_evaluation_leads_to_the_pages_that_show_it(page, clips, checkpoint):

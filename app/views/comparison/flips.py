@@ -12,7 +12,7 @@ from app.components.cards import Card, Said, cards
 from app.thumbnails import Thumbnails
 from app.views.failures import detail
 from app.views.failures.clip_cards import MAX_TITLE_CHARACTERS, PAGE_SIZE, num_pages, turner
-from app.views.markup import color_of, percent, plain
+from app.views.markup import color_of, percent, plain, plain_table
 from core.evaluation import Evaluation
 from core.evaluation.compare import Flip
 
@@ -28,7 +28,7 @@ def direction_picker(num_right: int, num_wrong: int, chosen: str, *, other: str,
 
     st.session_state["compare-became"] = chosen
     st.segmented_control(
-        f"With {other}",
+        f"With {plain(other)}",
         ("right", "wrong"),
         format_func={
             "right": f"became right: {num_right:,}",
@@ -96,7 +96,7 @@ def side_by_side(names: tuple[str, str], evaluations: tuple[Evaluation, Evaluati
             st.html(detail.probabilities_chart(evaluation, row))
             st.html(detail.modalities_chart(evaluation, row))
             with st.expander("As a table", icon=":material/table_rows:"):
-                st.table(detail.subset_table(evaluation, row))
+                st.table(plain_table(detail.subset_table(evaluation, row)))
 
 
 def _card(evaluation: Evaluation, flip: Flip, row: int, thumbnails: Thumbnails) -> Card:

@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, swatch
+from app.views.markup import chart, color_of, plain_table, swatch
 from core.evaluation import Comparison
 from core.evaluation.compare_sentences import p_value
 
@@ -43,7 +43,7 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(forest_table(base, other, comparison))
+        st.table(plain_table(forest_table(base, other, comparison)))
 
 
 def forest_table(base: str, other: str, comparison: Comparison) -> pd.DataFrame:

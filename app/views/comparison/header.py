@@ -84,8 +84,9 @@ def other_picker(names: Sequence[str], chosen: str, *, base: str, on_pick) -> No
 
     st.session_state["compare-other"] = chosen
     st.segmented_control(
-        f"Against {base}",
+        f"Against {plain(base)}",
         names,
+        format_func=plain,
         key="compare-other",
         required=True,
         on_change=picked,

@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, swatch
+from app.views.markup import chart, color_of, plain_table, swatch
 from core.evaluation import Estimate, Scores
 
 FIGURES = ("precision", "recall", "f1")
@@ -40,7 +40,7 @@ def class_chart(scores: Scores, resampled: str) -> None:
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(class_table(scores))
+        st.table(plain_table(class_table(scores)))
 
 
 def class_table(scores: Scores) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE
+from app.views.markup import UNIT_SPACE, plain_table
 from core.evaluation import Evaluation
 
 CHART_KEY = "confusion-chart"
@@ -110,7 +110,7 @@ def confusion_chart(
         st.selectbox("Labelled", [ANY, *labels], key="cell-label", on_change=picked, width=160)
         st.selectbox("Predicted as", [ANY, *labels], key="cell-prediction", on_change=picked, width=160)
     with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(matrix_table(table, labels))
+        st.table(plain_table(matrix_table(table, labels)))
 
 
 def matrix_table(table: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.playback import Playable, as_it_is, is_playable
-from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, points, swatch, track
+from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, plain_table, points, swatch, track
 from core.attribution.modalities import told_verdict
 from core.evaluation import Evaluation
 from core.evaluation.artifact import NON_EMPTY
@@ -102,10 +102,10 @@ def figures(evaluation: Evaluation, row: int) -> None:
     verdict = told_verdict(clip["verdict"], is_uncertain=_is_uncertain(evaluation, row))
     st.html(f'<p class="facts">Together the modalities are called <b>{escape(verdict)}</b>.</p>')
     with st.expander("As tables", icon=":material/table_rows:"):
-        st.table(subset_table(evaluation, row))
+        st.table(plain_table(subset_table(evaluation, row)))
         own = evaluation.extra.iloc[row].dropna()
         if len(own):
-            st.table(own.rename("from the data set").to_frame())
+            st.table(plain_table(own.rename("from the data set").to_frame()))
 
 
 def subset_table(evaluation: Evaluation, row: int) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def modalities_chart(evaluation: Evaluation, row: int) -> str:
         values = evaluation.probabilities((modality,))[row]
         noun = MODALITY_NOUNS[modality].capitalize()
         if np.isnan(values).any():
-            rows.append(f'<li><span>{noun}</span><span class="absent">was not there</span></li>')
+            rows.append(f'<li><span>{noun}</span><span class="absent">was not read</span></li>')
             continue
         best = int(values.argmax())
         name = evaluation.labels[best]

@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE, plain
+from app.views.markup import UNIT_SPACE, plain, plain_table
 from core.evaluation import Evaluation
 from core.evaluation.failure_sentences import how_to_read_slices, of_label_errors, of_slices
 from core.evaluation.label_errors import LabelErrors
@@ -126,7 +126,7 @@ def suspects_list(errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool
         "2021)."
     )
     with st.expander("All clips by label and confident class", icon=":material/table_rows:"):
-        st.table(joint_table(errors, evaluation.labels))
+        st.table(plain_table(joint_table(errors, evaluation.labels)))
         st.caption(
             "Threshold: mean probability of the class on the clips labelled so. Off the diagonal lie the "
             "suspects; clips that reach no threshold are not counted."

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE, chart, color_of, percent, swatch, track
+from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, swatch, track
 from core.labels import MODALITIES, MODALITY_NOUNS
 from training.predictions import PROBABILITY
 
@@ -62,7 +62,7 @@ def emotion_filter(table: pd.DataFrame, emotion: str | None, *, on_emotion) -> p
     st.pills(
         "Show clips predicted",
         [ANY, *names],
-        format_func=lambda name: f"{name} ({len(table) if name == ANY else counts[name]:,})",
+        format_func=lambda name: f"{plain(name)} ({len(table) if name == ANY else counts[name]:,})",
         key="own-emotion",
         on_change=picked,
         required=True,
@@ -171,7 +171,7 @@ def chosen_view(row: pd.Series, *, page: object, link: Mapping[str, str], on_clo
             st.html(chosen_headline(row))
             st.button("Close", icon=":material/close:", type="tertiary", key="own-close", on_click=on_close)
         if not row["prediction"]:
-            st.warning(escape(row["error"]), icon=":material/error:")
+            st.warning(plain(row["error"]), icon=":material/error:")
             return
         left, right = st.columns(2, gap="large")
         with left:
@@ -181,7 +181,7 @@ def chosen_view(row: pd.Series, *, page: object, link: Mapping[str, str], on_clo
             if row["transcript"]:
                 st.html(f'<p class="said">“{escape(row["transcript"])}”</p>')
             for sentence in filter(None, (row["sentence"], row["notes"])):
-                st.caption(escape(sentence))
+                st.caption(plain(sentence))
         st.page_link(page, label="Open on the Clip page", icon=":material/movie:", query_params=dict(link))
 
 
@@ -236,7 +236,7 @@ def modalities_chart(row: pd.Series) -> str:
     for modality in MODALITIES:
         noun, name = MODALITY_NOUNS[modality].capitalize(), row[f"{modality}_prediction"]
         if not name:
-            rows.append(f'<li><span>{noun}</span><span class="absent">was not there</span></li>')
+            rows.append(f'<li><span>{noun}</span><span class="absent">was not read</span></li>')
             continue
         value = percent(float(row[f"{modality}_confidence"]))
         rows.append(

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.own_data import ALL, KIND_NAMES, OwnData, manifest_to_fill_in, skipped_table
+from app.views.markup import plain, plain_table
 from training.datasets import SkippedClip
 from training.datasets.check import NO_SPLIT
 
@@ -76,13 +77,13 @@ def found_view(data: OwnData, *, words: Callable[[], dict[str, str]], on_look_ag
     left, right = st.columns([7, 5], gap="large")
     with left:
         st.html('<div class="chart-title">What it holds <span>clips per split and label</span></div>')
-        st.table(counts_table(data))
+        st.table(plain_table(counts_table(data)))
         if not data.num_labelled:
             unlabelled(data, words)
     with right:
         _skipped(data.report.skipped, data.name)
         for note in notes(data):
-            st.caption(f":material/info: {escape(note)}")
+            st.caption(f":material/info: {plain(note)}")
 
 
 def headline(data: OwnData) -> str:
