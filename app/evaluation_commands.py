@@ -86,7 +86,7 @@ def evaluate(
 
         from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import require_replaceable
-        from training.evaluate import evaluate_checkpoint, part_as_trained
+        from training.evaluate import caveats_of, evaluate_checkpoint, part_as_trained
         from training.sources import make_features, of_split, read_sources, require_labels
 
         require_replaceable(out)
@@ -97,6 +97,7 @@ def evaluate(
             sources, used = part_as_trained(loaded, sources, protocol, fold)
         except ValueError as error:
             raise typer.BadParameter(f"{error}.") from error
+        caveats = caveats_of(loaded, sources, split, used)
         sources = of_split(sources, split)
         require_labels(sources, labels)
         is_main, turn = rank == 0, nullcontext()
@@ -130,6 +131,7 @@ def evaluate(
                 data=data,
                 split=split,
                 protocol=used,
+                caveats=caveats,
                 batch_size=batch_size,
                 num_bootstrap=bootstrap,
                 progress=update if is_main else None,
@@ -222,6 +224,8 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         f"{info.resampled}s. AUROC of each emotion and further slices are in metrics.json.",
         markup=False,
     )
+    for caveat in info.caveats:
+        console.print(caveat, style="yellow", markup=False)
 
 
 def _print_comparison(result: Comparison) -> None:

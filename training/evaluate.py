@@ -26,7 +26,9 @@ from training.answers import Answer, Progress, Watch, ask, gather_answers
 from training.config import TrainConfig
 from training.data import split_by, split_hashes
 from training.datasets import DataError, Utterance
+from training.datasets.leakage import leakage
 from training.features import FeatureSet
+from training.protocol import PAPER_10FOLD_FLATTERS
 from training.sources import SOURCE, Sources
 
 
@@ -175,6 +177,7 @@ def evaluate_checkpoint(
     data: Path,
     split: str,
     protocol: str = "official",
+    caveats: tuple[str, ...] = (),
     batch_size: int = 8,
     num_bootstrap: int = NUM_BOOTSTRAP,
     progress: Progress | None = None,
@@ -191,6 +194,7 @@ def evaluate_checkpoint(
         data: the data set as it was opened; paths are told from its folder.
         split: of the data that `features` holds.
         protocol: by which the data were parted.
+        caveats: to be told with every figure; see `caveats_of`.
         batch_size: clips at once; the evaluation does not depend on it.
         num_bootstrap: resamples for the intervals.
         progress: told how many clips are done.
@@ -211,6 +215,7 @@ def evaluate_checkpoint(
         data=data,
         split=split,
         protocol=protocol,
+        caveats=caveats,
         num_bootstrap=num_bootstrap,
     )
 
@@ -223,6 +228,7 @@ def assemble(
     data: Path,
     split: str,
     protocol: str = "official",
+    caveats: tuple[str, ...] = (),
     num_bootstrap: int = NUM_BOOTSTRAP,
 ) -> Evaluation:
     """The evaluation of answers that are there already; see `evaluate_checkpoint`."""
@@ -256,6 +262,7 @@ def assemble(
             recipe=_recipe(checkpoint),
             skipped=tuple(skipped),
             num_bootstrap=num_bootstrap,
+            caveats=caveats,
         ),
         [_evaluated(utterance, answer) for utterance, answer in zip(kept.utterances, told, strict=True)],
         calibrated(np.stack([answer.logits for answer in told]), info.temperature),
@@ -290,8 +297,8 @@ def part_as_trained(
         raise DataError(
             f"{checkpoint.name} learned from {' and '.join(learned)}, parted together by "
             f"{recipe['protocol']}: which clips of {' and '.join(sources.names)} alone it never met, their "
-            "own splits do not tell. Evaluate it on other data, or name a protocol and mind that clips may have "
-            "been learned."
+            "own splits do not tell. Evaluate it on other data, or name a protocol and mind that clips may "
+            "have been learned."
         )
     if protocol is None:
         return sources, "official"
@@ -312,6 +319,31 @@ def part_as_trained(
             "clips."
         )
     return parted, protocol
+
+
+def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: str) -> tuple[str, ...]:
+    """Sentences that belong beside every figure: what protocol and split give away of the test.
+
+    Args:
+        checkpoint: its recipe tells what it learned from.
+        sources: the data, with all their splits.
+        split: that is evaluated.
+        protocol: that parted the data.
+    """
+    told = [f"{PAPER_10FOLD_FLATTERS[:1].upper()}{PAPER_10FOLD_FLATTERS[1:]}"] * (protocol == "paper-10fold")
+    learned = checkpoint.metrics.get("train_config", {}).get("source_names", ())
+    if not set(sources.names) & set(learned):
+        return tuple(told)
+    if split in ("train", "all"):
+        return (*told, "The checkpoint has learned from some of these clips, so the figures flatter it.")
+    for shared in leakage(sources.utterances):
+        is_told = (shared.earlier, shared.later) == ("train", split) and shared.kind != "wordings"
+        if is_told and shared.num_shared_values:
+            told.append(
+                f"Of the {shared.num_values:,} {shared.kind} of this split {shared.num_shared_values:,} "
+                f"occur in what was learned from, too ({100 * shared.share:.0f} % of its clips)."
+            )
+    return tuple(told)
 
 
 def _is_parted_anew(recipe: dict) -> bool:

@@ -105,6 +105,7 @@ class EvaluationInfo:
         num_bootstrap / bootstrap_seed: of the resamples.
         resampled: "speaker", "dialogue" or "clip": what intervals are drawn by.
         num_clips: rows of predictions.parquet.
+        caveats: sentences to tell with every figure, on what the clips or the protocol give away.
         empty_probabilities: what the model says of nothing; with it a clip's report can be made again.
     """
 
@@ -127,6 +128,7 @@ class EvaluationInfo:
     bootstrap_seed: int = 0
     resampled: str = "clip"
     num_clips: int = 0
+    caveats: tuple[str, ...] = ()
     empty_probabilities: tuple[float, ...] = ()
 
 

@@ -1,6 +1,7 @@
 import json
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ from core.model import build_model
 from core.prediction import SUBSETS
 from training.answers import Answer, ask, gather_answers, join_answers
 from training.datasets import DataError, Utterance, read_manifest
-from training.evaluate import Answers, assemble, evaluate, evaluate_checkpoint, figure
+from training.evaluate import Answers, assemble, caveats_of, evaluate, evaluate_checkpoint, figure
 from training.features import prepare
 from training.sampler import collate
+from training.sources import read_sources
 
 
 def hand_made(logits, truth, **more):
@@ -225,6 +227,33 @@ def test_the_evaluation_knows_where_it_comes_from(evaluation, checkpoint, corpus
     assert info.labels == MELD_7.labels and info.num_clips == 6 and info.num_bootstrap == 100
     assert info.recipe["training"] == {"seed": 5} and info.recipe["model"]["preset"] == "tiny"
     assert str(corpus) not in json.dumps(info.recipe)
+
+
+def test_what_flatters_is_told_with_the_figures(checkpoint, corpus, corpus_features):
+    sources = read_sources([corpus])
+    told = partial(caveats_of, sources=sources, protocol="official")
+    # of data that the checkpoint never met nothing is given away
+    assert told(checkpoint, split="dev") == ()
+    own = replace(checkpoint, metrics={"train_config": {"source_names": [corpus.name]}})
+    (learned,) = told(own, split="all")
+    assert "has learned from some of these clips" in learned and told(own, split="train") == (learned,)
+    texts = {one.split: set() for one in sources.utterances}
+    for one in sources.utterances:
+        texts[one.split].add(one.transcript)
+    num, num_shared = len(texts["dev"] - {None}), len((texts["dev"] & texts["train"]) - {None})
+    (said,) = (one for one in told(own, split="dev") if " texts of this split" in one)
+    assert said.startswith(f"Of the {num} texts of this split {num_shared} occur in what was learned from")
+    (flatters,) = caveats_of(checkpoint, sources, "test", "paper-10fold")
+    assert flatters.startswith("Paper-10fold flatters")
+    kept = evaluate_checkpoint(
+        checkpoint,
+        corpus_features.of_split("dev"),
+        data=corpus,
+        split="dev",
+        caveats=(learned,),
+        num_bootstrap=100,
+    )
+    assert kept.info.caveats == (learned,)
 
 
 def test_rows_tell_what_the_model_said(evaluation, checkpoint, corpus_features):

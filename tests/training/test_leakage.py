@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from training.datasets import Utterance
-from training.datasets.leakage import leakage, normalised, shared_keys, shared_values, wording
+from training.datasets.leakage import leakage, normalised, shared_values, wording
 
 
 def utterance(key, split, text=None, **known):
@@ -92,19 +92,6 @@ def test_spans_of_one_recording():
 def test_a_file_of_its_own_is_no_recording_that_splits_could_share():
     shared = found([utterance("a", "train", path=Path("a.mp4")), utterance("b", "test", path=Path("b.mp4"))])
     assert not shared
-
-
-def test_the_new_part_of_a_test():
-    utterances = [
-        utterance("a", "train", "Hey!"),
-        utterance("b", "train", None),
-        utterance("c", "test", "hey!"),
-        utterance("d", "test", "No."),
-        utterance("e", "test", None),
-    ]
-    assert shared_keys(utterances, "texts", earlier="train", later="test") == {"c"}
-    with pytest.raises(ValueError, match="kind should be one of speakers, dialogues"):
-        shared_keys(utterances, "labels", earlier="train", later="test")
 
 
 def test_one_split_shares_with_none():

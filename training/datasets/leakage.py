@@ -65,21 +65,6 @@ def leakage(utterances: Sequence[Utterance]) -> tuple[Shared, ...]:
     return tuple(found)
 
 
-def shared_keys(utterances: Sequence[Utterance], kind: str, *, earlier: str, later: str) -> frozenset[str]:
-    """Keys of the later split's utterances that share their value of a kind with the earlier split.
-
-    What remains is the part of a test that is new in this respect, and can be scored by itself.
-
-    Raises:
-        ValueError: an unknown kind.
-    """
-    if kind not in _KINDS:
-        raise ValueError(f"kind should be one of {', '.join(_KINDS)}, not {kind!r}")
-    value_of = _KINDS[kind]
-    known = {value_of(utterance) for utterance in utterances if utterance.split == earlier} - {None}
-    return frozenset(u.key for u in utterances if u.split == later and value_of(u) in known)
-
-
 def shared_values(kind: str, rows: Mapping[str, Sequence[Hashable]]) -> list[Shared]:
     """As `leakage`, of one kind whose value in every row of every split is given."""
     found = []
