@@ -7,6 +7,7 @@ from pathlib import Path
 from app.display import jpeg_uri, picture_uri
 from core.evaluation import Evaluation
 from core.media import MediaError, decode, open_clip
+from sample_data import CLIPS
 
 THUMBNAIL_SIDE = 120
 
@@ -41,11 +42,12 @@ def _place(evaluation: Evaluation, row: int) -> tuple:
 
 
 def _picture(path: Path | None, start: float | None, end: float | None, region: str | None) -> str:
-    """The poster beside a whole clip, or else the middle frame of the span; "" without a picture."""
+    """The poster beside a whole clip that ships, else the middle frame of the span; "" without a picture."""
     if path is None:
         return ""
     poster = path.with_suffix(".jpg")
-    if start is None and poster.is_file():
+    # beside a clip from elsewhere it may be a picture of anything
+    if start is None and path.is_relative_to(CLIPS.resolve()) and poster.is_file():
         return jpeg_uri(poster.read_bytes())
     try:
         frames = decode(open_clip(path, start_seconds=start, end_seconds=end), num_frames=1).frames

@@ -221,7 +221,12 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
     left, right = st.columns([5, 7], gap="large")
     with left:
         if explained.media is not None:
-            player(explained.media, title=choice.title, start_seconds=choice.start_seconds)
+            player(
+                explained.media,
+                title=choice.title,
+                start_seconds=choice.start_seconds,
+                end_seconds=choice.end_seconds,
+            )
         else:
             st.info("No copy could be made that browsers play; the model read the clip.")
         transcript_box(

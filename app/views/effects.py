@@ -61,7 +61,7 @@ def versions(effects: CompressionEffects) -> list[tuple[str, float, tuple[float,
             (f"{level.num_kept} {many}, evenly spread", level.evenly, ()),
         ]
     rows.append(("all frames and patches", effects.all_restored, ()))
-    rows.append(("the same, the rest lost, not merged", effects.unmerged, ()))
+    rows.append(("the model’s own choice, the rest lost, not merged", effects.unmerged, ()))
     return rows
 
 
@@ -131,8 +131,9 @@ def _conclusion(effects: CompressionEffects, level: LevelEffects) -> str:
     if abs(change) >= NOTICEABLE:
         said += f" With none dropped it would change by {points(100 * change)}."
     if not np.isnan(level.positive_mass):
+        whole = "all" if level.element == "frame" else "a kept frame’s"
         said += (
-            f" On the kept {many}, {percent(level.share_kept)} of all, lies "
+            f" On the kept {many}, {percent(level.share_kept)} of {whole}, lies "
             f"{percent(level.positive_mass)} of what raised it."
         )
     return said

@@ -89,7 +89,7 @@ def test_every_version_that_could_be_asked():
         ("6 patches at random", pytest.approx(0.48), (0.45, 0.52)),
         ("6 patches, evenly spread", 0.48, ()),
         ("all frames and patches", 0.55, ()),
-        ("the same, the rest lost, not merged", 0.44, ()),
+        ("the model’s own choice, the rest lost, not merged", 0.44, ()),
     ]
 
 
@@ -141,6 +141,9 @@ def test_what_keeping_all_would_change_is_told_where_it_is_noticed(restored, sai
 def test_how_much_of_the_attribution_was_kept_stands_beside_how_much_of_the_clip():
     said = concluded(replace(FRAMES, positive_mass=0.75))
     assert said.endswith("points. On the kept frames, 50 % of all, lies 75 % of what raised it.")
+    # of the patches of kept frames, for those of dropped ones were no choice
+    patches = some_effects(patches=replace(PATCHES, positive_mass=0.75))
+    assert "On the kept patches, 75 % of a kept frame’s, lies 75 %" in spaced(effects.conclusions(patches)[1])
 
 
 def test_where_all_were_kept_there_was_no_choice():
@@ -174,7 +177,7 @@ def test_versions_as_a_table():
         "3 frames at random": ["32.0", "−18.0", "30.0 to 34.0"],
         "3 frames, evenly spread": ["41.0", "−9.0", ""],
         "all frames and patches": ["55.0", "+5.0", ""],
-        "the same, the rest lost, not merged": ["44.0", "−6.0", ""],
+        "the model’s own choice, the rest lost, not merged": ["44.0", "−6.0", ""],
     }
     of_lead = effects.effects_table(some_effects(target=LEAD))
     assert of_lead.columns[0] == "fear, not joy (percentage points)"

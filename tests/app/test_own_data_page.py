@@ -284,6 +284,8 @@ def test_a_clip_of_own_data_opens_on_the_clip_page(answered, clips, monkeypatch)
     page = clip_page(key_in_links(answered, "one.mp4#0.5-1.5"))
     assert not page.exception and not page.error
     assert asked == [("one.mp4", 0.5, 1.5)]
+    played = page.get("video")[0].proto
+    assert (played.start_time, played.end_time) == (0, 2)
     assert "clip 1 of 2 of your data mine, by small" in html_of(page)
     assert "The model says" in html_of(page) and page.text_area[0].value == "Do not move."
     page.button(key="data-next").click().run()
