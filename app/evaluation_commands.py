@@ -92,7 +92,9 @@ def evaluate(
         require_replaceable(out)
         loaded = load_checkpoint(checkpoint)
         labels = loaded.config.labels
-        sources = read_sources([data], allow_outside=allow_outside, scheme=labels.name)
+        # read as in training, for other options may part the data otherwise
+        options = loaded.metrics.get("train_config", {}).get("data_options", {})
+        sources = read_sources([data], allow_outside=allow_outside, scheme=labels.name, options=options)
         try:
             sources, used = part_as_trained(loaded, sources, protocol, fold)
         except ValueError as error:

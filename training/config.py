@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config import AUDIO_POOLINGS, PRESETS, CompressionConfig, dataclass_from_dict, require_modalities
@@ -23,6 +23,7 @@ class TrainConfig:
         data: data sets (`training.datasets.read_dataset`); their `train` split is learned from, their `dev`
             split chooses epoch, temperature and threshold, their `test` split is only reported on.
         allow_outside: admit clips outside the folder of the manifest that names them.
+        data_options: for readers (docs/datasets.md) by name of the data set: {"ravdess": {"songs": "true"}}.
         protocol: decides the splits (`training.protocol`); None for the data's own, a test split or none.
         fold: of the protocol, by name; "" for its only one.
         num_folds / fold_group: of the protocol `grouped-kfold`.
@@ -88,6 +89,7 @@ class TrainConfig:
     out: Path
     cache_dir: Path
     allow_outside: bool = False
+    data_options: dict[str, dict[str, str]] = field(default_factory=dict)
     protocol: str | None = None
     fold: str = ""
     num_folds: int = 5

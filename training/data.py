@@ -51,7 +51,7 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     Raises:
         DataError: where a split is too small or a label is unknown.
     """
-    sources = read_sources(config.data, allow_outside=config.allow_outside, scheme=config.labels)
+    sources = read_configured(config)
     if config.protocol is not None:
         sources = split_by(config, sources)
     require_labels(sources, model.config.labels)
@@ -124,6 +124,16 @@ def _tell_unparted(features: FeatureSet, names: Sequence[str], is_main: bool) ->
             )
 
 
+def read_configured(config: TrainConfig) -> Sources:
+    """The data of a configuration, with their own splits. Raises DataError where they cannot be read."""
+    return read_sources(
+        config.data,
+        allow_outside=config.allow_outside,
+        scheme=config.labels,
+        options=config.data_options,
+    )
+
+
 def split_hashes(sources: Sources) -> dict[str, str]:
     """SHA-256 of the keys of each split: whether data are parted as they were."""
     keys = {name: sorted(u.key for u in sources.utterances if u.split == name) for name in SPLITS}
@@ -136,7 +146,7 @@ def configured_folds(config: TrainConfig) -> tuple[Fold, ...]:
     Raises:
         DataError: where the data cannot be read, or cannot serve the protocol.
     """
-    sources = read_sources(config.data, allow_outside=config.allow_outside, scheme=config.labels)
+    sources = read_configured(config)
     return _folds(config, sources)
 
 

@@ -6,9 +6,10 @@ has. Each utterance then tells in its extra column `source` which data set it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -25,6 +26,9 @@ SOURCE = "source"
 
 READ_ALOUD = ("ravdess", "cremad")
 """Data sets whose actors say the same sentences in every emotion: the words are not shown to the network."""
+
+
+_TRUTHS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,16 +48,23 @@ class Sources:
     skipped: tuple[SkippedClip, ...] = ()
 
 
-def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: str | None = None) -> Sources:
+def read_sources(
+    data: Sequence[Path],
+    *,
+    allow_outside: bool = False,
+    scheme: str | None = None,
+    options: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Sources:
     """Read data sets.
 
     Args:
         data: see `training.datasets.read_dataset`.
         allow_outside: admit clips outside the folder of the manifest that names them.
         scheme: name of the labels wanted, of data sets that have several.
+        options: of their readers, by name of the data set; those of a data set that is not here are not used.
 
     Raises:
-        DataError: where a data set cannot be read.
+        DataError: where a data set cannot be read, or has no such option.
     """
     utterances: list[Utterance] = []
     pictures: list[tuple[Stills, tuple[Utterance, ...]]] = []
@@ -68,6 +79,12 @@ def read_sources(data: Sequence[Path], *, allow_outside: bool = False, scheme: s
             )
         if dataset.name == "iemocap" and scheme in LABELS and scheme != dataset.scheme:
             dataset = read_dataset(path, name="iemocap", scheme=scheme)
+        if wanted := options.get(dataset.name):
+            values = {name: _TRUTHS.get(value, value) for name, value in wanted.items()}
+            try:
+                dataset = read_dataset(path, name=dataset.name, **values)
+            except ValueError as error:
+                raise DataError(f"{path} cannot be read as data_options say: {error}.") from error
         name = dataset.name if dataset.name != "manifest" else folder_of(path).name
         if name in names:
             name = f"{name}-{len(names)}"

@@ -37,6 +37,21 @@ def test_one_data_set_keeps_its_keys(corpus):
         of_split(sources, "probe")
 
 
+def test_options_of_a_data_set_reach_its_reader(tmp_path):
+    for name in ("03-01-02-01-01-01-01", "03-01-06-01-01-01-02", "03-02-06-01-01-01-03"):
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    plain = read_sources([tmp_path])
+    assert [u.label for u in plain.utterances] == ["neutral", "fear"]
+    chosen = read_sources(
+        [tmp_path], options={"ravdess": {"songs": "true", "calm": "skip"}, "meld": {"a": "b"}}
+    )
+    assert [u.label for u in chosen.utterances] == ["fear", "fear"]
+    with pytest.raises(DataError, match="cannot be read as data_options say: .*calm"):
+        read_sources([tmp_path], options={"ravdess": {"calm": "perhaps"}})
+    with pytest.raises(DataError, match="cannot be read as data_options say: .*songz"):
+        read_sources([tmp_path], options={"ravdess": {"songz": "true"}})
+
+
 def test_pictures_join_clips_and_each_tells_where_it_is_from(corpus, faces, tiny_model, tmp_path):
     sources = read_sources([corpus, faces])
     features = make_features(of_split(sources, "dev"), tiny_model, tmp_path / "cache", progress=False)
