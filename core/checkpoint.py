@@ -245,7 +245,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         folder=folder,
         sha256=checkpoint_hash(folder),
         metrics=read_metrics(folder),
-        card=(folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else "",
+        card=(folder / CARD).read_text(encoding="utf-8", errors="replace")
+        if (folder / CARD).is_file()
+        else "",
     )
 
 

@@ -73,6 +73,10 @@ _COLUMNS: dict[str, pa.DataType] = {
 }
 
 
+_MAX_TOLD = 300
+"""Characters of a reason that comes from the files themselves."""
+
+
 class EvaluationError(Exception):
     """A folder that is no usable evaluation, or two that cannot be compared, told in one sentence."""
 
@@ -250,7 +254,8 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         info = dataclass_from_dict(EvaluationInfo, values, "evaluation")
         scores = dataclass_from_dict(Metrics, metrics, "metrics")
     except (ValueError, TypeError) as error:
-        raise EvaluationError(f"{folder} is no evaluation that this version reads: {error}.") from error
+        why = _sentence(error)
+        raise EvaluationError(f"{folder} is no evaluation that this version reads: {why}.") from error
     try:
         predictions = pq.read_table(folder / PREDICTIONS).to_pandas()
         embeddings = load_file(folder / EMBEDDINGS)
@@ -268,7 +273,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     except (ValueError, TypeError, IndexError) as error:  # rows that are no lists of numbers, or none at all
         problem = f"{PREDICTIONS} has rows that are not as they should be ({_sentence(error)})"
     if problem is not None:
-        raise EvaluationError(f"{folder} contradicts itself: {problem}; make it again.")
+        raise EvaluationError(f"{folder} contradicts itself: {_sentence(problem)}; make it again.")
     return evaluation
 
 
@@ -374,5 +379,7 @@ def _read_json(path: Path) -> dict:
     return values
 
 
-def _sentence(error: Exception) -> str:
-    return str(error).strip().rstrip(".").replace("\n", " ")
+def _sentence(told: object) -> str:
+    """As part of a sentence: on one line, and not endless, whatever names it quotes."""
+    text = " ".join(str(told).split()).rstrip(".")
+    return text if len(text) <= _MAX_TOLD else f"{text[:_MAX_TOLD]} …"

@@ -1,9 +1,10 @@
-"""A night's worth of hostile media files: none may crash, hang, flood memory or raise what is not explained.
+"""A night's worth of hostile input: none may crash, hang, flood memory or raise what is not explained.
 
-    python -m tests.fuzzing --num 5000 --seed 0
-    python -m tests.fuzzing --num 1000 --seed 7 --with recordings/   # damages files of one's own, too
+    python -m tests.fuzzing media --num 5000
+    python -m tests.fuzzing media --num 1000 --seed 7 --with recordings/   # damages files of one's own, too
+    python -m tests.fuzzing checkpoint manifest evaluation notes --num 1000
 
-Files that find a fault are kept under --out, by their seed and number. Exit code 1 where there is one.
+What finds a fault is kept under --out, by kind, seed and number. Exit code 1 where there is one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from tests.fuzzing.mutations import case, made_files
-from tests.fuzzing.trial import REFUSED, try_all
+from tests.fuzzing.subjects import SUBJECTS, Files, case
+from tests.fuzzing.trial import READ, REFUSED, try_all
 
 MAX_OWN_BYTES = 4_000_000
+NUM_TOLD = 12
 
 
 def main() -> None:
@@ -27,36 +29,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--num", type=int, default=5000)
+    parser.add_argument("kinds", nargs="+", choices=list(SUBJECTS), metavar="KIND", help=", ".join(SUBJECTS))
+    parser.add_argument("--num", type=int, default=5000, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--with", dest="own", type=Path, action="append", default=[], help="folder of media")
-    parser.add_argument("--out", type=Path, default=Path("runs/fuzzing"), help="of the files with faults")
+    parser.add_argument("--out", type=Path, default=Path("runs/fuzzing"), help="of the inputs with faults")
     options = parser.parse_args()
+    num_faults = sum(try_kind(kind, options) for kind in options.kinds)
+    raise SystemExit(1 if num_faults else 0)
+
+
+def try_kind(kind: str, options: argparse.Namespace) -> int:
+    """Tries one kind; returns how many faults there were."""
     with tempfile.TemporaryDirectory() as folder:
-        files = made_files(Path(folder))
-    for own in options.own:
-        for path in sorted(own.iterdir()):
-            if path.is_file() and path.stat().st_size <= MAX_OWN_BYTES:
-                files[f"{path.stem}{path.suffix}"] = path.read_bytes()
+        examples = SUBJECTS[kind].examples(Path(folder))
+    if kind == "media":
+        examples += own_files(options.own)
     began = time.monotonic()
-    numbers = track(range(options.num), description="Files", transient=True)
-    outcomes, faults, sentences = try_all(case(files, options.seed, number) for number in numbers)
+    numbers = track(range(options.num), description=kind, transient=True)
+    found = try_all(case(kind, examples, options.seed, number) for number in numbers)
     print(
-        f"{options.num} files of {len(files)} kinds, seed {options.seed}, "
-        f"in {time.monotonic() - began:.0f} s: "
-        f"{outcomes.total() - outcomes[REFUSED]} read, {outcomes[REFUSED]} refused, {len(faults)} faults."
+        f"{kind}: {options.num} inputs from {len(examples)} examples, seed {options.seed}, in "
+        f"{time.monotonic() - began:.0f} s: {found.counts[READ]} read, {found.counts[REFUSED]} refused, "
+        f"{len(found.faults)} faults."
     )
-    for told, number in Counter(_without_name(sentence) for sentence in sentences).most_common(12):
-        print(f"{number:6} {told}")
-    for fault in faults:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / fault.case.name).write_bytes(fault.case.data)
-        print(f"FAULT {options.out / fault.case.name} {fault.what}")
-    raise SystemExit(1 if faults else 0)
+    for told, number in Counter(said.split(" ", 1)[-1][:100] for said in found.sentences).most_common(
+        NUM_TOLD
+    ):
+        print(f"{number:6} … {told}")
+    for fault in found.faults:
+        folder = options.out / f"{kind}-{fault.case.name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in fault.case.files.items():
+            (folder / name).write_bytes(data)
+        print(f"FAULT {folder} {fault.what[:300]}")
+    return len(found.faults)
 
 
-def _without_name(sentence: str) -> str:
-    return sentence.split(" ", 1)[-1][:100]
+def own_files(folders: list[Path]) -> list[Files]:
+    """Small files that lie directly in these folders."""
+    paths = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    return [{path.name: path.read_bytes()} for path in paths if path.stat().st_size <= MAX_OWN_BYTES]
 
 
 if __name__ == "__main__":
