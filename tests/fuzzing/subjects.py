@@ -135,7 +135,10 @@ def manifest_examples(folder: Path) -> list[Files]:
         b"path,label,transcript,start_seconds,end_seconds,speaker,split\n"
         b'a.wav,joy,"No way!",0.0,0.4,s1,train\na.wav,fear,,,,s2,dev\na.wav,anger,Go!,0.1,,s3,test\n'
     )
-    lines = b'{"path": "a.wav", "label": "joy", "split": "train"}\n{"path": "a.wav", "label": "fear", "start_seconds": 0.1}\n'
+    lines = (
+        b'{"path": "a.wav", "label": "joy", "split": "train"}\n'
+        b'{"path": "a.wav", "label": "fear", "start_seconds": 0.1}\n'
+    )
     files = {"a.wav": clip, "a.json": sidecar}
     return [files | {"manifest.csv": table}, files | {"manifest.jsonl": lines}]
 
