@@ -30,6 +30,7 @@ class Words:
         labels: per split `(utterance,)` class indices.
         rows: per split the token ids of each utterance, special tokens and context included.
         own: per split `(utterance,)` where in its row the utterance itself begins.
+        dialogues: per split `(utterance,)` names.
 
     Args:
         data: folder of the annotations.
@@ -46,11 +47,12 @@ class Words:
         self.cache_dir = cache_dir
         utterances = read_meld(data).utterances
         encoder = self.encoder(num_trained_layers=0)
-        self.labels, self.rows, self.own = {}, {}, {}
+        self.labels, self.rows, self.own, self.dialogues = {}, {}, {}, {}
         for split in SPLITS:
             part = [u for u in utterances if u.split == split][:limit]
             ids, mask = encoder.tokenize([u.transcript for u in part])
             plain = [row[real].tolist() for row, real in zip(ids, mask, strict=True)]
+            self.dialogues[split] = np.array([u.dialogue for u in part])
             self.labels[split] = np.array([MELD_7.index(u.label) for u in part])
             joined = with_context(plain, [u.dialogue for u in part], context, encoder.config.max_tokens)
             self.rows[split], self.own[split] = map(list, zip(*joined, strict=True))

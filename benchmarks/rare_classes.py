@@ -25,10 +25,12 @@ from meld_words import Classifier, Words, by_length, evened
 from recipes import PLAIN, recipes
 from rich.console import Console
 from rich.progress import track
+from scipy.special import softmax
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from core.config import dataclass_from_dict
+from core.evaluation.metrics import percentile_estimate, resampled_figures
 from core.labels import MELD_7
 from training.augment import drop_tokens
 from training.average import WeightAverage
@@ -126,7 +128,7 @@ def plan(options: argparse.Namespace, name: str, seed: int) -> Plan:
         "training",
     )
     settings = {"recipe": name, **config.to_dict()}
-    for field in ("data", "out", "cache_dir", "num_workers", "num_threads"):
+    for field in ("data", "data_options", "out", "cache_dir", "num_workers", "num_threads"):
         del settings[field]
     for field in ("preset", "context", "limit"):
         settings[field] = getattr(options, field)
@@ -292,6 +294,11 @@ def show(plans: list[Plan], words: Words, options: argparse.Namespace) -> None:
                 name = recipe + (" + offsets" if logits == "offsets" else "")
                 print(f"| {' | '.join((name, measure.replace('_', '-'), *told))} |")
                 lines.append({"recipe": recipe, "chosen_by": measure, "logits": logits, **values})
+            if options.test:
+                ends = " | ".join(
+                    f"[{low:.1f}–{high:.1f}]" for low, high in over_clips(runs, measure, words, options)
+                )
+                print(f"| 95 % over dialogues | | {ends} |")
     if not options.test:
         print("\nOffsets: cross-fitted, each fold of dev with offsets tuned on the others.")
         return
@@ -308,6 +315,25 @@ def test_scores(plan: Plan, measure: str, words: Words, out: Path) -> dict[str, 
     test, truth = logits[f"test_{measure}"], words.labels["test"]
     offsets = tune_offsets(logits[f"dev_{measure}"], words.labels["dev"]).values
     return {"plain": scores(truth, test.argmax(1)), "offsets": scores(truth, (test + offsets).argmax(1))}
+
+
+def over_clips(
+    runs: list[Plan], measure: str, words: Words, options: argparse.Namespace
+) -> list[tuple[float, float]]:
+    """95 % intervals of the runs' means, plain logits, over resampled dialogues of test; in %."""
+    draws = [
+        resampled_figures(
+            words.labels["test"],
+            softmax(np.load(options.out / f"{run.key}.npz")[f"test_{measure}"], axis=1),
+            np.unique(words.dialogues["test"], return_inverse=True)[1],
+        )
+        for run in runs
+    ]
+    found = [np.mean([one[name] for one in draws], axis=0) for name in ("weighted_f1", "macro_f1")]
+    f1 = np.mean([one["f1"] for one in draws], axis=0)
+    found += [f1[:, MELD_7.index(label)] for label in ("fear", "disgust")]
+    estimates = [percentile_estimate(float("nan"), values) for values in found]
+    return [(100 * one.low, 100 * one.high) for one in estimates]
 
 
 def _mean_and_deviation(values: list[float]) -> str:

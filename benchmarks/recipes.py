@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PLAIN = {
     "prior_tau": 0.0,
+    "class_balance": 0.0,
     "label_smoothing": 0.0,
     "contrastive_weight": 0.0,
     "weight_decay": 0.01,

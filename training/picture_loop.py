@@ -213,6 +213,10 @@ class PictureLoop:
 
     def _write_state(self) -> None:
         """Replace the state on disk; all processes take part, the main one writes."""
+        # each has met its own pictures; who goes on from here starts with the same losses in all
+        if self.losses and self.accelerator.num_processes > 1:
+            losses = torch.tensor(self.losses, device=self.accelerator.device)
+            self.losses = self.accelerator.reduce(losses, "mean").tolist()
         parts = gather_object([random_state()])
         if not self.is_main:
             return
