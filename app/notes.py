@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ class Notes:
     def add(self, notes: Iterable[Note]) -> int:
         """Merge notes into those that are there: all or none are written, and nothing is overwritten.
 
-        Tags are added to the clip's own; a text that the clip's note does not hold yet is put below it.
+        Tags are added to the clip's own; paragraphs that the clip's note does not hold yet are put below it.
 
         Returns:
             How many clips' notes have changed.
@@ -145,7 +146,7 @@ class Notes:
             for new in notes:
                 now = _one(connection, new.data, new.key)
                 tags = tidy_tags([*now.tags, *new.tags])
-                note = now.note if new.note in now.note else "\n\n".join(filter(None, (now.note, new.note)))
+                note = with_paragraphs(now.note, new.note)
                 if problem := _too_long(tags, note):
                     raise NotesError(f"{new.key}: {problem} after merging; nothing was imported.")
                 if (tags, note) != (now.tags, now.note):
@@ -243,6 +244,16 @@ def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Tags with single blanks, each once; a semicolon parts tags in the CSV, so it parts them here too."""
     parts = (" ".join(part.split()) for tag in tags for part in tag.split(";"))
     return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def with_paragraphs(text: str, more: str) -> str:
+    """A note with the paragraphs of another below it that it does not hold yet, each compared as a whole."""
+    there = _paragraphs(text)
+    return "\n\n".join(filter(None, [text, *(part for part in _paragraphs(more) if part not in there)]))
+
+
+def _paragraphs(text: str) -> list[str]:
+    return re.split(r"\n\s*\n", text.strip())
 
 
 def _too_long(tags: tuple[str, ...], note: str) -> str:

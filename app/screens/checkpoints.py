@@ -69,10 +69,8 @@ def show_one(installed: dict[str, Summary]) -> None:
         with st.container(border=True, height=560):
             card(chosen.card or "It has no card.")
     with right:
-        known = {other: one.history for other, one in installed.items() if set(one.history) >= CURVE_COLUMNS}
-        curves(
-            {n: h for n, h in known.items() if n == name} | {n: h for n, h in known.items() if n != name}, []
-        )
+        known = {other: one for other, one in installed.items() if set(one.history) >= CURVE_COLUMNS}
+        curves({n: known[n] for n in sorted(known, key=lambda other: other != name)}, [])
         others = [other for other in installed if other != name]
         if others:
             other = st.selectbox("Settings that differ from", others, key="checkpoint-other")

@@ -274,7 +274,7 @@ def show_curves(alike: Mapping[str, Opened]) -> None:
         info = one.evaluation.info
         found = known_summary(installed.get(info.checkpoint), info.checkpoint_sha256)
         if found is not None and set(found.history) >= CURVE_COLUMNS:
-            known[name] = found.history
+            known[name] = found
     curves(known, [name for name in alike if name not in known])
 
 

@@ -13,7 +13,16 @@ from app import checkpoints, evaluations, resources
 from app import failures_state as state
 from app.evaluations import Opened
 from app.failures_state import FailuresView
-from app.notes import Note, NoteChangedError, Notes, NotesError, default_notes, read_csv, tidy_tags
+from app.notes import (
+    Note,
+    NoteChangedError,
+    Notes,
+    NotesError,
+    default_notes,
+    read_csv,
+    tidy_tags,
+    with_paragraphs,
+)
 from app.opening import REFUSAL, give_folder, open_evaluation
 from app.own_answers import link_of_evaluated
 from app.report_maker import report_button
@@ -279,8 +288,7 @@ def keep_note(store: Notes, data: str, key: str, tags: tuple[str, ...], text: st
         other = st.session_state["note-seen"] = error.other
         tags_key, text_key = field_keys(other)
         st.session_state[tags_key] = list(tidy_tags([*other.tags, *tags]))
-        texts = [other.note] if text.strip() in other.note else [other.note, text.strip()]
-        st.session_state[text_key] = "\n\n".join(filter(None, texts))
+        st.session_state[text_key] = with_paragraphs(other.note, text)
     except NotesError as error:
         st.session_state["note-refusal"] = {key: str(error)}
 

@@ -11,7 +11,14 @@ from app.compare_state import CompareView
 from app.views.comparison.figures import conclusions, figures_table, p_value, sign_of
 from app.views.comparison.flips import on_page
 from app.views.comparison.forest import forest_table
-from app.views.comparison.settings import CURVE, curves_figure, curves_table, settings_table
+from app.views.comparison.settings import (
+    CURVE,
+    curves_figure,
+    curves_table,
+    curves_words,
+    kept_row,
+    settings_table,
+)
 from app.views.markup import plain
 from core.evaluation import Estimate, compare
 from tests.app.conftest import EVIL, write_clip
@@ -197,6 +204,26 @@ def test_names_are_shown_letter_by_letter(folder):
     assert list(against.options) == [plain(f"{number} {name}") for number in (1, 2)]
 
 
+def test_several_are_told_with_p_values_after_holm(page, folder):
+    # only a 5, only b 10: p = 0.302; the one that is the same as a has p = 1
+    page.run()
+    assert "p = 0.302" in html_of(page) and "others" not in html_of(page)
+    made_evaluation(TRUTH, A, folder, checkpoint="third").write(folder / "c-test")
+    page.run()
+    assert "p = 0.604" in html_of(page) and "p = 0.302" not in html_of(page)
+    assert "after Holm over the 2 others" in html_of(page)
+
+
+def test_one_clip_alone_has_no_interval(folder):
+    for name, told in {"a-test": A, "b-test": B}.items():
+        made_evaluation(TRUTH[1:2], told[1:2], folder, checkpoint=name).write(folder / name)
+    page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+    assert not page.exception
+    said = html_of(page)
+    assert "with no interval, since there is one clip" in said and "resamples of 1" not in said
+    assert "without an interval, since there is one clip" in said
+
+
 def test_a_flipped_clip_opens_with_both_answers(page):
     page.query_params["part"] = "flips"
     page.query_params["open"] = "c1.mp4"
@@ -270,10 +297,14 @@ def test_tables_have_the_numbers(comparison):
 def test_curves_mark_the_epoch_that_was_kept():
     one = pd.DataFrame({"epoch": [0, 1, 2], CURVE: [0.2, 0.6, 0.5]})
     two = pd.DataFrame({"epoch": [0, 1], CURVE: [0.1, 0.3]})
-    figure = curves_figure({"one": one, "two": two})
-    first, second = figure.data
-    assert list(first.x) == [1, 2, 3] and list(first.marker.symbol) == ["circle", "star", "circle"]
-    assert list(second.marker.symbol)[-1] == "star"
+    histories = {"one": one, "two": two}
+    # not the highest one: epochs are chosen by more than this curve
+    kept = {"one": kept_row(one, {"best_epoch": 2}), "two": kept_row(two, {})}
+    first, second = curves_figure(histories, kept).data
+    assert list(first.x) == [1, 2, 3] and list(first.marker.symbol) == ["circle", "circle", "star"]
+    assert "star" not in second.marker.symbol
+    said = curves_words(histories, kept)
+    assert "one reaches 0.60 in 3 epochs, and 0.50 in epoch 3, which was kept; two reaches 0.30" in said
     assert first.line.dash != second.line.dash and first.line.color != second.line.color
     table = curves_table({"one": one, "two": two})
     assert table.loc[2].tolist() == [0.6, 0.3] and table.loc[3].isna().tolist() == [False, True]

@@ -87,6 +87,17 @@ def test_an_import_overwrites_nothing(notes):
     assert (merged.tags, merged.note) == (("mine", "theirs"), "my words\n\ntheir words")
 
 
+def test_words_that_occur_inside_of_others_are_no_repetition(notes):
+    write(notes, "a.mp4", note="not angry at all\n\nfirst")
+    for text, after in {
+        "angry": "not angry at all\n\nfirst\n\nangry",
+        "first\n\nsecond": "not angry at all\n\nfirst\n\nangry\n\nsecond",
+        "": "not angry at all\n\nfirst\n\nangry\n\nsecond",
+    }.items():
+        notes.add([Note(data="clips", key="a.mp4", note=text)])
+        assert notes.get("clips", "a.mp4").note == after
+
+
 def test_an_import_that_fails_leaves_nothing(notes):
     write(notes, "b.mp4", note="x" * MAX_NOTE_CHARACTERS)
     new = [Note(data="clips", key="a.mp4", note="new"), Note(data="clips", key="b.mp4", note="more")]

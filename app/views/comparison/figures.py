@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.views.markup import chart
 from core.evaluation import Comparison, Estimate
+from core.evaluation.compare import holm
 from core.evaluation.compare_sentences import FIGURES, conclusion, p_value, sign_of, signed
 
 
@@ -34,12 +35,14 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
         f"{''.join(_cell(name, other) for other in comparisons.values())}</tr>"
         for name, shown in FIGURES.items()
     )
+    raw = [other.accuracy_test.p_value for other in comparisons.values()]
+    adjusted = holm(raw)
     tests = "".join(
         f"<td>only {escape(base)} {other.accuracy_test.only_a_right}, only {escape(name)} "
-        f"{other.accuracy_test.only_b_right}<br><span class='change'>p {p_value(other.accuracy_test.p_value)}"
-        "</span></td>"
-        for name, other in comparisons.items()
+        f"{other.accuracy_test.only_b_right}<br><span class='change'>p {p_value(p)}</span></td>"
+        for (name, other), p in zip(comparisons.items(), adjusted, strict=True)
     )
+    over = f", after Holm over the {len(raw)} others" if len(raw) > 1 else ""
     table = (
         f"<table class='side-by-side'><thead><tr><td></td>{head}</tr></thead><tbody>{rows}"
         f"<tr><th scope='row'>Clips one alone is right on</th><td></td>{tests}</tr></tbody></table>"
@@ -49,11 +52,9 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
             "Figures side by side",
             "0 to 1, Brier score 0 to 2; with 95 % intervals",
             f'<div class="wide">{table}</div>',
-            f"Below each figure: its difference from {base}, with the interval of {one.num_bootstrap:,} "
-            f"paired resamples of {one.num_groups:,} {one.resampled}s. ▲ better, ▼ worse, where that "
-            "interval does not hold zero; ≈ where it does, and the clips cannot tell. Of calibration "
-            "error and Brier score less is better. p: McNemar’s exact test over clips, which takes them "
-            "as independent.",
+            f"Below each figure: its difference from {base}, {_signs(one)} Of calibration error and Brier "
+            "score less is better. p: McNemar’s exact test over clips, which takes them as independent"
+            f"{over}.",
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
@@ -68,6 +69,17 @@ def figures_table(base: str, comparisons: Mapping[str, Comparison]) -> pd.DataFr
         columns[other] = [_number(of.headlines[name].b.value) for name in FIGURES]
         columns[f"{other} − {base}"] = [signed(of.headlines[name].difference) for name in FIGURES]
     return pd.DataFrame(columns, index=pd.Index(FIGURES.values(), name="figure"))
+
+
+def _signs(one: Comparison) -> str:
+    """What interval a difference has, and what the signs mean."""
+    if one.num_groups < 2:
+        return f"with no interval, since there is one {one.resampled}, so that nothing can be told (≈)."
+    return (
+        f"with the interval of {one.num_bootstrap:,} paired resamples of {one.num_groups:,} "
+        f"{one.resampled}s. ▲ better, ▼ worse, where that interval does not hold zero; ≈ where it does, and "
+        "the clips cannot tell."
+    )
 
 
 def _cell(name: str, of: Comparison) -> str:

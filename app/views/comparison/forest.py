@@ -36,14 +36,19 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
             f"F1 of each emotion: {other} against {base}",
             f"difference, −{reach:.2f} to +{reach:.2f}",
             f'<ul class="forest"><li class="head" aria-hidden="true">{head}</li>{rows}</ul>',
-            "The dot is the difference, the line its 95 % interval over paired resamples of "
-            f"{comparison.num_groups:,} {comparison.resampled}s, the middle line no difference. p: "
+            f"The dot is the difference, {_interval_words(comparison)}, the middle line no difference. p: "
             "McNemar’s exact test of the clips of that emotion, after Holm over the emotions of this pair: "
             "below 0.05 one recognises it more often than the other beyond chance, if clips are independent.",
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
         st.table(plain_table(forest_table(base, other, comparison)))
+
+
+def _interval_words(of: Comparison) -> str:
+    if of.num_groups < 2:
+        return f"without an interval, since there is one {of.resampled}"
+    return f"the line its 95 % interval over paired resamples of {of.num_groups:,} {of.resampled}s"
 
 
 def forest_table(base: str, other: str, comparison: Comparison) -> pd.DataFrame:

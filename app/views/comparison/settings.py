@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.summaries import Summary
 from app.views.markup import plain
 from core.evaluation import Comparison
 
@@ -42,19 +43,21 @@ def settings_table(base: str, other: str, config: Mapping[str, tuple[object, obj
     return pd.DataFrame(rows).set_index("setting")
 
 
-def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
+def curves(found: Mapping[str, Summary], missing: list[str]) -> None:
     """Draws dev macro-F1 over the epochs of every checkpoint whose history is at hand.
 
     Args:
-        histories: one row per epoch, by name of the evaluation.
+        found: checkpoints by the name that is told; each history has one row per epoch.
         missing: evaluations whose checkpoint is not installed, or has no such history.
     """
+    histories = {name: one.history for name, one in found.items()}
+    kept = {name: kept_row(one.history, one.metrics) for name, one in found.items()}
     if histories:
         st.markdown("**Macro F1 on the dev split after each epoch of training** (0 to 1)")
         st.plotly_chart(
-            curves_figure(histories),
+            curves_figure(histories, kept),
             key="compare-curves",
-            alt=curves_words(histories),
+            alt=curves_words(histories, kept),
             config={"displayModeBar": False},
         )
         st.caption(
@@ -67,25 +70,38 @@ def curves(histories: Mapping[str, pd.DataFrame], missing: list[str]) -> None:
         st.caption(plain(f"No history is at hand for {', '.join(missing)}."))
 
 
-def curves_words(histories: Mapping[str, pd.DataFrame]) -> str:
+def kept_row(history: pd.DataFrame, metrics: Mapping[str, object]) -> int | None:
+    """Place in the history of the epoch that the checkpoint is of, which need not be the best one here.
+
+    None where it is not known, or not in the history.
+    """
+    epochs = history["epoch"].tolist()
+    return epochs.index(best) if (best := metrics.get("best_epoch")) in epochs else None
+
+
+def curves_words(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | None]) -> str:
     """The curves in a sentence, for who cannot see them."""
-    told = (
-        f"{name} has its best, {history[CURVE].max():.2f}, in epoch "
-        f"{int(history['epoch'].iloc[int(history[CURVE].to_numpy().argmax())]) + 1} of {len(history)}"
-        for name, history in histories.items()
-    )
+    told = []
+    for name, history in histories.items():
+        values, row = history[CURVE], kept[name]
+        said = f"{name} reaches {values.max():.2f} in {len(history)} epochs"
+        if row is not None:
+            said += (
+                f", and {values.iloc[row]:.2f} in epoch {int(history['epoch'].iloc[row]) + 1}, which was kept"
+            )
+        told.append(said)
     return f"Macro F1 over epochs: {'; '.join(told)}. The table below has every epoch."
 
 
-def curves_figure(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """A line per evaluation, told apart by dash and symbol too."""
+def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | None]) -> go.Figure:
+    """A line per evaluation, told apart by dash and symbol too; a star on the row of the kept epoch."""
     figure = go.Figure()
     for number, (name, history) in enumerate(histories.items()):
         epochs, values = history["epoch"] + 1, history[CURVE]
         symbols = [SYMBOLS[number % len(SYMBOLS)]] * len(values)
         sizes = [7] * len(values)
-        best = int(values.to_numpy().argmax())
-        symbols[best], sizes[best] = "star", 14
+        if (row := kept[name]) is not None:
+            symbols[row], sizes[row] = "star", 14
         figure.add_scatter(
             x=epochs,
             y=values,
