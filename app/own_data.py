@@ -21,6 +21,9 @@ from training.sources import READ_ALOUD, folder_of
 ALL = "all"
 """Stands for every split."""
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+"""Of manifests."""
+
 KIND_NAMES = {
     "manifest": "A manifest",
     "authors": "The authors’ pickles",
@@ -130,7 +133,7 @@ def stamp_of(text: str) -> tuple[int, ...]:
         path = Path(text.strip()).expanduser()
     except RuntimeError:
         return ()
-    places = (path, *(path / f"manifest{suffix}" for suffix in (".csv", ".tsv", ".parquet", ".jsonl")))
+    places = (path, *(path / f"manifest{suffix}" for suffix in TABLE_SUFFIXES))
     stamps = []
     for place in places:
         try:
@@ -182,23 +185,61 @@ def why_not_evaluated(data: OwnData, split: str, scheme: LabelScheme) -> str:
     return ""
 
 
-def about_words(data: OwnData, split: str) -> str:
-    """What an evaluation reads of the words, in a sentence; "" where all clips have theirs."""
+def about_words(data: OwnData, split: str, *, is_evaluated: bool) -> str:
+    """What is read of the words where that is not all of them, in sentences; "" where it is.
+
+    Args:
+        data: whose clips are asked about.
+        split: of these, `ALL` for all.
+        is_evaluated: an evaluation does not listen for words; a prediction does.
+    """
     if data.dataset.stills:
         return ""
     if data.dataset.name in READ_ALOUD:
         return "All actors say the same sentences, so the words are not shown to the model."
     clips = data.of_split(split)
-    lacking = sum(one.transcript is None for one in clips)
-    if not lacking:
-        return ""
-    who = "None of the clips comes" if lacking == len(clips) else f"{lacking:,} clips come without, and none"
-    if lacking == len(clips):
-        return (
+    lacking = sum(one.transcript is None for one in clips) if is_evaluated else 0
+    told = []
+    if blank := sum(one.transcript == "" for one in clips):
+        told.append(
+            f"{blank:,} of {len(clips):,} clips have a blank `transcript`, which means that nothing is said "
+            "in them: they are not listened to."
+        )
+    if lacking and lacking == len(clips):
+        told.append(
             "The data give no words, and an evaluation does not listen for them: these clips are judged by "
             "picture and sound. A prediction listens; its words can be put into a manifest."
         )
-    return f"{who} of those is listened to: an evaluation reads only the words that the data give."
+    elif lacking:
+        told.append(
+            f"{lacking:,} clips come without words, and none of those is listened to: an evaluation reads "
+            "only the words that the data give."
+        )
+    return " ".join(told)
+
+
+def about_training(data: OwnData, split: str, metrics: dict) -> str:
+    """A warning where a checkpoint has learned from data of this name and is asked about them; else "".
+
+    Args:
+        data: that are asked about.
+        split: of these; of dev and test nothing is learned.
+        metrics: contents of the checkpoint's metrics.json.
+    """
+    recipe = metrics.get("train_config")
+    if split not in (ALL, "train") or not isinstance(recipe, dict):
+        return ""
+    paths = [Path(str(one)) for one in recipe.get("data") or ()]
+    learned = {path.parent.name if path.suffix in TABLE_SUFFIXES else path.name for path in paths}
+    learned |= set(map(str, recipe.get("source_names") or ()))
+    # data sets of a known layout are called by it
+    name = data.root.name if data.dataset.name in ("manifest", "clips") else data.dataset.name
+    if name not in learned:
+        return ""
+    return (
+        f"This checkpoint learned from data named {name}. If they are these, it learned from some of these "
+        "very clips, and does better on them than on others: ask about a split that it did not learn from."
+    )
 
 
 def manifest_to_fill_in(data: OwnData, words: dict[str, str] | None = None) -> str:

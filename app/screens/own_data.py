@@ -19,6 +19,7 @@ from app.own_answers import answers, key_in_links, own_runs
 from app.own_data import (
     ALL,
     OwnData,
+    about_training,
     about_words,
     look,
     stamp_of,
@@ -118,6 +119,9 @@ def show_task(data: OwnData, name: str) -> None:
     view, runs = state.current(), own_runs()
     work = work_of(data, name, view.task, view.split)
     refusal, hint = why_not(data, name)
+    caution = ""
+    if view.task != PREDICT:
+        caution = about_training(data, view.split, checkpoints.metrics(checkpoints.checkpoints()[name]))
     standing = runs.state_of(work.name)
     current = runs.current
     if current is not None and current.choice != work:
@@ -128,6 +132,7 @@ def show_task(data: OwnData, name: str) -> None:
         {split: data.num_of(split) for split in (ALL, *data.splits)},
         refusal=refusal,
         hint=hint,
+        caution=caution,
         start=start_name(view.task, standing),
         is_startable=current is None and not runs.is_going_on(work),
         trouble=st.session_state.get("own-trouble", ""),
@@ -153,19 +158,20 @@ def show_task(data: OwnData, name: str) -> None:
     if view.task == PREDICT:
         show_answers(work, name)
     elif standing == DONE:
-        show_evaluated(work)
+        show_evaluated(work, caution)
 
 
 def why_not(data: OwnData, name: str) -> tuple[str, str]:
     """Why the chosen task cannot be done, and what is to be known before; "" each where there is nothing."""
     view = state.current()
+    hint = about_words(data, view.split, is_evaluated=view.task != PREDICT)
     if view.task == PREDICT:
-        return why_not_predicted(data, view.split), ""
+        return why_not_predicted(data, view.split), hint
     try:
         labels = summary(checkpoints.checkpoints()[name]).config.labels
     except CheckpointError as error:
         return str(error), ""
-    return why_not_evaluated(data, view.split, labels), about_words(data, view.split)
+    return why_not_evaluated(data, view.split, labels), hint
 
 
 def start(work: OwnWork) -> None:
@@ -232,8 +238,11 @@ def show_answers(work: OwnWork, name: str) -> None:
     st.caption(f"The table lies in `{work.answers(own_runs().folder)}`.")
 
 
-def show_evaluated(work: OwnWork) -> None:
-    """Draws the figures of a finished evaluation, and the ways to the pages that show it."""
+def show_evaluated(work: OwnWork, caution: str) -> None:
+    """Draws the figures of a finished evaluation, and the ways to the pages that show it.
+
+    `caution` tells why the figures are to be doubted, "" for nothing.
+    """
     folder = work.evaluation(own_runs().folder)
     if not (folder / "evaluation.json").is_file():
         st.warning(
@@ -258,7 +267,7 @@ def show_evaluated(work: OwnWork) -> None:
         title = f"Compare with {plain(', '.join(alike))}"
         pages[title] = (SCREENS / "compare.py", ":material/compare_arrows:", chosen)
         hint = ""
-    evaluated_view(of.evaluation, pages=pages, hint=hint)
+    evaluated_view(of.evaluation, pages=pages, hint=hint, caution=caution)
     st.caption(f"The evaluation lies in `{folder}`; Failures, Embeddings and Compare list it by its name.")
 
 

@@ -18,6 +18,7 @@ from app.clips import ClipChoice
 from app.own_answers import OwnClipError, key_in_links, link_of_evaluated, own_clip
 from app.own_data import (
     ALL,
+    about_training,
     about_words,
     look,
     manifest_to_fill_in,
@@ -87,7 +88,7 @@ def test_a_manifest_with_labels_missing_files_and_strange_ones(tmp_path):
         "1 more media file lies in the folder, which the manifest does not name; it is not asked about."
     ]
     assert "1 of 3 clips have no label, c.mp4 among them" in why_not_evaluated(data, ALL, MELD_7)
-    assert "picture and sound" in about_words(data, ALL)
+    assert "picture and sound" in about_words(data, ALL, is_evaluated=True)
     # the manifest itself may be given
     assert look(str(tmp_path / "manifest.csv")).root == tmp_path
 
@@ -100,11 +101,42 @@ def test_labels_that_a_checkpoint_does_not_know_are_named(tmp_path):
     assert why_not_evaluated(data, "train", MELD_7) == why_not_evaluated(data, ALL, IEMOCAP_6) == ""
 
 
+def test_blank_words_are_told_before_anything_is_asked(tmp_path):
+    put(tmp_path, "a.mp4", "b.mp4")
+    rows = [("a.mp4", "joy", "Hello."), ("b.mp4", "fear", " ")]
+    write_manifest(tmp_path, *rows, columns=("path", "label", "transcript"))
+    data = look(str(tmp_path))
+    for is_evaluated in (False, True):
+        said = about_words(data, ALL, is_evaluated=is_evaluated)
+        assert said.startswith("1 of 2 clips have a blank `transcript`") and "not listened to" in said
+    write_manifest(tmp_path, *rows)
+    assert about_words(look(str(tmp_path)), ALL, is_evaluated=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "split", "is_told"),
+    [
+        ({"source_names": ["other", "mine"]}, ALL, True),
+        ({"source_names": ["mine"]}, "train", True),
+        ({"source_names": ["mine"]}, "test", False),
+        ({"data": ["mine/manifest.csv"]}, ALL, True),
+        ({"data": ["mine/other"]}, ALL, False),
+        ({}, ALL, False),
+        (None, ALL, False),
+    ],
+)
+def test_data_that_a_checkpoint_learned_from_are_told(tmp_path, recipe, split, is_told):
+    put(tmp_path / "mine", "a.mp4", "b.mp4")
+    write_manifest(tmp_path / "mine", ("a.mp4", "joy", "train"), ("b.mp4", "joy", "test"))
+    said = about_training(look(str(tmp_path / "mine")), split, {"train_config": recipe})
+    assert ("learned from some of these" in said) == is_told and bool(said) == is_told
+
+
 def test_ravdess_is_recognised_by_its_names(tmp_path):
     put(tmp_path, "Actor_01/01-01-05-01-01-01-01.mp4", "Actor_02/01-01-06-01-01-01-02.mp4", "mine.mp4")
     data = look(str(tmp_path))
     assert data.kind == "RAVDESS" and data.num_labelled == 2 and data.num_strange == 1
-    assert "same sentences" in about_words(data, ALL)
+    assert "same sentences" in about_words(data, ALL, is_evaluated=True)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_what_data_and_answers_say_is_shown_letter_by_letter(page, clips, checkp
     assert is_plain(page.warning[0].value)
 
 
-def test_a_finished_evaluation_leads_to_the_pages_that_show_it(page, clips, checkpoint):
+def test_a_finished_evaluation_leads_to_the_pages_that_show_it(page, clips, checkpoint, monkeypatch):
     (clips / "manifest.csv").write_text("path,label\none.mp4,joy\ntwo.mp4,fear\n")
     page.query_params["data"], page.query_params["task"] = str(clips), "evaluate"
     page.run()
@@ -235,6 +235,12 @@ def test_a_finished_evaluation_leads_to_the_pages_that_show_it(page, clips, chec
     assert not page.exception and not page.error
     table = page.table[-1].value
     assert table.loc["accuracy"].iloc[0].startswith("0.500")
+    assert not any("learned from data" in element.value for element in (*page.warning, *page.caption))
+    recipe = {"train_config": {"source_names": ["mine"]}}
+    monkeypatch.setattr(checkpoints, "metrics", lambda folder: recipe)
+    page.run()
+    assert "This checkpoint learned from data named mine" in page.warning[-1].value.replace("\\", "")
+    assert sum("learned from data named mine" in c.value.replace("\\", "") for c in page.caption) == 1
     links = [element.proto.label for element in page.get("page_link")]
     assert [label.split(":")[0] for label in links] == ["Failures", "Embeddings"]
 

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.evaluation_commands import HEADLINE_NAMES
+from app.views.markup import plain
 from core.evaluation import Evaluation
 from core.evaluation.artifact import ALL, subset_name
 
@@ -20,7 +21,11 @@ def figures_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def evaluated_view(
-    evaluation: Evaluation, *, pages: Mapping[str, tuple[object, str, dict[str, str]]], hint: str
+    evaluation: Evaluation,
+    *,
+    pages: Mapping[str, tuple[object, str, dict[str, str]]],
+    hint: str,
+    caution: str,
 ) -> None:
     """Draws the figures and links to the pages that show the evaluation.
 
@@ -28,6 +33,7 @@ def evaluated_view(
         evaluation: that was made.
         pages: by label the page, its icon and the parameters of the link.
         hint: what is needed for more; "" for nothing.
+        caution: why the figures are to be doubted; "" for nothing.
     """
     info = evaluation.info
     left, right = st.columns([6, 6], gap="large")
@@ -36,6 +42,8 @@ def evaluated_view(
             '<div class="chart-title">How good the answers are '
             f"<span>{info.num_clips:,} clips, all modalities</span></div>"
         )
+        if caution:
+            st.caption(f":material/warning: {plain(caution)}")
         st.table(figures_table(evaluation))
         st.caption(f"Intervals: {info.num_bootstrap:,} resamples of {info.resampled}s.")
     with right:

@@ -36,6 +36,7 @@ def task_form(
     *,
     refusal: str,
     hint: str,
+    caution: str,
     start: str,
     is_startable: bool,
     trouble: str,
@@ -51,6 +52,7 @@ def task_form(
         splits: number of clips by split, that of all among them.
         refusal: why the task cannot be done with this split; "" where it can.
         hint: what else is to be known before; "" for nothing.
+        caution: why what comes of it is to be doubted; "" for nothing.
         start: what the button says.
         is_startable: nothing else goes on.
         trouble: why the last start did not work; "" where it did.
@@ -89,6 +91,8 @@ def task_form(
     st.caption(" ".join(filter(None, (WHAT_IT_DOES[task], hint if not refusal else ""))))
     if refusal:
         st.warning(plain(refusal), icon=":material/block:")
+    elif caution:
+        st.warning(plain(caution), icon=":material/school:")
     if trouble:
         st.error(plain(trouble), icon=":material/error:")
 
