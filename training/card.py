@@ -50,7 +50,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
             else "split as the data say."
         ),
         f"- Epoch {metrics['best_epoch'] + 1} was chosen by the macro-F1 of the dev split"
-        f"{', as the mean over the data sets' if len(config.data) > 1 else ''}, on which "
+        f"{', as the mean over the data sets' if len(config.data) > 1 else ''}"
+        f"{_tolerance(config)}, on which "
         "temperature and uncertainty threshold were fitted too"
         + (
             f". {PAPER_10FOLD_FLATTERS[0].upper()}{PAPER_10FOLD_FLATTERS[1:]}"
@@ -69,6 +70,12 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         if split in metrics:
             lines += _table(split, metrics[split])
     return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"])
+
+
+def _tolerance(config: TrainConfig) -> str:
+    if not config.dev_tolerance:
+        return ""
+    return f" (the latest of those within {config.dev_tolerance:g} of the best)"
 
 
 def _offsets(offsets: dict | None) -> list[str]:

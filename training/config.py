@@ -52,6 +52,8 @@ class TrainConfig:
         optimizer: "adamw" or "adam" (the paper's).
         warmup_share: of all steps; then half a cosine to zero.
         patience: epochs without a better dev macro-F1 before training stops; blind ones do not count.
+        dev_tolerance: epochs whose dev macro-F1 lies within so much of the best one's count as alike, and the
+            latest of them is kept: a small dev split tells them apart by chance, and later ones have settled.
         num_train_frames: candidate frames per clip and step; one of these is drawn for each batch, so that
             the temporal network learns every length. Evaluation uses all candidates.
         modality_dropout: probability that a clip is shown with a random proper subset of its modalities.
@@ -117,6 +119,7 @@ class TrainConfig:
     warmup_share: float = 0.05
     clip_norm: float = 1.0
     patience: int = 6
+    dev_tolerance: float = 0.0
     num_train_frames: tuple[int, ...] = (8, 12, 16, 32)
     modality_dropout: float = 0.5
     augment: bool = True
@@ -175,6 +178,7 @@ class TrainConfig:
             "class_balance",
             "label_smoothing",
             "weight_average",
+            "dev_tolerance",
         ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} should lie in [0, 1], not {getattr(self, name)}")

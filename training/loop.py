@@ -130,8 +130,15 @@ def _standardise(model: DeepMSI, features: FeatureSet) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Best:
+    """The epoch that is kept.
+
+    Attributes:
+        top: the best dev macro-F1 of any epoch so far, which this one's is within the tolerance of.
+    """
+
     epoch: int
     macro_f1: float
+    top: float
     weights: dict[str, torch.Tensor]
 
 
@@ -216,9 +223,11 @@ class _Run:
             if name:
                 row[f"dev_of_{name}_macro_f1"] = scores.macro_f1
         macro_f1 = evaluation.macro_f1()
-        if self.best is None or macro_f1 > self.best.macro_f1:
+        top = macro_f1 if self.best is None else max(macro_f1, self.best.top)
+        tolerance = self.config.dev_tolerance
+        if self.best is None or macro_f1 > self.best.top or (tolerance and macro_f1 >= top - tolerance):
             weights = {k: v.detach().clone() for k, v in stored_state(self.learner.evaluated_model).items()}
-            self.best = _Best(epoch=self.epoch, macro_f1=macro_f1, weights=weights)
+            self.best = _Best(epoch=self.epoch, macro_f1=macro_f1, top=top, weights=weights)
         return row
 
     def save(self, best: _Best) -> None:
@@ -369,7 +378,7 @@ class _Run:
         best = None
         if self.best is not None:
             tensors |= with_prefix("best", self.best.weights)
-            best = {"epoch": self.best.epoch, "macro_f1": self.best.macro_f1}
+            best = {name: getattr(self.best, name) for name in ("epoch", "macro_f1", "top")}
         values = {
             "identity": identity(self.config, self.data, self.accelerator),
             "learner": learner.values,

@@ -57,6 +57,18 @@ def test_the_saved_checkpoint_is_the_best_epoch_on_dev(checkpoint):
     assert checkpoint.metrics["dev"]["subsets"]["video+audio+text"]["macro_f1"] == pytest.approx(best.max())
 
 
+def test_of_epochs_that_are_alike_on_dev_the_latest_is_kept(checkpoint, config, tmp_path):
+    scores = checkpoint.history["dev_video+audio+text_macro_f1"].to_numpy()
+    best = int(scores.argmax())
+    later = scores[best + 1 :]
+    assert len(later), "the best epoch is the last one, so that this tests nothing"
+    tolerance = float(scores.max() - later.max()) + 1e-6
+    settled = load_checkpoint(train(replace(config, out=tmp_path / "settled", dev_tolerance=tolerance)))
+    expected = int(np.flatnonzero(scores >= scores.max() - tolerance)[-1])
+    assert settled.metrics["best_epoch"] == expected > best
+    assert f"the latest of those within {tolerance:g} of the best" in settled.card
+
+
 def test_of_several_data_sets_the_mean_chooses(config, corpus, tmp_path):
     said = tmp_path / "said"
     said.mkdir()
