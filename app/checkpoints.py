@@ -12,6 +12,7 @@ import streamlit as st
 from app.clips import OF_DATA, OWN_CLIP
 from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
+from app.training_runs import trained_checkpoints
 from core.checkpoint import (
     EVERYDAY,
     Checkpoint,
@@ -32,6 +33,9 @@ def checkpoints() -> dict[str, Path]:
     chosen = os.environ.get(CHECKPOINT_VARIABLE)
     first = {Path(chosen).name: Path(chosen)} if chosen else {}
     found = first | {name: folder for name, folder in shipped_checkpoints().items() if name not in first}
+    for folder in trained_checkpoints():
+        if all(other.resolve() != folder for other in found.values()):
+            found[free_name(folder, found)] = folder
     return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
 
 
@@ -51,7 +55,7 @@ def first_checkpoint(clip: str | None = None) -> str | None:
 
 @st.cache_resource(show_spinner=False)
 def given_checkpoints() -> dict[str, Path]:
-    """Checkpoints that people named or trained while this server runs, by name, in their order."""
+    """Checkpoints that people named while this server runs, by name, in their order."""
     return {}
 
 

@@ -12,6 +12,7 @@ from app.folders import free_name
 from app.own_runs import finished_evaluations
 from app.summaries import known_summary
 from app.thumbnails import Thumbnails
+from app.training_runs import trained_evaluations
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation, spaces
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
@@ -51,12 +52,13 @@ class Opened:
 
 
 def evaluations() -> dict[str, Path]:
-    """Folders of the evaluations one can choose from, by name; those that ship come first.
+    """Folders of the evaluations one can choose from, by name: those that ship, then what runs made.
 
     A name that occurs twice is told with the folders around it; one that was removed is not among them.
     """
     named: dict[str, Path] = {}
-    for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *_given()):
+    made = (*finished_evaluations(), *trained_evaluations())
+    for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *made, *_given()):
         if folder not in named.values() and (folder / INFO).is_file():
             named[free_name(folder, named)] = folder
     return named
@@ -92,8 +94,8 @@ def give(folder: Path) -> tuple[Path, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _given() -> dict[Path, None]:
-    """Folders that people named, in their order, after those that were made of own data."""
-    return dict.fromkeys(finished_evaluations())
+    """Folders that people named, in their order."""
+    return {}
 
 
 def opened(folder: Path) -> Opened:

@@ -76,7 +76,7 @@ class Run:
 
     Attributes:
         state: one of the choice's, or `DONE`, `FAILED`, `STOPPED`.
-        is_offered: what it made was offered on the pages.
+        is_told: a person was told that it is done.
 
     Raises:
         RunError: where a process goes on in this folder already.
@@ -86,7 +86,7 @@ class Run:
     def __init__(self, choice: Work, folder: Path) -> None:
         self.choice, self.folder = choice, folder
         self.log = log_of(folder, choice.name)
-        self.is_offered = False
+        self.is_told = False
         self._process: subprocess.Popen | None = None
         self._is_stop_wanted = threading.Event()
         self._lock = threading.Lock()

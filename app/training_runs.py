@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from app.folders import data_folder
 from app.runs import Run, RunError
+from core.evaluation.artifact import INFO
 from core.labels import MODALITIES
 from sample_data import BACKBONES, CLIPS
 
@@ -80,6 +82,20 @@ class RunChoice:
 
     def begin(self, folder: Path) -> None:
         """See `app.runs.Work`: the names of its folders tell all."""
+
+
+def trained_checkpoints() -> tuple[Path, ...]:
+    """Folders of the checkpoints that runs made, also those of earlier apps."""
+    return _made("model.safetensors")
+
+
+def trained_evaluations() -> tuple[Path, ...]:
+    """Folders of the evaluations that runs made, likewise."""
+    return _made(INFO)
+
+
+def _made(file: str) -> tuple[Path, ...]:
+    return tuple(sorted(path.parent for path in (data_folder() / "runs").glob(f"*/{file}")))
 
 
 def num_epochs_done(run: Run) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
-from app import checkpoints, evaluations
+from app import checkpoints
+from app import checkpoints_state as state
 from app.runs import DONE, RunError, Runs
 from app.summaries import Summary, summary
 from app.training_runs import RunChoice
@@ -17,8 +17,6 @@ from app.views.checkpoints.run import run_form, run_view
 from app.views.comparison.settings import CURVE_COLUMNS, curves, differing_settings
 from app.views.markup import plain
 from core.checkpoint import CheckpointError
-from core.evaluation import EvaluationError
-from core.evaluation.artifact import INFO
 from core.evaluation.compare import config_differences
 
 LOOK_SECONDS = 2.0
@@ -33,7 +31,8 @@ def page() -> None:
             "<span>What is installed, and how it was made</span></div>",
             width="content",
         )
-    settle()
+    state.adopt_link()
+    tell_done()
     installed = read_all()
     if installed:
         st.dataframe(checkpoint_table(installed))
@@ -44,6 +43,7 @@ def page() -> None:
         folder_box()
     st.subheader("Train one of your own", anchor=False)
     show_run()
+    state.publish_link()
 
 
 def read_all() -> dict[str, Summary]:
@@ -59,12 +59,21 @@ def read_all() -> dict[str, Summary]:
 
 def show_one(installed: dict[str, Summary]) -> None:
     """Draws card, curves and settings of the chosen checkpoint."""
-    if st.session_state.get("checkpoint-shown") not in installed:
-        wanted = st.query_params.get("checkpoint")
-        st.session_state["checkpoint-shown"] = wanted if wanted in installed else next(iter(installed))
+    wanted = state.current().checkpoint
+    shown = wanted if wanted in installed else next(iter(installed))
+    if wanted not in (None, shown):
+        st.warning(
+            f"The link names the checkpoint {plain(wanted)}, which is not here; name its folder below.",
+            icon=":material/link_off:",
+        )
+
+    def picked() -> None:
+        state.choose(st.session_state["checkpoint-shown"])
+
+    st.session_state["checkpoint-shown"] = shown
     left, right = st.columns([6, 6], gap="large")
     with left:
-        name = st.selectbox("Checkpoint", list(installed), key="checkpoint-shown")
+        name = st.selectbox("Checkpoint", list(installed), key="checkpoint-shown", on_change=picked)
         chosen = installed[name]
         with st.container(border=True, height=560):
             card(chosen.card or "It has no card.")
@@ -79,8 +88,6 @@ def show_one(installed: dict[str, Summary]) -> None:
                 for one in (installed[other], chosen)
             )
             differing_settings(other, name, config_differences(*recipes))
-    if st.query_params.to_dict() != {"checkpoint": name}:
-        st.query_params.from_dict({"checkpoint": name})
 
 
 def folder_box() -> None:
@@ -92,7 +99,7 @@ def folder_box() -> None:
         if not text:
             return
         try:
-            st.session_state["checkpoint-shown"] = checkpoints.give_checkpoint(Path(text))
+            state.choose(checkpoints.give_checkpoint(Path(text)))
         except (CheckpointError, OSError, RuntimeError) as error:
             st.session_state["checkpoint-refusal"] = str(error)
 
@@ -105,20 +112,8 @@ def folder_box() -> None:
 
 @st.cache_resource(show_spinner=False)
 def runs() -> Runs:
-    """The runs of this server; what earlier ones made is offered on all pages."""
-    found = Runs()
-    for folder in sorted(found.folder.glob("*/")) if found.folder.is_dir() else ():
-        offer(folder)
-    return found
-
-
-def offer(folder: Path) -> None:
-    """Offers a checkpoint or an evaluation on all pages, if the folder is one and can be read."""
-    with suppress(CheckpointError, EvaluationError, OSError):
-        if (folder / "model.safetensors").is_file():
-            checkpoints.give_checkpoint(folder)
-        elif (folder / INFO).is_file():
-            evaluations.give(folder)
+    """The runs of this server."""
+    return Runs()
 
 
 def show_run() -> None:
@@ -155,13 +150,11 @@ def start(name: str, modalities: tuple[str, ...], num_epochs: int, seed: int) ->
         st.session_state["run-refusal"] = str(error)
 
 
-def settle() -> None:
-    """Offers what finished runs made on all pages."""
+def tell_done() -> None:
+    """Tells of runs that were finished since."""
     for run in runs().all:
-        if run.state == DONE and not run.is_offered:
-            run.is_offered = True
-            offer(run.choice.checkpoint(run.folder))
-            offer(run.choice.evaluation(run.folder))
+        if run.state == DONE and not run.is_told:
+            run.is_told = True
             st.toast(plain(f"{run.choice.name} is done."))
 
 

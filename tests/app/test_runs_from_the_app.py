@@ -1,14 +1,16 @@
 """Training runs that the app starts, and the page that shows them."""
 
+import shutil
 import time
 
 import pytest
 import streamlit as st
 import torch
+from made_evaluations import made_evaluation
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from app import checkpoints, folders, launch
+from app import checkpoints, evaluations, folders, launch
 from app.cli import cli
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
 from app.training_runs import RunChoice, num_epochs_done
@@ -192,6 +194,28 @@ def test_another_folder_and_what_is_none(page, checkpoint, tmp_path):
     assert not page.exception and not page.error
     assert list(page.dataframe[0].value.index) == ["small", "other"]
     assert page.selectbox(key="checkpoint-shown").value == "other"
+
+
+def test_a_link_to_a_checkpoint_that_is_not_here_says_so(page):
+    page.query_params["checkpoint"] = "[gone](x)"
+    page.run()
+    assert not page.exception
+    assert "names the checkpoint [gone](x), which is not here" in page.warning[0].value.replace("\\", "")
+    assert page.selectbox(key="checkpoint-shown").value == "small"
+    assert page.query_params["checkpoint"] in ("[gone](x)", ["[gone](x)"])
+
+
+def test_what_runs_made_is_offered_before_anybody_looks_at_their_page(page, checkpoint, tmp_path):
+    shutil.copytree(checkpoint, tmp_path / "runs" / "mine")
+    made_evaluation(["joy"], ["joy"], tmp_path).write(tmp_path / "runs" / "mine-test")
+    assert checkpoints.checkpoints() == {"small": checkpoint, "mine": tmp_path / "runs" / "mine"}
+    assert evaluations.evaluations()["mine-test"] == tmp_path / "runs" / "mine-test"
+    page.query_params["checkpoint"] = "mine"
+    page.run()
+    assert not page.exception and not page.warning
+    assert page.selectbox(key="checkpoint-shown").value == "mine"
+    page.selectbox(key="checkpoint-shown").set_value("small").run()
+    assert page.query_params["checkpoint"] in ("small", ["small"])
 
 
 def test_a_run_from_the_page(page, commands):

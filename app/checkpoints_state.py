@@ -1,0 +1,36 @@
+"""What a person is looking at on the Checkpoints page: one frozen value, mirrored in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.linked import Linked
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointsView:
+    """Everything a link to the Checkpoints page restores.
+
+    Attributes:
+        checkpoint: name of the chosen one, None for the first.
+    """
+
+    checkpoint: str | None = None
+
+    @classmethod
+    def from_link(cls, parameters: dict[str, str]) -> CheckpointsView:
+        """Reads a link's parameters; what cannot be meant is left out."""
+        return cls(checkpoint=parameters.get("checkpoint") or None)
+
+    def to_link(self) -> dict[str, str]:
+        """The parameters that restore this view; what is as on a first visit is left out."""
+        return {} if self.checkpoint is None else {"checkpoint": self.checkpoint}
+
+
+_linked = Linked("checkpoints", CheckpointsView)
+current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
+
+
+def choose(checkpoint: str) -> None:
+    """Turns to another checkpoint."""
+    _linked.put(CheckpointsView(checkpoint=checkpoint), is_change=True)
