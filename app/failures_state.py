@@ -57,7 +57,7 @@ class FailuresView:
             return value if value in known else known[0]
 
         page = parameters.get("page", "")
-        column, parter, value = parameters.get("slice", "").rpartition(_PARTER)
+        column, parter, value = parameters.get("slice", "").partition(_PARTER)
         show = among("show", SHOWS)
         if show == SLICE and not parter:
             show = MISSED
@@ -68,7 +68,7 @@ class FailuresView:
             show=show,
             label=(parameters.get("labelled") or None) if show == CELL else None,
             prediction=(parameters.get("predicted") or None) if show == CELL else None,
-            slice=(column, value) if show == SLICE else None,
+            slice=(column.replace("%3A", _PARTER).replace("%25", "%"), value) if show == SLICE else None,
             is_share=parameters.get("cells") == "share",
             is_within=parameters.get("within") == "emotion",
             clip=parameters.get("open") or None,
@@ -85,13 +85,18 @@ class FailuresView:
             "show": self.show if self.show != SHOWS[0] else None,
             "labelled": self.label if is_cell else None,
             "predicted": self.prediction if is_cell else None,
-            "slice": _PARTER.join(self.slice) if self.show == SLICE and self.slice else None,
+            "slice": _slice_as_text(*self.slice) if self.show == SLICE and self.slice else None,
             "cells": "share" if self.is_share else None,
             "within": "emotion" if self.is_within else None,
             "open": self.clip,
             "page": str(self.page) if self.page > 1 else None,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _slice_as_text(column: str, value: str) -> str:
+    # the first colon parts them; the value may hold more
+    return f"{column.replace('%', '%25').replace(_PARTER, '%3A')}{_PARTER}{value}"
 
 
 _linked = Linked("failures", FailuresView)
@@ -109,14 +114,13 @@ def update(**changes) -> None:
 
 
 def keep_within(evaluation: Evaluation) -> FailuresView:
-    """Takes out of the view what the evaluation does not have."""
+    """Takes out of the view the classes that the evaluation does not have."""
     view, labels = current(), evaluation.labels
     view = replace(
         view,
         focus=view.focus if view.focus in labels else None,
         label=view.label if view.label in labels else None,
         prediction=view.prediction if view.prediction in labels else None,
-        clip=view.clip if view.clip in set(evaluation.predictions["key"]) else None,
     )
     _linked.put(view, is_change=False)
     return view

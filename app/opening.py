@@ -26,6 +26,11 @@ def open_evaluation(name: str, folder: Path) -> Opened | None:
         return None
 
 
+def not_here(clip: str) -> str:
+    """What is told, in Markdown, of a link that opens a clip which is not among those that are shown."""
+    return f"The link opens the clip {plain(clip)}, which is not here; choose another."
+
+
 def give_folder(text: str) -> str | None:
     """Offers the evaluations of a folder: the name of the first, or None, the reason kept in `REFUSAL`."""
     st.session_state.pop(REFUSAL, None)

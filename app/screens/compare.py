@@ -13,7 +13,7 @@ from app import checkpoints, evaluations, resources
 from app import compare_state as state
 from app.compare_state import CompareView
 from app.evaluations import Opened
-from app.opening import REFUSAL, give_folder, open_evaluation
+from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.report_maker import report_button
 from app.summaries import known_summary
 from app.views.comparison.figures import figures_view
@@ -204,6 +204,8 @@ def show_flips(
         on_pick=lambda became: state.update(became=became),
     )
     flips = right if view.became == state.RIGHT else wrong
+    if view.clip is not None and view.clip not in {flip.key for flip in flips}:
+        st.warning(not_here(view.clip), icon=":material/link_off:")
     if not flips:
         st.caption("No clip did.")
         return

@@ -12,7 +12,7 @@ from app import checkpoints, evaluations
 from app import embeddings_state as state
 from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
-from app.opening import REFUSAL, give_folder, open_evaluation
+from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
 from app.views.embeddings.choices import SPACE_NAMES, choices, thinning_words
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
@@ -202,6 +202,7 @@ def show_clip(evaluation: Evaluation, key: str) -> None:
     """Draws the opened clip: it plays, and tells its figures."""
     row = row_of(evaluation, key)
     if row is None:
+        st.warning(not_here(key), icon=":material/link_off:")
         return
     with st.container(key="failures-detail"):
         left, right = st.columns([4, 7], gap="large")

@@ -23,7 +23,7 @@ from app.notes import (
     tidy_tags,
     with_paragraphs,
 )
-from app.opening import REFUSAL, give_folder, open_evaluation
+from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.own_answers import link_of_evaluated
 from app.report_maker import report_button
 from app.summaries import known_summary
@@ -102,8 +102,10 @@ def show(of: Opened) -> None:
     noted = frozenset(note.key for note in notes)
     selection = chosen_clips(of, view, noted)
     is_lacking = show_gallery(of, view, selection, noted)
-    if view.clip is not None:
+    if view.clip in set(of.evaluation.predictions["key"]):
         show_clip(of, view.clip, store, notes)
+    elif view.clip is not None:
+        st.warning(not_here(view.clip), icon=":material/link_off:")
     if is_lacking:
         state.publish_link()
         # last, so that the page can be used meanwhile

@@ -247,6 +247,9 @@ def test_a_link_that_names_what_is_not_here(page):
     page.run()
     assert not page.exception
     assert "names gone, which is not here" in page.warning[0].value.replace("\\", "")
+    page.query_params = {"open": "gone.mp4", "part": "flips"}
+    page.run()
+    assert "opens the clip gone.mp4, which is not here" in page.warning[0].value.replace("\\", "")
 
 
 def test_links_say_the_view_and_nothing_else():

@@ -140,6 +140,13 @@ def test_groups_and_their_colours(evaluation, tmp_path):
     assert set(groups_by(nobody, "speaker")[0]) == {UNKNOWN}
 
 
+def test_a_link_to_a_clip_that_is_not_here_says_so(page):
+    page.query_params["open"] = "gone.mp4"
+    page.run()
+    assert not page.exception
+    assert "opens the clip gone.mp4, which is not here" in page.warning[0].value.replace("\\", "")
+
+
 def test_the_picture_pales_and_rings_but_hides_nothing(evaluation):
     points = points_of(evaluation, "fused")
     places = np.arange(36, dtype=float).reshape(18, 2)

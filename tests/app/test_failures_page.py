@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import evaluations, folders, launch, notes
+from app.failures_state import FailuresView
 from app.views.markup import plain
 from tests.app.conftest import EVIL, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
@@ -143,6 +144,15 @@ def test_a_link_to_what_is_not_there_says_so(page, shipped):
     page.run()
     assert not page.exception
     assert "names the evaluation gone, which is not here" in page.warning[0].value
+    assert "opens the clip x, which is not here" in page.warning[1].value
+
+
+@pytest.mark.parametrize(
+    "pair", [("scenario", "all"), ("time", "12:30"), ("a:b 50%", "c:d%3A"), ("x%3Ay", "")]
+)
+def test_a_slice_outlives_its_link(pair):
+    view = FailuresView(show="slice", slice=pair)
+    assert FailuresView.from_link(view.to_link()) == view
 
 
 @pytest.mark.parametrize("part", ["confusion", "emotions", "slices", "labels", "notes"])
