@@ -79,11 +79,19 @@ class LearnView:
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """What was said of a clip whose label was revealed."""
+    """What was said of a clip whose label was revealed.
+
+    Attributes:
+        label: the truth.
+        guess: the class's.
+        answer: the model's.
+        checkpoint: hash of the one that gave the answer.
+    """
 
     label: str
     guess: str
     answer: str
+    checkpoint: str
 
 
 _linked = Linked("learn", LearnView)
@@ -119,9 +127,11 @@ def reveal(clip: str, vote: Vote) -> None:
     st.session_state[_VOTES] = votes() | {clip: vote}
 
 
-def score(cast: Sequence[Vote]) -> tuple[int, int]:
-    """How many of the votes were right: the class's, and the model's."""
-    return sum(vote.guess == vote.label for vote in cast), sum(vote.answer == vote.label for vote in cast)
+def score(cast: Sequence[Vote], checkpoint: str) -> tuple[int, int, int]:
+    """How many votes of the class were right, how many answers of a checkpoint, and how many it gave."""
+    answered = [vote for vote in cast if vote.checkpoint == checkpoint]
+    right = sum(vote.answer == vote.label for vote in answered)
+    return sum(vote.guess == vote.label for vote in cast), right, len(answered)
 
 
 def lesson(clips: Sequence[ClipChoice]) -> tuple[ClipChoice, ...]:

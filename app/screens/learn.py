@@ -124,15 +124,22 @@ def guess_first(choice: ClipChoice, explained: Explained, clips: Sequence[ClipCh
                 guess,
                 on_guess=lambda label: state.take_guess(choice.key, label),
                 on_reveal=lambda: state.reveal(
-                    choice.key, Vote(label=choice.label, guess=guess, answer=prediction.prediction)
+                    choice.key,
+                    Vote(
+                        label=choice.label,
+                        guess=guess,
+                        answer=prediction.prediction,
+                        checkpoint=prediction.checkpoint_hash,
+                    ),
                 ),
             )
         else:
             # another checkpoint may have answered when the vote was taken
-            vote = replace(vote, answer=prediction.prediction)
+            vote = replace(vote, answer=prediction.prediction, checkpoint=prediction.checkpoint_hash)
             outcome(vote, is_uncertain=prediction.is_uncertain)
             probability_bars(prediction, choice.label)
-        score_line(tuple((cast | ({} if vote is None else {choice.key: vote})).values()), len(clips))
+        shown = cast | ({} if vote is None else {choice.key: vote})
+        score_line(tuple(shown.values()), len(clips), checkpoint=prediction.checkpoint_hash)
         if len(clips) > 1:
             next_clip(clips, choice)
 

@@ -281,8 +281,13 @@ def test_confidence_is_held_against_the_threshold(make_prediction):
 
 
 def test_score_and_order():
-    cast = (Vote(label="joy", guess="joy", answer="fear"), Vote(label="fear", guess="joy", answer="fear"))
-    assert score(cast) == (1, 1) and score(()) == (0, 0)
+    cast = (
+        Vote(label="joy", guess="joy", answer="fear", checkpoint="a"),
+        Vote(label="fear", guess="joy", answer="fear", checkpoint="a"),
+        Vote(label="fear", guess="fear", answer="fear", checkpoint="b"),
+    )
+    # the class is the same whoever answers
+    assert score(cast, "a") == (2, 1, 2) and score(cast, "b") == (2, 1, 1) and score((), "a") == (0, 0, 0)
     clips = [
         ClipChoice(key=key, title="", path=launch.MAIN, label=label, missing=missing)
         for key, label, missing in (

@@ -59,16 +59,22 @@ def outcome(vote: Vote, *, is_uncertain: bool) -> None:
     )
 
 
-def score_line(cast: Sequence[Vote], num_clips: int) -> None:
-    """Draws how often the class and the model were right so far; nothing before the first vote."""
+def score_line(cast: Sequence[Vote], num_clips: int, *, checkpoint: str) -> None:
+    """Draws how often the class and a checkpoint were right so far; nothing before the first vote.
+
+    Args:
+        cast: the votes, answers of other checkpoints among them.
+        num_clips: to vote on.
+        checkpoint: hash of the one whose answers count.
+    """
     if not cast:
         return
-    ours, models = score(cast)
+    ours, models, num_answers = score(cast, checkpoint)
     left = num_clips - len(cast)
     more = f"{left} more clip{'' if left == 1 else 's'} to guess." if left else "Every clip was guessed."
     st.html(
         f'<p class="learn-score">Score: class <b>{ours} of {len(cast)}</b> right, model '
-        f"<b>{models} of {len(cast)}</b> right. <span>{more}</span></p>"
+        f"<b>{models} of {num_answers}</b> right. <span>{more}</span></p>"
     )
 
 
