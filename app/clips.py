@@ -19,11 +19,6 @@ from sample_data import DEMO
 from sample_data.corpus.schema import read_sidecar
 
 MAX_UPLOAD_MEGABYTES = 100
-MEDIA_SUFFIXES = (
-    ".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv",
-    ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".ts",
-)  # fmt: skip
-"""What the upload dialog offers; the guarded reader decides what is really read."""
 
 OWN_CLIP = "own"
 """Key of the uploaded clip, where a shipped clip has its file's stem."""

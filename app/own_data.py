@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.labels import LabelScheme
+from core.media import MEDIA_SUFFIXES
 from training.datasets import DataError, Dataset, SkippedClip, Utterance, read_dataset
 from training.datasets.check import DatasetReport, check_dataset
-from training.datasets.folders import MEDIA_SUFFIXES, files_below, unusable
+from training.datasets.folders import files_below, unusable
 from training.sources import READ_ALOUD, folder_of
 
 ALL = "all"

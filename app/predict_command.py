@@ -264,7 +264,7 @@ def _tell(
 
 def _media_files(paths: list[Path]) -> list[Path]:
     """Files as given, and the media files inside folders, by name."""
-    from app.clips import MEDIA_SUFFIXES
+    from core.media import MEDIA_SUFFIXES
 
     files = []
     for path in paths:

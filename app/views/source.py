@@ -7,11 +7,12 @@ from html import escape
 
 import streamlit as st
 
-from app.clips import KINDS, MAX_UPLOAD_MEGABYTES, MEDIA_SUFFIXES, MIXED, ClipChoice
+from app.clips import KINDS, MAX_UPLOAD_MEGABYTES, MIXED, ClipChoice
 from app.components.gallery import GalleryItem, gallery
 from app.components.recorder import recorder
 from app.truth import IN_THE_WAY, NOISES
 from app.views.markup import color_of
+from core.media import MEDIA_SUFFIXES
 
 SHIPPED, OWN, RECORDED = "Sample clips", "Your own file", "Record yourself"
 SOURCES = (SHIPPED, OWN, RECORDED)

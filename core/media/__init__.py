@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.media.clip import (
+    MEDIA_SUFFIXES,
     SAMPLE_RATE,
     Clip,
     DecodedMedia,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from core.media.reader import decode, open_clip
 
 __all__ = [
+    "MEDIA_SUFFIXES",
     "SAMPLE_RATE",
     "Clip",
     "DecodedMedia",

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+MEDIA_SUFFIXES = (
+    ".mp4", ".mkv", ".mov", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts",
+    ".wav", ".flac", ".ogg", ".mp3", ".m4a",
+)  # fmt: skip
+"""Of files that may be clips, those with a picture first; the guarded reader decides what is really read."""
+
 SAMPLE_RATE = 16_000
 """Sample rate of every waveform in the project, in Hz."""
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from app.clips import MEDIA_SUFFIXES
 from app.components.recorder import MAX_MEGABYTES, SUFFIXES, RecordingError, recording_of
+from core.media import MEDIA_SUFFIXES
 
 NOON = datetime(2026, 5, 1, 12, 0, 7)
 

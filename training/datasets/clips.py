@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.folders import MEDIA_SUFFIXES, files_below, split_of, unusable
+from core.media import MEDIA_SUFFIXES
+from training.datasets.folders import files_below, split_of, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
-
-_SUFFIXES = (*MEDIA_SUFFIXES, ".mpg", ".mpeg", ".ts")
 
 
 def has_clips(folder: Path) -> bool:
@@ -36,4 +35,4 @@ def read_clips(folder: str | Path) -> Dataset:
 
 
 def _is_medium(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in MEDIA_SUFFIXES

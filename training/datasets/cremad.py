@@ -8,7 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from core.labels import MELD_7
-from training.datasets.folders import MEDIA_SUFFIXES, best_medium, files_below, speaker_splits, unusable
+from core.media import MEDIA_SUFFIXES
+from training.datasets.folders import best_medium, files_below, speaker_splits, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 # one file of older copies ends in a single X

@@ -7,10 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from core.media import MEDIA_SUFFIXES
 from training.datasets.utterance import SPLITS
-
-MEDIA_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".flv", ".wav", ".flac", ".ogg", ".mp3", ".m4a")
-"""Best first: of two files of one name, one with a picture is taken before one of sound alone."""
 
 _LFS_HEAD = b"version https://git-lfs.github.com/"
 
@@ -36,7 +34,7 @@ def split_of(path: Path, root: Path) -> str | None:
 
 
 def best_medium(paths: Iterable[Path]) -> Path:
-    """Of several files of one clip, the one with the most to see and hear, by `MEDIA_SUFFIXES`."""
+    """Of several files of one clip, the one with the most to see and hear, by `core.media.MEDIA_SUFFIXES`."""
     return min(paths, key=lambda path: (MEDIA_SUFFIXES.index(path.suffix.lower()), path))
 
 

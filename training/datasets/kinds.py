@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.labels import SCHEMES
+from core.media import MEDIA_SUFFIXES
 from training.datasets import cremad, iemocap, meld, ravdess
 from training.datasets.clips import has_clips, read_clips
-from training.datasets.folders import MEDIA_SUFFIXES, files_below
+from training.datasets.folders import files_below
 from training.datasets.manifest import read_manifest
 from training.datasets.utterance import DataError, Dataset
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.labels import MELD_7
-from training.datasets.folders import MEDIA_SUFFIXES, best_medium, files_below, split_of, unusable
+from core.media import MEDIA_SUFFIXES
+from training.datasets.folders import best_medium, files_below, split_of, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 TABLES = {split: f"{split}_sent_emo.csv" for split in ("train", "dev", "test")}

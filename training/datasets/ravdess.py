@@ -10,7 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from core.labels import MELD_7
-from training.datasets.folders import MEDIA_SUFFIXES, best_medium, files_below, speaker_splits, unusable
+from core.media import MEDIA_SUFFIXES
+from training.datasets.folders import best_medium, files_below, speaker_splits, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 NAME = re.compile(r"(0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
