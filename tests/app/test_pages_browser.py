@@ -71,6 +71,43 @@ def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
     expect(page.locator(".st-key-failures-detail .emotion strong")).to_have_text("neutral")
 
 
+def test_back_to_the_bare_address_closes_the_clip_and_another_page_does_not(page, address):
+    page.goto(f"{address}failures")
+    card, opened = page.locator(".cards [role=option]").first, page.locator(".st-key-failures-detail")
+    expect(card).to_be_visible()
+    wait_for_rest(page)
+    card.click()
+    page.wait_for_url("**open=**")
+    expect(opened).to_be_visible()
+    wait_for_rest(page)
+    page.get_by_role("link", name="Checkpoints").click()
+    expect(page.get_by_text("Train one of your own")).to_be_visible()
+    wait_for_rest(page)
+    page.get_by_role("link", name="Failures").click()
+    page.wait_for_url("**open=**")
+    expect(opened).to_be_visible()
+    wait_for_rest(page)
+    page.go_back()
+    expect(opened).to_have_count(0)
+    assert "open=" not in page.url
+
+
+def test_cards_keep_the_focus_when_they_are_drawn_anew(page, address):
+    page.goto(f"{address}failures")
+    card = page.locator(".cards [role=option]").first
+    expect(card).to_be_visible()
+    wait_for_rest(page)
+    card.click()
+    page.wait_for_url("**open=**")
+    page.locator(".st-key-failures-detail textarea").fill("a hidden face")
+    card.focus()
+    wait_for_rest(page)
+    # as somebody's shortcut would, so that the focus stays where it is
+    page.get_by_role("button", name="Keep tags and note").evaluate("button => button.click()")
+    expect(card.locator(".mark", has_text="noted")).to_be_visible()
+    expect(card).to_be_focused()
+
+
 def test_a_flipped_clip_plays_beside_both_answers(page, address):
     page.goto(f"{address}compare")
     expect(page.locator(".side-by-side thead th").first).to_be_visible()
