@@ -77,13 +77,6 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
         names=sources.names,
         split_sha256=split_hashes(sources) if config.protocol else {},
     )
-    # processes that skipped other clips would learn from unlike batches, or wait for each other for ever
-    hashes = gather_object([data.sha256])
-    if len(set(hashes)) > 1:
-        raise DataError(
-            f"{', '.join(map(str, config.data))}: the processes could not read the same clips; the lines "
-            "above tell which one was skipped where. Mend it, or remove it from the data."
-        )
     for name, part in (("train", data.train), ("dev", data.dev)):
         if not len(part):
             raise DataError(
@@ -122,6 +115,21 @@ def _tell_unparted(features: FeatureSet, names: Sequence[str], is_main: bool) ->
             console.print(
                 f"{name}: {unparted} clips are of no split and are not used", style="yellow", highlight=False
             )
+
+
+def require_same_clips(data: TrainingData, config: TrainConfig) -> None:
+    """Check that all processes read the same clips; each of them must call this.
+
+    Those that skipped others would learn from unlike batches, or wait for each other for ever.
+
+    Raises:
+        DataError: where they did not.
+    """
+    if len(set(gather_object([data.sha256]))) > 1:
+        raise DataError(
+            f"{', '.join(map(str, config.data))}: the processes could not read the same clips; the lines "
+            "above tell which one was skipped where. Mend it, or remove it from the data."
+        )
 
 
 def read_configured(config: TrainConfig) -> Sources:

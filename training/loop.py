@@ -25,7 +25,7 @@ from core.model import DeepMSI, build_model
 from training import processes
 from training.card import write_card
 from training.config import TrainConfig
-from training.data import TrainingData, load_data
+from training.data import TrainingData, load_data, require_same_clips
 from training.datasets.manifest import DataError
 from training.evaluate import ALL, Answers, evaluate, figure
 from training.features import FeatureSet
@@ -75,6 +75,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     model = _build(config).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_data(config, model, accelerator)
+    require_same_clips(data, config)
     if is_finished:
         processes.from_main(accelerator, lambda: require_same_data(config, data))
         return config.out
