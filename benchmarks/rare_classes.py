@@ -45,13 +45,14 @@ MEASURES = ("macro_f1", "weighted_f1")
 
 FROZEN = {"num_epochs": 10, "batch_size": 64, "learning_rate": 1e-3, "weight_average": 0.99}
 FINE_TUNED = {
-    "num_text_layers": -1,
-    "num_epochs": 4,
+    "num_text_layers": 6,
+    "word_dropout": 0.1,
+    "num_epochs": 5,
     "batch_size": 32,
     "learning_rate": 1e-3,
     "encoder_learning_rate": 1e-4,
     "warmup_share": 0.1,
-    "weight_average": 0.0,
+    "weight_average": 0.99,
     "precision": "bf16",
 }
 CONTRASTIVE_WEIGHT = 1.5

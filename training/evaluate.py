@@ -341,7 +341,7 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
         if is_told and shared.num_shared_values:
             told.append(
                 f"Of the {shared.num_values:,} {shared.kind} of this split {shared.num_shared_values:,} "
-                f"occur in what was learned from, too ({100 * shared.share:.0f} % of its clips)."
+                f"occur in what was learned from, too ({100 * shared.share:.1f} % of its clips)."
             )
     return tuple(told)
 
