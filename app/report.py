@@ -120,6 +120,7 @@ class Report:
         facts: what was evaluated.
         num_skipped / skipped: utterances without an answer; the first of them.
         scores: with all modalities; `subsets` by the modalities shown, `scenarios` by scenario.
+        caveats: what protocol and split give away, in sentences.
         resampled / num_bootstrap: what intervals are drawn by, and how often.
         majority: for comparison.
         bins: of the reliability diagram.
@@ -145,6 +146,7 @@ class Report:
     scores: Scores
     subsets: dict[str, Scores]
     scenarios: dict[str, Scores]
+    caveats: tuple[str, ...]
     resampled: str
     num_bootstrap: int
     majority: Majority
@@ -228,6 +230,7 @@ def make_report(
         scenarios=evaluation.metrics.slices.get(SCENARIO, {}),
         resampled=info.resampled,
         num_bootstrap=info.num_bootstrap,
+        caveats=info.caveats,
         majority=_majority(evaluation),
         bins=reliability(evaluation.truth, evaluation.probabilities()),
         versus=tuple(

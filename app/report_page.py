@@ -295,7 +295,7 @@ def _known(value: float) -> float | None:
 
 def _limits(report: Report) -> str:
     few = [label for label, of in report.scores.classes.items() if 0 < of.support < 10]
-    lines = list(OF_FIGURES)
+    lines = [*report.caveats, *OF_FIGURES]
     if few:
         lines.append(f"Fewer than ten clips have the label {', '.join(few)}: these figures are examples.")
     if report.resampled == "clip":

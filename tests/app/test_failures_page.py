@@ -195,3 +195,10 @@ def test_what_is_not_at_hand_is_told(page, shipped):
     page.query_params["open"] = "c5.mp4"
     page.run()
     assert "is not at hand" in page.info[0].value
+
+
+def test_what_flatters_an_evaluation_is_told_beside_its_name(page, shipped):
+    written(shipped, caveats=("Of 3 texts *all* were learned.",))
+    page.run()
+    assert not page.exception
+    assert plain("Of 3 texts *all* were learned.") in [caption.value for caption in page.caption]

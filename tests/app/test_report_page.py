@@ -204,3 +204,10 @@ def test_pictures_and_words_can_be_left_out(tmp_path, pictures, words):
     html = report_page(made(tmp_path, options=Options(has_pictures=pictures, has_words=words)))
     assert ("<img" in html) == pictures and ("“words 2”" in html) == words
     assert ("Before you publish them" in html) == (pictures or words)
+
+
+def test_what_flatters_stands_first_among_the_limits(tmp_path):
+    evaluation = made_evaluation(["joy", "fear"], ["joy", "joy"], tmp_path, caveats=("It <b>flatters</b>.",))
+    html = report_page(make_report(source_of(evaluation, tmp_path), on=DAY))
+    limits = html.partition("What the figures do not show")[2].partition("</ul>")[0]
+    assert "It &lt;b&gt;flatters&lt;/b&gt;." in limits.partition("</li>")[0]

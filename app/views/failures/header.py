@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from app.views.markup import percent
+from app.views.markup import percent, plain
 from core.evaluation import Evaluation
 
 NO_EVALUATION = (
@@ -58,6 +58,8 @@ def header(
             st.html(f'<div class="checkpoint">{worth(evaluation)}</div>', width="content")
         if action is not None:
             action()
+    if evaluation is not None and evaluation.info.caveats:
+        st.caption(plain(" ".join(evaluation.info.caveats)))
 
 
 def worth(evaluation: Evaluation) -> str:
