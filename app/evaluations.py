@@ -13,6 +13,7 @@ from app.own_runs import finished_evaluations
 from app.summaries import known_summary
 from app.thumbnails import Thumbnails
 from app.training_runs import trained_evaluations
+from core.checkpoint import FIRST
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation, spaces
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
@@ -54,11 +55,13 @@ class Opened:
 def evaluations() -> dict[str, Path]:
     """Folders of the evaluations one can choose from, by name: those that ship, then what runs made.
 
-    A name that occurs twice is told with the folders around it; one that was removed is not among them.
+    First come those of the checkpoint that comes first, whose clips ship too. A name that occurs twice is
+    told with the folders around it; one that was removed is not among them.
     """
     named: dict[str, Path] = {}
+    shipped = sorted(evaluations_in(SHIPPED_EVALUATIONS), key=lambda f: not f.name.startswith(f"{FIRST}-"))
     made = (*finished_evaluations(), *trained_evaluations())
-    for folder in (*evaluations_in(SHIPPED_EVALUATIONS), *made, *_given()):
+    for folder in (*shipped, *made, *_given()):
         if folder not in named.values() and (folder / INFO).is_file():
             named[free_name(folder, named)] = folder
     return named

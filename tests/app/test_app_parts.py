@@ -15,7 +15,7 @@ import pytest
 from made_truth import a_sidecar
 from PIL import Image
 
-from app import launch
+from app import evaluations, folders, launch
 from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips, transcript_of
 from app.display import display_clip, loudness, picture_uri
 from app.playback import Playable, is_playable, playable_copy
@@ -368,3 +368,13 @@ def test_settings_keep_to_this_machine_and_send_nothing():
     assert settings["server"]["maxUploadSize"] == MAX_UPLOAD_MEGABYTES
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["client"]["showErrorDetails"] == "none"
+
+
+def test_evaluations_whose_clips_ship_come_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", tmp_path)
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "home"))
+    for name in ("everyday-faces", "full-test", "full-probe", "another-test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evaluation.json").write_text("{}")
+    evaluations._given.clear()
+    assert list(evaluations.evaluations()) == ["full-probe", "full-test", "another-test", "everyday-faces"]
