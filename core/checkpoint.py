@@ -46,7 +46,7 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
     "card.md",
 )
 
-_NUM_NAMED = 5  # keys that an error names before it only counts
+_NUM_NAMED = 3  # keys that an error names before it only counts
 
 
 class CheckpointError(Exception):

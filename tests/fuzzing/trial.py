@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
-import multiprocessing
+import os
 import resource
+import select
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.fuzzing.subjects import SUBJECTS, Case
@@ -19,6 +23,7 @@ from tests.fuzzing.subjects import SUBJECTS, Case
 MAX_SECONDS = 20.0
 """That one input may take; a valid one takes some hundredths of a second."""
 
+ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
 MAX_GROWTH_BYTES = 512 * 1024**2
 """That the process may grow by over one input."""
@@ -70,47 +75,63 @@ def try_all(cases: Iterable[Case], *, max_seconds: float = MAX_SECONDS) -> Outco
 
 
 class _Worker:
-    """The process, and the line to it."""
+    """The process, and the lines to it: cases in, one reply each out.
+
+    Not one of `multiprocessing`: that would run the main module again, which Streamlit's tests replace.
+    """
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._line, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other,), daemon=True)
-        self._process.start()
-        other.close()
-        self._line.recv()
+        self._replies, reply = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fuzzing.trial", str(reply)],
+            stdin=subprocess.PIPE,
+            pass_fds=(reply,),
+            cwd=ROOT,
+        )
+        os.close(reply)
         self._seen: set[str] = set()
 
     def try_one(self, case: Case, max_seconds: float) -> tuple[str, str]:
         # the first of a kind waits for what it imports
         limit = max_seconds if case.kind in self._seen else START_SECONDS
         self._seen.add(case.kind)
-        self._line.send(case)
-        if not self._line.poll(limit):
-            return "hangs", f"not done after {limit:g} s"
+        files = {name: base64.b64encode(data).decode() for name, data in case.files.items()}
+        line = json.dumps({"kind": case.kind, "name": case.name, "files": files})
         try:
-            return self._line.recv()
-        except EOFError:
-            self._process.join(5)
-            return "crashes", f"exit status {self._process.exitcode}"
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # told below
+        reply, deadline = b"", time.monotonic() + limit
+        while not reply.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._replies], [], [], left)[0]:
+                return "hangs", f"not done after {limit:g} s"
+            part = os.read(self._replies, 65536)
+            if not part:
+                return "crashes", f"exit status {self._process.wait()}"
+            reply += part
+        kind, told = json.loads(reply)
+        return kind, told
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
-        self._line.close()
+        self._process.wait()
+        self._process.stdin.close()
+        os.close(self._replies)
 
 
-def _work(line: Connection) -> None:
+def main(replies: int) -> None:
+    """Reads cases from the standard input and replies to each, as `_Worker` expects."""
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as root:
-        line.send("ready")
-        while True:
-            case: Case = line.recv()
-            folder = Path(root) / case.name
+    with tempfile.TemporaryDirectory() as root, os.fdopen(replies, "w") as out:
+        for line in sys.stdin:
+            case = json.loads(line)
+            folder = Path(root) / case["name"]
             folder.mkdir()
-            for name, data in case.files.items():
-                (folder / name).write_bytes(data)
-            line.send(_try(case.kind, folder))
+            for name, data in case["files"].items():
+                (folder / name).write_bytes(base64.b64decode(data))
+            print(json.dumps(_try(case["kind"], folder)), file=out, flush=True)
             shutil.rmtree(folder)
 
 
@@ -141,3 +162,7 @@ def _is_a_sentence(told: str) -> bool:
 def _peak_bytes() -> int:
     # kilobytes on Linux, bytes on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
