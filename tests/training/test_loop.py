@@ -145,7 +145,6 @@ def test_every_option_runs(config, tmp_path):
         progressive_balance=True,
         num_text_layers=1,
         word_dropout=0.1,
-        source_shares=(1.0,),
         epoch_size=9,
         accumulation=2,
         tune_offsets=True,
