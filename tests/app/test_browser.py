@@ -71,10 +71,14 @@ def wait_for_answer(page) -> str:
 def put_words(page, words: str) -> None:
     """Types words over those in the box. Filling selects and then types, which a redraw may come between."""
     box = page.locator("textarea")
-    for _ in range(5):
+    for _ in range(8):
         box.fill(words)
-        page.wait_for_timeout(100)
-        if box.input_value() == words:
+        # a redraw that was under way may still put back what was there
+        for _ in range(5):
+            page.wait_for_timeout(200)
+            if box.input_value() != words:
+                break
+        else:
             return
     assert box.input_value() == words
 
