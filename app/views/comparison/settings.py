@@ -61,9 +61,10 @@ def curves(found: Mapping[str, Summary], missing: list[str]) -> None:
             config={"displayModeBar": False},
         )
         st.caption(
-            "With all modalities that the model reads, each on its own dev clips: curves of checkpoints that "
-            "learned from other data cannot be compared. ★ marks the epoch that was kept. Epochs of sound and "
-            "words alone come first where a checkpoint was trained so; the picture joins in after them."
+            "With all modalities that the model reads, each on its own dev clips: curves of checkpoints "
+            "that learned from other data cannot be compared. ★ marks the epoch that was kept. Epochs of "
+            "sound and words alone come first where a checkpoint was trained so; the picture joins in "
+            "after them."
         )
         with st.expander("As a table", icon=":material/table_rows:"):
             st.dataframe(curves_table(histories))
