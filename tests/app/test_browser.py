@@ -68,6 +68,12 @@ def wait_for_answer(page) -> str:
     return page.locator(".emotion strong").inner_text().lower()
 
 
+def wait_for_explanations(page) -> None:
+    """Waits until nothing is awaited any more that would have the page drawn anew."""
+    expect(page.get_by_text("being computed")).to_have_count(0)
+    wait_for_rest(page)
+
+
 def put_words(page, words: str) -> None:
     """Types words over those in the box. Filling selects and then types, which a redraw may come between."""
     box = page.locator("textarea")
@@ -155,6 +161,7 @@ def test_timeline_and_player_move_together(page, address):
 def test_frame_view_tells_where_patches_went(page, address):
     page.goto(address)
     wait_for_answer(page)
+    wait_for_explanations(page)
     kept = page.locator(".film .cell.kept").first
     kept.hover()
     kept.click()
@@ -205,6 +212,7 @@ def test_a_made_clip_rests_on_its_expression_until_it_plays(page, address):
 def test_words_that_were_not_predicted_say_so_while_they_are_typed(page, address):
     page.goto(address)
     wait_for_answer(page)
+    wait_for_explanations(page)
     line = page.locator(".pending")
     expect(line).to_be_empty()
     before = page.locator("textarea").input_value()
