@@ -12,6 +12,7 @@ from app.components.gallery import GalleryItem, gallery
 from app.components.recorder import recorder
 from app.truth import IN_THE_WAY, NOISES
 from app.views.markup import color_of
+from app.views.picking import picked_option
 from core.media import MEDIA_SUFFIXES
 
 SHIPPED, OWN, RECORDED = "Sample clips", "Your own file", "Record yourself"
@@ -64,8 +65,8 @@ def clip_filters(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick
             on_pick(next((clip for clip in there if kind in clip.kinds), there[0]).key)
 
     def picked_kind() -> None:
-        wanted = st.session_state["kind-filter"]
-        if wanted != ALL and (current is None or wanted not in current.kinds):
+        wanted = picked_option("kind-filter", kinds)
+        if wanted not in (None, ALL) and (current is None or wanted not in current.kinds):
             on_pick(next(clip for clip in labelled if wanted in clip.kinds).key)
 
     wanted = st.pills(
@@ -80,9 +81,10 @@ def clip_filters(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick
     counts = {kind: sum(kind in clip.kinds for clip in labelled) for kind in KINDS}
     if not any(counts.values()):
         return labelled
+    kinds = [ALL, *(kind for kind in KINDS if counts[kind])]
     chosen = st.selectbox(
         "Kind",
-        [ALL, *(kind for kind in KINDS if counts[kind])],
+        kinds,
         format_func=lambda kind: f"Kind: {kind} ({counts.get(kind, len(labelled))})",
         required=True,
         key="kind-filter",

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.explanations import MANY, METHOD_NAMES, methods_for
 from app.views.markup import UNIT_SPACE, percent
+from app.views.picking import picked_option
 from core.attribution.elements import METHODS
 from core.attribution.results import Target
 
@@ -31,11 +32,12 @@ def target_picker(
     """
 
     def picked() -> None:
-        on_emotion(st.session_state["class-picker"])
+        if (chosen := picked_option("class-picker", labels)) is not None:
+            on_emotion(chosen)
 
     def held() -> None:
-        chosen = st.session_state["contrast-picker"]
-        on_instead_of(None if chosen == NOTHING_ELSE else chosen)
+        if (chosen := picked_option("contrast-picker", others)) is not None:
+            on_instead_of(None if chosen == NOTHING_ELSE else chosen)
 
     others = (NOTHING_ELSE, *(label for label in labels if label != target.label))
     st.session_state["class-picker"] = target.label

@@ -512,6 +512,19 @@ def test_a_label_keeps_the_kind_where_it_has_one_and_drops_it_where_not(filtered
     assert filtered.selectbox(key="kind-filter").value == "all"
 
 
+def test_what_a_browser_says_of_the_menu_before_picks_nothing(filtered):
+    kind = filtered.selectbox(key="kind-filter").set_value("mixed signals")
+    kind.run()
+    assert state_of(filtered) == ("b", ["b", "d"])
+    # counted among all clips, while those of "fear" alone are offered now
+    filtered.pills(key="label-filter").set_value("fear").run()
+    stale = filtered.selectbox(key="kind-filter")
+    stale.options.append("Kind: something in the way (0)")
+    stale.set_value("something in the way").run()
+    assert state_of(filtered) == ("b", ["b", "c"])
+    assert filtered.selectbox(key="kind-filter").value == "all"
+
+
 def test_another_clip_takes_the_filters_away(filtered):
     filtered.selectbox(key="kind-filter").set_value("mixed signals").run()
     filtered.session_state["picked"] = "c"

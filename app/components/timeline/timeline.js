@@ -7,6 +7,8 @@ const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2h4v12H3z
 const SVG = "http://www.w3.org/2000/svg";
 const SETTLED_AFTER_MS = 150;
 const DRAG_PIXELS = 4;
+// past a frame's own time, so that rounding cannot show the frame before it
+const PAST_SECONDS = 0.001;
 
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
@@ -35,6 +37,7 @@ class View {
     this.selected = this.known = data.selected;
     this.hovered = null;
     this.awaiting = null;
+    this.owed = null;
     this.span = Math.max(data.end - data.start, 1e-6);
     this.listeners = new AbortController();
     root.replaceChildren();
@@ -106,6 +109,15 @@ class View {
     on(["play"], () => clearTimeout(this.settling));
     // where a fresh player begins is nobody's choice
     on(["loadstart", "loadedmetadata"], () => { clearTimeout(this.settling); this.rested = this.now; });
+    on(["loadedmetadata"], () => this.goOn());
+  }
+
+  // Streamlit takes a player to the begin once it knows the file, over what was chosen until then
+  goOn() {
+    if (this.owed === null) return;
+    const seconds = this.owed;
+    this.owed = null;
+    setTimeout(() => this.seek(seconds - PAST_SECONDS), 0);
   }
 
   // before it plays, a made clip would rest on a face without expression
@@ -146,9 +158,10 @@ class View {
   }
 
   seek(seconds) {
-    // a millisecond past the frame's own time, so that rounding cannot show the frame before it
-    this.sought = Math.max(0, seconds + 0.001);
-    if (this.player) this.player.currentTime = this.sought;
+    this.sought = Math.max(0, seconds + PAST_SECONDS);
+    const player = this.player;
+    if (player && !player.readyState) this.owed = this.sought;
+    if (player) player.currentTime = this.sought;
     this.tick();
     this.settle();
   }

@@ -118,7 +118,9 @@ def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows)
         return f"{table['key'].iat[row]}: {table['label'].iat[row]} → {table['prediction'].iat[row]}"
 
     def picked() -> None:
-        on_rows(np.array(sorted(st.session_state[key]), int))
+        # as in `picked_option`, a picture of other clips may still be shown
+        if among.issuperset(st.session_state[key]):
+            on_rows(np.array(sorted(st.session_state[key]), int))
 
     st.session_state[key] = named
     st.multiselect(

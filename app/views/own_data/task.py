@@ -9,6 +9,7 @@ import streamlit as st
 from app.own_runs import EVALUATE, PREDICT, TASKS, OwnWork, Progress, left_in_words, sentence_of
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED
 from app.views.markup import plain
+from app.views.picking import picked_option
 from app.views.runs import standing
 
 TASK_NAMES = {PREDICT: "Predict", EVALUATE: "Evaluate"}
@@ -60,6 +61,12 @@ def task_form(
         on_split: takes another split.
         on_start: starts it.
     """
+    names = list(splits) if split in splits else [*splits, split]
+
+    def picked_split() -> None:
+        if (chosen := picked_option("own-split", names)) is not None:
+            on_split(chosen)
+
     st.session_state["own-task"], st.session_state["own-split"] = task, split
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
@@ -74,10 +81,10 @@ def task_form(
         if len(splits) > 1 or split not in splits:
             st.selectbox(
                 "Split",
-                list(splits) if split in splits else [*splits, split],
+                names,
                 format_func=lambda name: f"{name}: {splits.get(name, 0):,}",
                 key="own-split",
-                on_change=lambda: on_split(st.session_state["own-split"]),
+                on_change=picked_split,
                 width=200,
             )
         st.button(
