@@ -99,7 +99,7 @@ def _require_replaceable(out: Path) -> None:
 
 
 def _write(out: Path, content: str) -> None:
-    from sample_data.corpus.writing import replacing
+    from core.writing import replacing
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

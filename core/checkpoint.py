@@ -15,9 +15,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import platform
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -30,8 +29,10 @@ from torch import Tensor
 
 from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
+from core.labels import SCHEMES
 from core.model import DeepMSI
 from core.space import Space, read_space
+from core.writing import refusal, replacing_folder, require_writable
 from sample_data import CHECKPOINTS, CLIPS
 
 FORMAT = 1
@@ -45,6 +46,9 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
     "space.safetensors",
     "card.md",
 )
+
+LABELS = "labels"
+"""What the header of the weights calls their classes, a JSON list."""
 
 _NUM_NAMED = 3  # keys that an error names before it only counts
 
@@ -71,6 +75,7 @@ class CheckpointInfo:
         preprocessing: how a clip became numbers, for the record; training and prediction share the code.
         backbones: for each frozen encoder that is not stored in the weights, its name and SHA-256; filled in
             when the checkpoint is saved.
+        weights_sha256: of model.safetensors, likewise; "" in checkpoints of before it was kept.
         versions: of the packages that made it.
     """
 
@@ -80,6 +85,7 @@ class CheckpointInfo:
     seed: int = 0
     preprocessing: dict[str, str] = field(default_factory=dict)
     backbones: dict[str, dict[str, str]] = field(default_factory=dict)
+    weights_sha256: str = ""
     versions: dict[str, str] = field(default_factory=current_versions)
 
     def __post_init__(self) -> None:
@@ -148,7 +154,7 @@ def save_checkpoint(
         folder: replaced where it is a checkpoint already.
         model: its trained parameters and buffers are written; a frozen backbone only where it has no
             published weights to be named by.
-        info: its `backbones` are filled in from the model.
+        info: its `backbones` and `weights_sha256` are filled in.
         history: one row per epoch.
         space: how the embedding space took shape.
         metrics: plain JSON types.
@@ -160,7 +166,7 @@ def save_checkpoint(
         The folder.
 
     Raises:
-        CheckpointError: if a weight is not finite, or the folder holds something else.
+        CheckpointError: if a weight is not finite, or the folder holds something else or cannot be written.
     """
     folder = Path(folder)
     require_replaceable(folder)
@@ -169,40 +175,48 @@ def save_checkpoint(
         for key, value in stored_state(model).items()
     }
     _require_finite(state, folder)
+    # what the rows of the last layer mean, told where they lie
+    labels = json.dumps(model.config.labels.labels)
+    weights = save(state, metadata={"format": "pt", LABELS: labels})
+    filled = {
+        "backbones": _named_backbones(model),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
     values = {
         "format": FORMAT,
         "model": model.config.to_dict(),
-        "info": dataclasses.asdict(dataclasses.replace(info, backbones=_named_backbones(model))),
+        "info": dataclasses.asdict(dataclasses.replace(info, **filled)),
     }
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        new, old = Path(temporary, "new"), Path(temporary, "old")
-        new.mkdir()
-        _write_json(new / CONFIG, values)
-        (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
-        _write_json(new / METRICS, metrics or {})
-        (new / CARD).write_text(card, encoding="utf-8")
-        if history is not None:
-            pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
-        if space is not None:
-            (new / SPACE).write_bytes(space.to_bytes())
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
+    try:
+        with replacing_folder(folder) as new:
+            _write_json(new / CONFIG, values)
+            (new / WEIGHTS).write_bytes(weights)
+            _write_json(new / METRICS, metrics or {})
+            (new / CARD).write_text(card, encoding="utf-8")
+            if history is not None:
+                pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
+            if space is not None:
+                (new / SPACE).write_bytes(space.to_bytes())
+    except OSError as error:
+        raise CheckpointError(refusal(folder, error)) from error
     return folder
 
 
 def require_replaceable(folder: str | Path) -> None:
-    """Check that saving a checkpoint there destroys nothing else; to be asked before long work.
+    """Check that a checkpoint can be saved there and destroys nothing else; to be asked before long work.
 
     Raises:
-        CheckpointError: if the folder is a file, or holds anything that is not a checkpoint's.
+        CheckpointError: if the folder is a file, holds anything that is not a checkpoint's, or cannot be
+            written.
     """
     folder = Path(folder)
+    try:
+        require_writable(folder)
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise CheckpointError(refusal(folder, error)) from error
     if not folder.exists():
         return
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not folder.is_dir() or (names and CONFIG not in names):
         raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
     others = sorted(names - {CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD})
@@ -217,7 +231,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         CheckpointError: if a file is missing or unreadable, a key is unknown or missing, a weight has
-            another shape or is not finite, or a backbone is not the one it was trained with.
+            another shape or is not finite, the weights are not those that were saved with the configuration
+            or tell other classes, or a backbone is not the one it was trained with.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
@@ -237,7 +252,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{_backbone_names(info.backbones)}, but this machine has {_backbone_names(named)}; "
             "install the versions that constraints.txt pins."
         )
-    model.load_state_dict(_read_weights(folder / WEIGHTS, stored_state(model)), strict=False)
+    model.load_state_dict(_read_weights(folder / WEIGHTS, config, info, stored_state(model)), strict=False)
     return Checkpoint(
         model=model.eval(),
         config=config,
@@ -333,14 +348,28 @@ def _read_config(folder: Path) -> tuple[ModelConfig, CheckpointInfo]:
         raise CheckpointError(f"{path} has unknown keys: {', '.join(unknown)}.")
     try:
         config = ModelConfig.from_dict(values.get("model"))
-        return config, dataclass_from_dict(CheckpointInfo, values.get("info", {}), "info")
+        info = dataclass_from_dict(CheckpointInfo, values.get("info", {}), "info")
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be used: {error}.") from error
+    _require_classes(path, config, SCHEMES.get(config.labels.name, config.labels).labels)
+    return config, info
 
 
-def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+def _require_classes(path: Path, config: ModelConfig, labels: Sequence[str]) -> None:
+    if tuple(labels) != config.labels.labels:
+        raise CheckpointError(
+            f"{path} has the classes {', '.join(config.labels.labels)}, but its weights were trained for "
+            f"{', '.join(labels)}, in this order; take the folder as it was made."
+        )
+
+
+def _read_weights(
+    path: Path, config: ModelConfig, info: CheckpointInfo, expected: dict[str, Tensor]
+) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
+            labels = json.loads((file.metadata() or {}).get(LABELS, "null")) or config.labels.labels
+            _require_classes(path.with_name(CONFIG), config, labels)
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
             problems = {
                 "misses": sorted(set(expected) - set(shapes)),
@@ -355,10 +384,20 @@ def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
             if found:
                 raise CheckpointError(f"{path} does not fit its config.json: it {' and '.join(found)}.")
             state = {key: file.get_tensor(key).to(value.dtype) for key, value in expected.items()}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is no readable safetensors file: {error}.") from error
     _require_finite(state, path)
+    if info.weights_sha256 not in ("", _file_hash(path)):
+        raise CheckpointError(
+            f"{path} is not the file that was saved with its {CONFIG}: it was changed or swapped; take the "
+            "folder as it was made."
+        )
     return state
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_finite(state: dict[str, Tensor], where: Path) -> None:

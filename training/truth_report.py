@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from core.predict import Predictor
+from core.writing import replacing
 from sample_data.corpus.checking.statistics import Estimate
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import CORPUS_FILE, read_corpus
-from sample_data.corpus.writing import replacing
 from training.truth import FIGURES, Measure, TruthFigure, measure_clip, summarise
 
 REPORT_FILE, MEASURES_FILE, UNFINISHED_FILE = "truth.json", "measures.parquet", "unfinished.jsonl"

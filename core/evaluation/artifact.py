@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from core.config import dataclass_from_dict
 from core.evaluation.metrics import Metrics
 from core.labels import MODALITIES
 from core.prediction import SUBSETS
+from core.writing import refusal, replacing_folder, require_writable
 from sample_data import CLIPS, SAMPLE_DATA
 
 FORMAT = 1
@@ -205,27 +205,24 @@ class Evaluation:
         """Write the folder; it appears whole or not at all, and replaces an evaluation that was there.
 
         Raises:
-            EvaluationError: if the folder holds something else.
+            EvaluationError: if the folder holds something else, or cannot be written.
         """
         folder = Path(folder)
         require_replaceable(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         root = None
         if self.media_folder is not None and _travels_with(self.media_folder.resolve(), folder.resolve()):
             root = Path(os.path.relpath(self.media_folder.resolve(), folder.resolve())).as_posix()
         values = {"format": FORMAT, **dataclasses.asdict(self.info), "media_folder": root}
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            new, old = Path(temporary, "new"), Path(temporary, "old")
-            new.mkdir()
-            _write_json(new / INFO, values)
-            _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
-            table = pa.Table.from_pandas(self.predictions, schema_of(self.predictions), preserve_index=False)
-            pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
-            embeddings = {name: np.ascontiguousarray(rows) for name, rows in self.embeddings.items()}
-            (new / EMBEDDINGS).write_bytes(save(embeddings))
-            if folder.exists():
-                os.replace(folder, old)
-            os.replace(new, folder)
+        table = pa.Table.from_pandas(self.predictions, schema_of(self.predictions), preserve_index=False)
+        embeddings = {name: np.ascontiguousarray(rows) for name, rows in self.embeddings.items()}
+        try:
+            with replacing_folder(folder) as new:
+                _write_json(new / INFO, values)
+                _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
+                pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
+                (new / EMBEDDINGS).write_bytes(save(embeddings))
+        except OSError as error:
+            raise EvaluationError(refusal(folder, error)) from error
         return folder
 
 
@@ -278,15 +275,20 @@ def read_evaluation(folder: str | Path) -> Evaluation:
 
 
 def require_replaceable(folder: str | Path) -> None:
-    """Check that writing an evaluation there destroys nothing else; to be asked before long work.
+    """Check that an evaluation can be written there and destroys nothing else; to be asked before long work.
 
     Raises:
-        EvaluationError: if the folder is a file, or holds anything that is not an evaluation's.
+        EvaluationError: if the folder is a file, holds anything that is not an evaluation's, or cannot be
+            written.
     """
     folder = Path(folder)
+    try:
+        require_writable(folder)
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise EvaluationError(refusal(folder, error)) from error
     if not folder.exists():
         return
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     others = sorted(names - {INFO, PREDICTIONS, EMBEDDINGS, METRICS})
     if not folder.is_dir() or others or (names and INFO not in names):
         what = f"holds other things ({', '.join(others[:3])})" if others else "is no evaluation"

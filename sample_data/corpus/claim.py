@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from core.writing import replacing
 from sample_data.corpus.errors import CorpusError
-from sample_data.corpus.writing import replacing
 
 GENERATOR = 2
 """Version of the generator: raised with every change by which the same description gives other bytes."""

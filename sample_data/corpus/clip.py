@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from scipy.signal import resample_poly
 
+from core.writing import replacing
 from sample_data.corpus.backdrop import paint_backdrop
 from sample_data.corpus.distractors import (
     REFERENCE_LEVEL,
@@ -28,7 +29,6 @@ from sample_data.corpus.presets import Preset
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import ClipPlan, Face, Sidecar, Sound, Timed, TimedDistractor, apex_frame
 from sample_data.corpus.voice import SAMPLE_RATE, Speech, Synthesiser
-from sample_data.corpus.writing import replacing
 
 ROOM_NOISE_DB = -38.0
 """Level of the quiet room against a voice of normal loudness."""

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from core.writing import replacing
 from sample_data.corpus.claim import claimed
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.plan import make_plan, plan_hash
@@ -26,7 +27,6 @@ from sample_data.corpus.presets import PRESETS, Preset
 from sample_data.corpus.schema import SCHEMA_VERSION, ClipPlan, Sidecar, read_sidecar, sidecar_from_dict
 from sample_data.corpus.voice_assets import voice_model
 from sample_data.corpus.workers import run_tasks
-from sample_data.corpus.writing import replacing
 
 CORPUS_FILE, TABLE_FILE, MANIFEST_FILE = "corpus.json", "corpus.parquet", "manifest.csv"
 SHARD_TABLE = "shard.parquet"

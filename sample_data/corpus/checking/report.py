@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from core.writing import replacing
 from sample_data.corpus.checking.results import Check, Exhibit, Section, plain
 from sample_data.corpus.errors import CorpusError
-from sample_data.corpus.writing import replacing
 
 HTML_FILE, JSON_FILE = "report.html", "report.json"
 _VERDICTS = {True: ("passed", "✓"), False: ("failed", "✗"), None: ("undecided", "–")}
