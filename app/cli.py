@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ from app import (
 )
 from app.launch import environment, free_port, streamlit_arguments
 from app.predict_command import CheckpointOption
-from app.terminal import fail
+from app.terminal import errors, fail, sentence_of_disk
 
 cli = typer.Typer(
     name="deepmsi",
@@ -53,7 +54,18 @@ def main() -> None:
     # before torch is imported: spinning threads make a forward pass many times slower under load
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    cli()
+    try:
+        cli()
+    except OSError as error:
+        # what was made goes to a file of the shell's, whose name is not known here
+        sentence = sentence_of_disk(error, error.filename or "The output")
+        if sentence is None:
+            raise
+        errors.print(f"Error: {sentence}", style="red", markup=False)
+        # what is still to be written to it would fail again
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 @cli.command("app", epilog="Example: [bold]deepmsi app --port 8600[/bold]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,8 @@ def explain(
     What was computed is kept: a run that was ended goes on there, and the same question again is quick.
     """
     chosen = _methods(method or [])
+    folder = out or Path("explained") / clip.stem
+    _require_writable(folder)
     speech = speech_of(speech_model, language, transcribe=transcribe)
     with told():
         from core.attribution.elements import METHODS
@@ -110,7 +113,6 @@ def explain(
                 with_faithfulness=ELEMENTS if trust else (),
                 progress=lambda share, text: update(round(100 * share), 100, text),
             )
-        folder = out or Path("explained") / clip.stem
         content = write_files(explanation, prepared, folder)
     if as_json:
         typer.echo(content)
@@ -134,6 +136,7 @@ def write_files(explanation: Explanation, prepared: PreparedClip, folder: Path) 
     from app.explain_files import as_json, as_table
     from app.explain_page import page
     from app.explain_picture import picture
+    from core.writing import replacing
 
     display = display_clip(
         prepared.crops, prepared.waveform, prepared.transcript, prepared.clip.duration_seconds
@@ -142,13 +145,35 @@ def write_files(explanation: Explanation, prepared: PreparedClip, folder: Path) 
     content = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        as_table(explanation).to_parquet(folder / TABLE, index=False)
-        picture(explanation, display).save(folder / PICTURE, optimize=True)
-        (folder / PAGE).write_text(page(explanation, display), encoding="utf-8")
-        (folder / JSON).write_text(f"{content}\n", encoding="utf-8")
+        # together, so that no file of an older explanation lies beside those of this one
+        with ExitStack() as unfinished:
+            parts = {
+                name: unfinished.enter_context(replacing(folder / name))
+                for name in (TABLE, PICTURE, PAGE, JSON)
+            }
+            as_table(explanation).to_parquet(parts[TABLE], index=False)
+            picture(explanation, display).save(parts[PICTURE], "PNG", optimize=True)
+            parts[PAGE].write_text(page(explanation, display), encoding="utf-8")
+            parts[JSON].write_text(f"{content}\n", encoding="utf-8")
     except OSError as error:
-        fail(f"{folder} cannot be written ({error.strerror or error}); name another folder with --out.")
+        _refuse(folder, error)
     return content
+
+
+def _require_writable(folder: Path) -> None:
+    """Leaves with a sentence, before the work, where its files cannot be written."""
+    from core.writing import require_writable
+
+    try:
+        require_writable(folder / PAGE)
+    except OSError as error:
+        _refuse(folder, error)
+
+
+def _refuse(folder: Path, error: OSError) -> None:
+    from core.writing import refusal
+
+    fail(refusal(folder, error, "make room there or name another folder with --out"))
 
 
 def _methods(given: list[str]) -> dict[str, str]:

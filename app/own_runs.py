@@ -18,6 +18,7 @@ from typing import ClassVar
 from app.folders import data_folder
 from app.runs import BROKEN_OFF, ELSEWHERE, Run, RunError, Runs
 from core.evaluation.artifact import INFO
+from core.writing import replacing
 from training.sources import folder_of
 
 PREDICT, EVALUATE = "predict", "evaluate"
@@ -92,7 +93,8 @@ class OwnWork:
         home = self.home(folder)
         home.mkdir(exist_ok=True)
         (home / PROGRESS).unlink(missing_ok=True)
-        (home / RECORD).write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        with replacing(home / RECORD) as part:
+            part.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
     def to_dict(self) -> dict[str, str]:
         """As plain values for JSON."""

@@ -86,8 +86,14 @@ def report(
 
 def _require_replaceable(out: Path) -> None:
     """Leaves with a sentence where writing would destroy what is no report."""
+    from core.writing import require_writable
+
     if out.is_dir():
         fail(f"{out} is a folder; name the file of the report, for example {out / 'report.html'}.")
+    try:
+        require_writable(out)
+    except OSError as error:
+        _refuse(out, error)
     if not out.exists():
         return
     try:
@@ -106,4 +112,10 @@ def _write(out: Path, content: str) -> None:
         with replacing(out) as part:
             part.write_text(content, encoding="utf-8")
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}); name another file with --out.")
+        _refuse(out, error)
+
+
+def _refuse(out: Path, error: OSError) -> None:
+    from core.writing import refusal
+
+    fail(refusal(out, error, "make room there or name another file with --out"))

@@ -23,12 +23,25 @@ def fail(sentence: str) -> None:
     raise typer.Exit(1)
 
 
+def sentence_of_disk(error: Exception, place: object) -> str | None:
+    """What to tell where the disk or the rights of a place are to blame for an error; else None."""
+    from core.writing import ELSEWHERE, NOT_PERMITTED, NOT_WRITABLE
+
+    number = getattr(error, "errno", None)
+    if number in NOT_PERMITTED:
+        return f"{place} cannot be used ({error.strerror}); give yourself the rights, or name another place."
+    return f"{place} cannot be written ({error.strerror}); {ELSEWHERE}." if number in NOT_WRITABLE else None
+
+
 @contextmanager
 def told() -> Iterator[None]:
-    """Errors that are one sentence already are printed as such."""
+    """Errors that are one sentence already are printed as such; so is what the disk refuses."""
     try:
         yield
     except Exception as error:
+        place = getattr(error, "filename", None)
+        if place is not None and (sentence := sentence_of_disk(error, place)) is not None:
+            fail(sentence)
         # these take seconds to import, which a command that is refused early should not
         from core.checkpoint import CheckpointError
         from core.encoders.backbones import BackboneError

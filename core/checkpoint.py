@@ -32,7 +32,7 @@ from core.encoders.backbones import BackboneError
 from core.labels import SCHEMES
 from core.model import DeepMSI
 from core.space import Space, read_space
-from core.writing import refusal, replacing_folder, require_writable
+from core.writing import replacing_folder, require_writable, written
 from sample_data import CHECKPOINTS, CLIPS
 
 FORMAT = 1
@@ -187,18 +187,15 @@ def save_checkpoint(
         "model": model.config.to_dict(),
         "info": dataclasses.asdict(dataclasses.replace(info, **filled)),
     }
-    try:
-        with replacing_folder(folder) as new:
-            _write_json(new / CONFIG, values)
-            (new / WEIGHTS).write_bytes(weights)
-            _write_json(new / METRICS, metrics or {})
-            (new / CARD).write_text(card, encoding="utf-8")
-            if history is not None:
-                pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
-            if space is not None:
-                (new / SPACE).write_bytes(space.to_bytes())
-    except OSError as error:
-        raise CheckpointError(refusal(folder, error)) from error
+    with written(folder, CheckpointError), replacing_folder(folder) as new:
+        _write_json(new / CONFIG, values)
+        (new / WEIGHTS).write_bytes(weights)
+        _write_json(new / METRICS, metrics or {})
+        (new / CARD).write_text(card, encoding="utf-8")
+        if history is not None:
+            pd.DataFrame(history).to_parquet(new / HISTORY, index=False)
+        if space is not None:
+            (new / SPACE).write_bytes(space.to_bytes())
     return folder
 
 
@@ -210,11 +207,9 @@ def require_replaceable(folder: str | Path) -> None:
             written.
     """
     folder = Path(folder)
-    try:
+    with written(folder, CheckpointError):
         require_writable(folder)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    except OSError as error:
-        raise CheckpointError(refusal(folder, error)) from error
     if not folder.exists():
         return
     if not folder.is_dir() or (names and CONFIG not in names):

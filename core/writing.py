@@ -21,25 +21,44 @@ from pathlib import Path
 PART = ".part"
 """What the name of an unfinished file or folder ends in."""
 
-NOT_WRITABLE = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO),
-)
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.ENOTDIR, errno.EIO)
+NOT_PERMITTED = (errno.EACCES, errno.EPERM)
 """Numbers of errors that are the disk's or the folder's, and not the program's."""
 
 _EXCHANGE = 2
 _HERE = -100
 
 
-def refusal(place: Path, error: Exception, advice: str = "make room there or name another place") -> str:
+ELSEWHERE = "make room there or name another place"
+ON_RESUME = "make room there, then run the same command with --resume: it goes on from what was kept"
+AGAIN = "make room there or name another place, then run the same command again: it goes on from there"
+"""Advice to who cannot write."""
+
+
+def refusal(place: Path, error: Exception, advice: str = ELSEWHERE) -> str:
     """The sentence for what cannot be written: names the place, why, and what to do."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rstrip(".")
     return f"{place} cannot be written ({reason}); {advice}."
 
 
 @contextmanager
+def written(place: Path, refused: type[Exception], advice: str = ELSEWHERE) -> Iterator[None]:
+    """Write to `place` in the block: an OSError becomes the error `refused`, with a sentence.
+
+    Args:
+        place: that a person named.
+        refused: takes the sentence.
+        advice: what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refused(refusal(place, error, advice)) from error
+
+
+@contextmanager
 def replacing(
-    path: Path, *, is_shared: bool = False, is_synced: bool = True, suffix: str = PART
+    path: Path, *, is_shared: bool = False, is_synced: bool = True, suffix: str = PART, mode: int = 0o666
 ) -> Iterator[Path]:
     """Give a path to write to; when all went well, what lies there takes the place of `path`.
 
@@ -50,6 +69,7 @@ def replacing(
         is_synced: wait until the disk has it, so that a power cut leaves the old or the new file. It takes
             milliseconds, which many small files that are checked when they are read need not.
         suffix: of the unfinished file's name.
+        mode: rights of a shared file, less what the user's mask takes away.
 
     Raises:
         OSError: it cannot be written; the number of the error is the system's, also where a library has
@@ -57,7 +77,7 @@ def replacing(
     """
     part, claim = Path(f"{path}{suffix}"), None
     if is_shared:
-        part, claim = _claimed(lambda: _own_file(path, suffix))
+        part, claim = _claimed(lambda: _own_file(path, suffix, mode))
     try:
         yield part
         if is_synced:
@@ -128,14 +148,14 @@ def require_writable(place: Path) -> None:
         file.write(b"\0" * 4096)
 
 
-def _own_file(path: Path, suffix: str) -> Path:
+def _own_file(path: Path, suffix: str, mode: int) -> Path:
     """A new file that no other process has, after what dead ones left of it is removed."""
     for left in path.parent.glob(f"{_literally(path.name)}.*{suffix}"):
         if (claim := _lock(left)) is not None:
             left.unlink(missing_ok=True)
             os.close(claim)
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{suffix}")
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     return part
 
 

@@ -9,24 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import nn
 
 from core.media import decode, open_clip
 from core.media.faces import FaceDetector, crop, part_of, track_face
+from core.writing import replacing, written
 from training.adopted import SUFFIX, read_adopted, require_fit
-from training.datasets.utterance import Utterance
+from training.datasets.utterance import DataError, Utterance
 
 FORMAT = 2
 """Raised when what an entry holds, or how it is made, changes."""
+
+_ADVICE = (
+    "make room there or name another folder with --cache-dir, then run the same command again: it goes on "
+    "from there"
+)
+
+
+class CacheError(DataError):
+    """A folder of features that cannot be written, told in one sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +87,11 @@ class FeatureCache:
 
     Args:
         model: a `core.model.DeepMSI`; its configuration and its text and audio encoders are used.
-        folder: made where it does not exist.
+        folder: made where it does not exist. One that can only be read serves while it holds all that is
+            asked for.
+
+    Raises:
+        CacheError: it cannot be made.
     """
 
     def __init__(self, model: nn.Module, folder: Path) -> None:
@@ -86,11 +100,13 @@ class FeatureCache:
         self.index_path = folder / "clips.json"
         self.lock = threading.Lock()
         self.detector = None
-        folder.mkdir(parents=True, exist_ok=True)
+        with written(folder, CacheError, _ADVICE):
+            folder.mkdir(parents=True, exist_ok=True)
         try:
-            self.index: dict[str, str] = json.loads(self.index_path.read_text())
+            found = json.loads(self.index_path.read_text())
         except (OSError, ValueError):
-            self.index = {}
+            found = None
+        self.index: dict[str, str] = found if isinstance(found, dict) else {}
         config = model.config
         self.video_recipe = ["video", FORMAT, config.video.image_size, config.video.num_candidate_frames]
         # what is made of the statistics of all layers is trained, and not part of the features
@@ -104,17 +120,23 @@ class FeatureCache:
             self.text_recipe = ["tokens", FORMAT, vars(config.text), model.text.sha256]
 
     def entry(self, utterance: Utterance) -> Entry | Skipped:
-        """Paths of one utterance's features, made where they are missing."""
+        """Paths of one utterance's features, made where they are missing.
+
+        Raises:
+            CacheError: they cannot be written, which is no fault of the clip.
+        """
         try:
             return self._entry(utterance)
+        except CacheError:
+            raise
         # one bad clip among thousands must not end a long job, whatever is wrong with it
         except Exception as error:  # noqa: BLE001
             return Skipped(utterance=utterance, reason=str(error) or type(error).__name__)
 
     def save_index(self) -> None:
-        """Remember the hashes of files, so that the next run need not read them all."""
-        with self.lock:
-            _write_atomically(self.index_path, lambda path: path.write_text(json.dumps(self.index)))
+        """Remember the hashes of files, so that the next run need not read them all, if that can be kept."""
+        with self.lock, suppress(OSError), replacing(self.index_path, is_shared=True) as part:
+            part.write_text(json.dumps(self.index))
 
     def _entry(self, utterance: Utterance) -> Entry:
         if utterance.path is not None and utterance.path.suffix == SUFFIX:
@@ -122,10 +144,10 @@ class FeatureCache:
         text = None
         if utterance.transcript:
             text = self._path(self.text_recipe, utterance.transcript)
-            if not text.exists():
+            if not _is_whole(text):
                 with self.lock:
                     features = self._read_words(utterance.transcript)
-                _save(text, {"features": features})
+                self._save(text, {"features": features})
         if utterance.path is None:
             return Entry(utterance=utterance, clip_sha256="", text=text)
         try:
@@ -146,7 +168,7 @@ class FeatureCache:
         audio = self._path(self.audio_recipe, span)
         # pictures cost the most to make and to read: none for a model that reads none
         video = self._path(self.video_recipe, seen) if self.model.config.reads_video else None
-        if not (audio.exists() and (video is None or video.exists())):
+        if not (_is_whole(audio) and (video is None or _is_whole(video))):
             self._decode(clip or _open(utterance), utterance.region, video, audio)
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
@@ -159,7 +181,7 @@ class FeatureCache:
         video, audio, text = (
             self._path(["adopted", *recipe, name], sha256) for name in ("video", "audio", "text")
         )
-        if not (video.exists() and audio.exists() and text.exists()):
+        if not (_is_whole(video) and _is_whole(audio) and _is_whole(text)):
             values = read_adopted(utterance.path, self.model.config.video.image_size)
             crops = values["crops"]
             tensors = {
@@ -168,15 +190,15 @@ class FeatureCache:
                 "times_seconds": np.arange(len(crops), dtype=np.float64),
                 "boxes": np.zeros((len(crops), 4), np.float32),
             }
-            _save(video, tensors, {"face": "one"})
-            _save(audio, {"features": values["audio"]})
-            _save(text, {"features": values["text"]})
+            self._save(video, tensors, {"face": "one"})
+            self._save(audio, {"features": values["audio"]})
+            self._save(text, {"features": values["text"]})
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
     def _decode(self, clip, region: str | None, video: Path | None, audio: Path) -> None:
         config = self.model.config
         media = decode(clip, num_frames=config.video.num_candidate_frames)
-        if video is not None and not video.exists():
+        if video is not None and not _is_whole(video):
             tensors, metadata = {}, {}
             if media.frames is not None:
                 frames, left = part_of(media.frames, region)
@@ -187,12 +209,12 @@ class FeatureCache:
                     "boxes": np.asarray(face.boxes + [left, 0, left, 0], np.float32),
                 }
                 metadata = {"face": face.state}
-            _save(video, tensors, metadata)
-        if not audio.exists():
+            self._save(video, tensors, metadata)
+        if not _is_whole(audio):
             tensors = {}
             if media.waveform is not None:
                 tensors = {"features": self._hear(media.waveform)}
-            _save(audio, tensors)
+            self._save(audio, tensors)
 
     def _read_words(self, words: str) -> np.ndarray:
         if self.model.config.text.num_trained_layers:
@@ -218,6 +240,18 @@ class FeatureCache:
         # two levels, since file systems are slow with many thousand files in one folder
         return self.folder / recipe[0] / digest[:2] / f"{digest}.safetensors"
 
+    def _save(
+        self, path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None
+    ) -> None:
+        contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+        # a file without any tensor cannot be read back
+        contiguous = contiguous or {"is_absent": np.ones(1, np.uint8)}
+        with written(self.folder, CacheError, _ADVICE):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # one that a power cut truncates is found and made anew
+            with replacing(path, is_shared=True, is_synced=False) as part:
+                save_file(contiguous, part, metadata)
+
 
 def _open(utterance: Utterance):
     return open_clip(utterance.path, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds)
@@ -239,19 +273,10 @@ def read_features(path: Path) -> torch.Tensor | None:
         return file.get_tensor("features") if "features" in file.keys() else None
 
 
-def _save(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    # a file without any tensor cannot be read back
-    contiguous = contiguous or {"is_absent": np.ones(1, np.uint8)}
-    _write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
-
-
-def _write_atomically(path: Path, write) -> None:
-    """A reader sees the whole file or none, also when the writer is killed or another one races it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+def _is_whole(path: Path) -> bool:
+    """Whether an entry is there and not truncated; the header tells how long a file should be."""
     try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with safe_open(path, framework="np"):
+            return True
+    except (OSError, SafetensorError):
+        return False

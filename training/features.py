@@ -208,6 +208,9 @@ def prepare(
         num_workers: clips worked on at once (threads; decoding and networks release the interpreter).
         progress: show a bar with the time left.
         told: called with the number of clips done and of all.
+
+    Raises:
+        CacheError: features cannot be written there; those that were still are.
     """
     maker = FeatureCache(model, Path(cache_dir))
     entries: list[Entry] = []

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 from torch import Tensor, nn
 
+from core.writing import ON_RESUME, replacing, written
 from training.augment import resample
 from training.config import Phase, PretrainConfig
 from training.datasets.stills import IGNORED, Stills
@@ -196,7 +197,11 @@ class PictureLoop:
         }
         self.history.append(row)
         lines = "".join(f"{json.dumps(line)}\n" for line in self.history)
-        (self.config.out / "history.jsonl").write_text(lines, encoding="utf-8")
+        with (
+            written(self.config.out, DataError, ON_RESUME),
+            replacing(self.config.out / "history.jsonl") as unfinished,
+        ):
+            unfinished.write_text(lines, encoding="utf-8")
         # the score of another resolution says nothing of the one that will be used
         if phase is self.config.phases[-1] and (self.best is None or _mean_f1(row) > _mean_f1(self.best.row)):
             state = {k: v.detach().cpu().clone() for k, v in self.net.video.state_dict().items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from core.media.door import open_file
 from core.media.limits import DEFAULT_LIMITS
 from core.predict import Predictor
 from core.prediction import SUBSETS, Prediction
+from core.writing import AGAIN, replacing, require_writable, written
 from training.datasets import DataError, Dataset, Utterance
 from training.sources import READ_ALOUD
 
@@ -33,6 +33,9 @@ SUFFIXES = (".parquet", ".csv")
 
 GIVEN, HEARD, UNKNOWN = "given", "speech-to-text", "none"
 """Where the words of a clip are from; they may be empty all the same."""
+
+_FRESH = ".new"
+"""What an unfinished file's name ends in; `journal_of` has another."""
 
 PROBABILITY = "probability:"
 """What the names of the columns with the probability of each class begin with."""
@@ -127,7 +130,8 @@ def predict_all(
             asked.append((utterance, source))
     num_known = len(rows)
     say = progress or (lambda done, total, text: None)
-    try:
+    with written(out, DataError, AGAIN):
+        require_writable(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with _Journal(journal_of(out), rows.values()) as journal:
             for utterance, source in asked:
@@ -138,10 +142,6 @@ def predict_all(
         say(len(rows), len(utterances), "")
         _write(_frame([rows[one.key] for one in utterances]), out)
         journal_of(out).unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{out} cannot be written ({error.strerror or error}); choose another file."
-        ) from error
     failures = tuple((one.key, error) for one in utterances if (error := rows[one.key]["error"]))
     return Tally(num_answered=len(rows) - len(failures), num_known=num_known, failures=failures)
 
@@ -254,11 +254,10 @@ class _Journal:
 
     def __init__(self, path: Path, rows: Iterable[dict]) -> None:
         # anew, so that no line that was cut off stands before others
-        fresh = path.with_name(f"{path.name}.new")
-        self._file = fresh.open("w", encoding="utf-8")
-        for row in rows:
-            self.add(row)
-        os.replace(fresh, path)
+        with replacing(path, suffix=_FRESH) as fresh:
+            self._file = fresh.open("w", encoding="utf-8")
+            for row in rows:
+                self.add(row)
 
     def __enter__(self) -> _Journal:
         return self
@@ -329,9 +328,9 @@ def _frame(rows: Iterable[dict]) -> pd.DataFrame:
 
 
 def _write(table: pd.DataFrame, out: Path) -> None:
-    fresh = out.with_name(f"{out.name}.new")
-    if out.suffix.lower() == ".csv":
-        table.to_csv(fresh, index=False)
-    else:
-        table.to_parquet(fresh, index=False)
-    os.replace(fresh, out)
+    # on the disk before the journal goes
+    with replacing(out, suffix=_FRESH) as fresh:
+        if out.suffix.lower() == ".csv":
+            table.to_csv(fresh, index=False)
+        else:
+            table.to_parquet(fresh, index=False)

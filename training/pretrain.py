@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from core.config import PRESETS
 from core.model import DeepMSI, build_model
+from core.writing import ON_RESUME, replacing, require_writable, written
 from training import processes
 from training.config import PretrainConfig
 from training.datasets.stills import TARGETS
@@ -74,6 +75,7 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Path:
     Raises:
         DataError: where nothing to learn from, or nothing to choose the best by, is found, or there is the
             state of an unfinished run that is not to be resumed, or of another one.
+        DataError: where `config.out` cannot be written; told before the work, if it shows then.
         RunStopped: when the process was asked to end; the state was kept.
     """
     accelerator = processes.join(num_threads=config.num_threads, precision=config.precision)
@@ -99,7 +101,8 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Path:
     identity = _identity(config, sources, model, accelerator.num_processes)
     if state is None and processes.from_main(accelerator, lambda: resume and _is_finished(config, identity)):
         return config.out
-    config.out.mkdir(parents=True, exist_ok=True)
+    with written(config.out, DataError):
+        config.out.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process and state is None:
         # what an earlier run left would pass for this one's
         for name in (_ABOUT, "history.jsonl", "temporal.safetensors", "video.safetensors"):
@@ -115,7 +118,10 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Path:
 
 
 def _unfinished(config: PretrainConfig, resume: bool) -> RunState | None:
-    """The state in which a run was left; None where there is none."""
+    """The state in which a run was left; None where there is none. Looks whether one can be written, too."""
+    with written(config.out, DataError):
+        # what is inside a folder is replaced there
+        require_writable(config.out / _ABOUT if config.out.is_dir() else config.out)
     state = read_state(config.run_folder)
     if state is not None and not resume:
         raise DataError(
@@ -214,4 +220,5 @@ def _finish(
         )
         save_part(config.out / "temporal.safetensors", model.temporal)
     save_part(config.out / "video.safetensors", model.video)
-    (config.out / _ABOUT).write_text(json.dumps(about, indent=2), encoding="utf-8")
+    with written(config.out, DataError, ON_RESUME), replacing(config.out / _ABOUT) as unfinished:
+        unfinished.write_text(json.dumps(about, indent=2), encoding="utf-8")

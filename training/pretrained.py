@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from core.model import DeepMSI
+from core.writing import ON_RESUME, replacing, written
 from training.datasets.manifest import DataError
 
 PARTS = ("video", "temporal")
@@ -17,11 +18,10 @@ PARTS = ("video", "temporal")
 
 
 def save_part(path: Path, part: nn.Module) -> None:
-    """Write the weights of a part of the model, whole or not at all."""
+    """Write the weights of a part of the model, whole or not at all. Raises DataError if that cannot be."""
     state = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
-    temporary = path.with_suffix(".tmp")
-    save_file(state, temporary)
-    temporary.replace(path)
+    with written(path.parent, DataError, ON_RESUME), replacing(path) as unfinished:
+        save_file(state, unfinished)
 
 
 def pretrained_hash(folder: Path | None) -> str | None:

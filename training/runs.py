@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from core.checkpoint import read_metrics
+from core.writing import ON_RESUME, replacing, written
 from training.config import TrainConfig
 from training.data import configured_folds
 from training.datasets import DataError
@@ -151,4 +152,5 @@ def _write(path: Path, summary: RunsSummary) -> None:
         "scores": {name: vars(spread) for name, spread in summary.scores.items()},
         "f1_per_class": {name: vars(spread) for name, spread in summary.f1_per_class.items()},
     }
-    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    with written(path.parent, DataError, ON_RESUME), replacing(path) as part:
+        part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,6 @@ not a tensor travels in its header as JSON. Nothing is pickled.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.writing import ON_RESUME, replacing, written
 from training.datasets.manifest import DataError
 
 FILE = "state.safetensors"
@@ -60,13 +60,18 @@ def with_prefix(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_state(folder: Path, state: RunState) -> None:
-    """Replace the state in `folder`, which is made where it does not exist."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{FILE}.part"
+    """Replace the state in `folder`, which is made where it does not exist.
+
+    Raises:
+        DataError: if it cannot be written; the state that was there still is.
+    """
     # tensors that share memory, such as tied weights, are each written whole
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in state.tensors.items()}
-    save_file(tensors, temporary, {_HEADER: json.dumps({"format": _FORMAT, **state.values})})
-    os.replace(temporary, folder / FILE)
+    header = {_HEADER: json.dumps({"format": _FORMAT, **state.values})}
+    with written(folder, DataError, ON_RESUME):
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / FILE) as part:
+            save_file(tensors, part, header)
 
 
 def read_state(folder: Path) -> RunState | None:

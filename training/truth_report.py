@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.predict import Predictor
-from core.writing import replacing
+from core.writing import AGAIN, replacing, require_writable, written
 from sample_data.corpus.checking.statistics import Estimate
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import CORPUS_FILE, read_corpus
@@ -86,7 +86,7 @@ def bench_truth(
 
     Raises:
         CorpusError: if the folder holds no corpus, none of the split, or `out` holds an unfinished run of
-            something else.
+            something else, or cannot be written.
         MediaError: if a clip cannot be read.
     """
     clips = [(path, truth) for path, truth in read_corpus(corpus) if split in ("", truth.plan.split)]
@@ -101,7 +101,20 @@ def bench_truth(
         "split": split,
         "num_clips": len(clips),
     }
-    out.mkdir(parents=True, exist_ok=True)
+    with written(out, CorpusError, AGAIN):
+        require_writable(out / REPORT_FILE)
+        out.mkdir(parents=True, exist_ok=True)
+        return _measured(predictor, clips, out, methods, about, progress)
+
+
+def _measured(
+    predictor: Predictor,
+    clips: Sequence[tuple],
+    out: Path,
+    methods: Sequence[tuple[str, str]],
+    about: dict,
+    progress: Progress,
+) -> TruthReport:
     unfinished = out / UNFINISHED_FILE
     header = about | {"methods": [list(pair) for pair in methods]}
     done = _read_unfinished(unfinished, header)

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +24,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from core.config import dataclass_from_dict
+from core.writing import replacing
 
 FORMAT = 1
 """Raised when the layout of an entry changes: entries of another format are not found any more."""
@@ -35,7 +35,7 @@ SUFFIX = ".explanation"
 UNFINISHED_SUFFIX = SUFFIX + ".tmp"
 
 ABANDONED_SECONDS = 3600.0
-"""An unfinished entry of this age is what a killed process left behind."""
+"""An unfinished entry of this age is what a killed process left behind; who makes it anew asks for no age."""
 
 _JSON = "json"
 """The tensor that holds all that is no array."""
@@ -172,14 +172,11 @@ class ExplanationStore:
 
     def _write(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=UNFINISHED_SUFFIX)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            _mark_used(Path(name))
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        # the checksum finds what a power cut did
+        unfinished_as = {"suffix": UNFINISHED_SUFFIX, "mode": 0o600}
+        with replacing(path, is_shared=True, is_synced=False, **unfinished_as) as unfinished:
+            unfinished.write_bytes(content)
+            _mark_used(unfinished)
 
     def _evict(self) -> None:
         files = self._files()

@@ -29,7 +29,7 @@ from core.config import dataclass_from_dict
 from core.evaluation.metrics import Metrics
 from core.labels import MODALITIES
 from core.prediction import SUBSETS
-from core.writing import refusal, replacing_folder, require_writable
+from core.writing import replacing_folder, require_writable, written
 from sample_data import CLIPS, SAMPLE_DATA
 
 FORMAT = 1
@@ -215,14 +215,11 @@ class Evaluation:
         values = {"format": FORMAT, **dataclasses.asdict(self.info), "media_folder": root}
         table = pa.Table.from_pandas(self.predictions, schema_of(self.predictions), preserve_index=False)
         embeddings = {name: np.ascontiguousarray(rows) for name, rows in self.embeddings.items()}
-        try:
-            with replacing_folder(folder) as new:
-                _write_json(new / INFO, values)
-                _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
-                pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
-                (new / EMBEDDINGS).write_bytes(save(embeddings))
-        except OSError as error:
-            raise EvaluationError(refusal(folder, error)) from error
+        with written(folder, EvaluationError), replacing_folder(folder) as new:
+            _write_json(new / INFO, values)
+            _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
+            pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
+            (new / EMBEDDINGS).write_bytes(save(embeddings))
         return folder
 
 
@@ -282,11 +279,9 @@ def require_replaceable(folder: str | Path) -> None:
             written.
     """
     folder = Path(folder)
-    try:
+    with written(folder, EvaluationError):
         require_writable(folder)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    except OSError as error:
-        raise EvaluationError(refusal(folder, error)) from error
     if not folder.exists():
         return
     others = sorted(names - {INFO, PREDICTIONS, EMBEDDINGS, METRICS})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from safetensors.numpy import save_file
 
 from core.labels import IEMOCAP_6, MELD_7, LabelScheme
+from core.writing import AGAIN, replacing, written
 from training.datasets.meld import repaired_text
 from training.datasets.pickles import read_pickle
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
@@ -126,7 +126,7 @@ def convert(
         The manifest, which `read_dataset` and `deepmsi train` read, and what was left out.
 
     Raises:
-        DataError: as `read_authors`; or nothing could be converted.
+        DataError: as `read_authors`; or nothing could be converted, or `out` cannot be written.
     """
     dataset, out = read_authors(folder), Path(out)
     scheme = MELD_7 if dataset.scheme == MELD_7.name else IEMOCAP_6
@@ -146,15 +146,19 @@ def convert(
                 why = f"Its pickle says {label} and the table {utterance.label}."
                 skipped.append(_skip(utterance, why))
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_suffix(".tmp")
-            save_file(tensors, temporary)
-            os.replace(temporary, target)
+            with written(out, DataError, AGAIN):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(target) as part:
+                    save_file(tensors, part)
         kept.append((utterance, target.relative_to(out).as_posix()))
     if not kept:
         raise DataError(f"{folder}: nothing could be converted; the first reason: {skipped[0].reason}")
     manifest = out / "manifest.csv"
-    with manifest.open("w", encoding="utf-8", newline="") as file:
+    with (
+        written(out, DataError, AGAIN),
+        replacing(manifest) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         extra = sorted({column for u, _ in kept for column in u.extra})
         writer.writerow(("path", "label", "transcript", "speaker", "dialogue", "split", *extra))

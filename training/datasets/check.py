@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.labels import SCHEMES
+from core.writing import replacing, written
 from training.datasets.leakage import Shared, leakage, shared_values
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
@@ -153,23 +154,24 @@ def write_skipped(skipped: Sequence[SkippedClip], path: str | Path) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    try:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("key", "split", "label", "path", "has_words", "reason"))
-            for clip in skipped:
-                writer.writerow(
-                    (
-                        clip.key,
-                        clip.split or "",
-                        clip.label or "",
-                        clip.path or "",
-                        "yes" if clip.has_words else "no",
-                        clip.reason,
-                    )
+    with (
+        written(Path(path), DataError, "choose another file"),
+        replacing(Path(path)) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(("key", "split", "label", "path", "has_words", "reason"))
+        for clip in skipped:
+            writer.writerow(
+                (
+                    clip.key,
+                    clip.split or "",
+                    clip.label or "",
+                    clip.path or "",
+                    "yes" if clip.has_words else "no",
+                    clip.reason,
                 )
-    except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
+            )
 
 
 def _open(
