@@ -1,5 +1,6 @@
 """The app: `deepmsi app`, or `streamlit run app/main.py`."""
 
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ st.html(HERE / "style.css")
 if "app.resources" not in sys.modules:
     with st.spinner("Starting: loading the numerical libraries, a few seconds, once …"):
         importlib.import_module("app.resources")
+    # what was imported stays: looking through it for garbage would hold up every session, time and again
+    gc.collect()
+    gc.freeze()
 page = st.navigation(
     [
         st.Page(HERE / "screens" / "clip.py", title="Clip", icon=":material/movie:", default=True),

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -71,12 +72,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def wait_for(page: Page, condition: str) -> None:
-    """Waits until an expression of JavaScript holds, looked at before every frame of the screen.
+def wait_for(page: Page, condition: str) -> Any:
+    """Waits until an expression of JavaScript holds, looked at before every frame of the screen; its value.
 
     In it, `all(selector)` gives the elements of the page and of its components, whose trees are their own.
     """
-    page.wait_for_function(f"() => {{ {_ALL}; return {condition} }}", polling="raf")
+    found = page.wait_for_function(f"() => {{ {_ALL}; return {condition} }}", polling="raf")
+    return found.json_value()
 
 
 def wait_for_rest(page: Page, *, still_seconds: float = 0.5) -> None:

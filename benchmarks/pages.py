@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ PAGES = {
 """Each page's address, and something that it has once it can be used."""
 
 AIM_SWITCH, AIM_CLICK = 0.5, 0.3
+TELL_CLICKS = "addEventListener('pointerdown', (event) => { window.lastClick = event.timeStamp; }, true)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ def main() -> None:
     with running_app() as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(300_000)
+        page.add_init_script(TELL_CLICKS)
         page.goto(address)
         for name in PAGES:
             if name != "Clip":
@@ -72,17 +73,17 @@ def main() -> None:
     print_table("click", f"until it is done (aim < {AIM_CLICK} s)", clicks)
 
 
+def until(page: Page, condition: str) -> float:
+    """Seconds from the last click until the page's script has ended and `condition` of JavaScript holds."""
+    return wait_for(page, f"{RESTS} && ({condition}) && (performance.now() - window.lastClick) / 1000")
+
+
 def turn_to(page: Page, name: str) -> float:
     """Goes to a page by its link; seconds until it can be used."""
     path, sign = PAGES[name]
     before = page.locator(".brand span").first.inner_text()
-    begin = time.perf_counter()
     page.locator(f"header a[href$='/{path}']").first.click()
-    wait_for(
-        page,
-        f"all('.brand span')[0]?.innerText !== {before!r} && {RESTS} && all({sign!r}).length > 0",
-    )
-    return time.perf_counter() - begin
+    return until(page, f"all('.brand span')[0]?.innerText !== {before!r} && all({sign!r}).length > 0")
 
 
 def measure_switches(page: Page, repeats: int) -> dict[str, list[float]]:
@@ -114,10 +115,7 @@ def measure_click(page: Page, click: Click, repeats: int) -> list[float]:
     wait_for_rest(page)
     seconds = []
     for number in range(repeats + 2):
-        begin = time.perf_counter()
-        condition = click.act(page, number)
-        wait_for(page, f"({condition}) && {RESTS}")
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(until(page, click.act(page, number)))
         wait_for_rest(page)
     return seconds[2:]
 

@@ -213,7 +213,7 @@ def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
     # what each step of a lasso sends to the browser
     assert len(sent) < 3_000_000
     assert len(table) == 20_000 == sum(len(trace.x) for trace in figure.data)
-    assert {trace.type for trace in figure.data} == {"scattergl"}
+    assert {trace.type for trace in figure.data} == {"scattergl"}  # by the graphics card
     # four in seven, two in seven and one in seven are kept
     assert [len(trace.x) for trace in figure.data] == [11_429, 5_714, 2_857]
     told = thinning_words(picture, "pca", opened=None)

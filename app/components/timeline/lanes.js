@@ -25,7 +25,7 @@ function buildFilm(view) {
     picture.alt = "";
     picture.src = frame.source;
     add(add(cell, "span", "worth"), "i").style.height = `${100 * frame.relevance}%`;
-    cell.onclick = () => view.pick(index);
+    cell.onclick = () => { view.pick(index); view.report(); };
     cell.onpointerenter = () => view.hover(index);
     cell.onpointerleave = () => view.hover(null);
     cell.onfocus = () => view.hover(index);

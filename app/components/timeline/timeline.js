@@ -283,16 +283,19 @@ class View {
   // Python hears of the frame under the playhead once that rests: held keys and drags would start a rerun per step
   settle() {
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => {
-      const now = this.now;
-      if (this.isPlaying || !this.data.frames.length || Math.abs(now - this.rested) < 1e-3) return;
-      this.rested = now;
-      const index = this.nearest(now);
-      if (index !== this.selected) { this.selected = index; this.mark(); }
-      if (index === this.known) return;
-      this.known = this.awaiting = index;
-      this.send(index);
-    }, SETTLED_AFTER_MS);
+    this.settling = setTimeout(() => this.report(), SETTLED_AFTER_MS);
+  }
+
+  report() {
+    clearTimeout(this.settling);
+    const now = this.now;
+    if (this.isPlaying || !this.data.frames.length || Math.abs(now - this.rested) < 1e-3) return;
+    this.rested = now;
+    const index = this.nearest(now);
+    if (index !== this.selected) { this.selected = index; this.mark(); }
+    if (index === this.known) return;
+    this.known = this.awaiting = index;
+    this.send(index);
   }
 
   follow(selected) {

@@ -1,6 +1,6 @@
 """The picture of a space: one point per clip, coloured by what is asked.
 
-Points are drawn by the graphics card and carry no more than a hover tells, so that thousands stay fluid.
+Thousands of points are drawn by the graphics card and carry no more than a hover tells: so they stay fluid.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ def _add_points(
     }
     if not isinstance(color, str):
         marker |= {"colorscale": "Viridis", "cmin": 0.0, "cmax": 1.0, "showscale": is_first}
-    kind = go.Scattergl if is_flat else go.Scatter3d
+    # a few points are sooner drawn as shapes than handed to the graphics card
+    kind = (go.Scattergl if is_many else go.Scatter) if is_flat else go.Scatter3d
     # half the digits, half the bytes
     axes = dict(zip("xyz", places.T.astype(np.float32), strict=False))
     words = "" if is_many else "“%{customdata[4]}”<br>"
