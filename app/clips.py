@@ -228,7 +228,7 @@ def save_upload(name: str, content: bytes, folder: Path) -> ClipChoice:
         home = Path(tempfile.mkdtemp(prefix="clip-", dir=folder))
         path = home / f"{safe}{re.sub(r'[^.A-Za-z0-9]', '', suffix)[:8]}"
         path.write_bytes(content)
-        open_clip(path)
+        open_clip(path, apart=True)
     except BaseException as error:
         if home is not None:
             shutil.rmtree(home, ignore_errors=True)

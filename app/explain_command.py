@@ -84,7 +84,7 @@ def explain(
             if name not in known:
                 there = f"there are {', '.join(known)}" if known else f"elements are {', '.join(ELEMENTS)}"
                 raise typer.BadParameter(f"--method {element}={name} is unknown; {there}.")
-        opened = open_clip(clip, transcript=transcript)
+        opened = open_clip(clip, transcript=transcript, apart=True)
         predictor = Predictor(load_checkpoint(checkpoint or checkpoint_for(clip)), speech=speech)
         labels = predictor.config.labels.labels
         for option, value in (("--class", label), ("--instead-of", instead_of)):

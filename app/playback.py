@@ -11,7 +11,8 @@ import av
 import numpy as np
 
 from core.media import Clip
-from core.media.door import open_media
+from core.media.apart import run_apart
+from core.media.door import open_media, told
 from core.media.limits import DEFAULT_LIMITS
 from core.media.streams import Orientation
 
@@ -79,6 +80,19 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
         return None
     say("Making a copy that the browser can play")
     target = folder / f"{clip.sha256[:16]}-copy.mp4"
+    if clip.is_apart:
+        name = told(clip.path)
+        is_whole = run_apart(_copy, clip, target, name=name, limits=DEFAULT_LIMITS, writes=True)
+    else:
+        is_whole = _copy(clip, target)
+    if not is_whole:
+        say("The file breaks off; keeping what could be read")
+    return _playable(clip, target, "mov")
+
+
+def _copy(clip: Clip, target: Path) -> bool:
+    """Writes the copy; whether it holds all of the file."""
+    is_whole = True
     with open_media(clip.path, DEFAULT_LIMITS) as source, av.open(str(target), "w") as output:
         writers = {}
         if source.video is not None and clip.info.has_video:
@@ -91,10 +105,10 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
                     if packet.stream.index in writers:
                         writers[packet.stream.index].write(frame)
         except av.FFmpegError:
-            say("The file breaks off; keeping what could be read")
+            is_whole = False
         for writer in writers.values():
             writer.finish()
-    return _playable(clip, target, "mov")
+    return is_whole
 
 
 def _kind(clip: Clip) -> str:

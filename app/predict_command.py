@@ -237,7 +237,9 @@ def _tell(
     with progress_bar() as update:
         for number, path in enumerate(paths):
             try:
-                clip = open_clip(path, start_seconds=start, end_seconds=end, transcript=transcript)
+                clip = open_clip(
+                    path, start_seconds=start, end_seconds=end, transcript=transcript, apart=True
+                )
                 results.append(
                     predictor.predict_clip(
                         clip,

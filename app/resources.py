@@ -255,6 +255,7 @@ def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:
         start_seconds=choice.start_seconds,
         end_seconds=choice.end_seconds,
         transcript=transcript_of(choice),
+        apart=choice.is_own,
     )
     prepared = model.prepare(clip, speech=choice.speech, region=choice.region, progress=say)
     if choice.is_hummed and prepared.transcript is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.display import jpeg_uri, picture_uri
 from core.evaluation import Evaluation
 from core.media import MediaError, decode, open_clip
-from sample_data import CLIPS
+from sample_data import is_shipped
 
 THUMBNAIL_SIDE = 120
 
@@ -45,12 +45,13 @@ def _picture(path: Path | None, start: float | None, end: float | None, region: 
     """The poster beside a whole clip that ships, else the middle frame of the span; "" without a picture."""
     if path is None:
         return ""
-    poster = path.with_suffix(".jpg")
+    poster, ships = path.with_suffix(".jpg"), is_shipped(path)
     # beside a clip from elsewhere it may be a picture of anything
-    if start is None and path.is_relative_to(CLIPS.resolve()) and poster.is_file():
+    if start is None and ships and poster.is_file():
         return jpeg_uri(poster.read_bytes())
     try:
-        frames = decode(open_clip(path, start_seconds=start, end_seconds=end), num_frames=1).frames
+        clip = open_clip(path, start_seconds=start, end_seconds=end, apart=not ships)
+        frames = decode(clip, num_frames=1).frames
     except MediaError:  # told where the clip is opened
         return ""
     if frames is None:

@@ -254,7 +254,12 @@ class FeatureCache:
 
 
 def _open(utterance: Utterance):
-    return open_clip(utterance.path, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds)
+    return open_clip(
+        utterance.path,
+        start_seconds=utterance.start_seconds,
+        end_seconds=utterance.end_seconds,
+        apart=True,
+    )
 
 
 def _fingerprint(module: nn.Module) -> str:

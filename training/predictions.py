@@ -176,6 +176,7 @@ def _answer(predictor: Predictor, utterance: Utterance, source: str, root: Path)
             start_seconds=utterance.start_seconds,
             end_seconds=utterance.end_seconds,
             transcript=utterance.transcript,
+            apart=True,
         )
         prepared = predictor.prepare(clip, transcribe=source.startswith(HEARD), region=utterance.region)
         return row | _said(predictor.predict(prepared)) | {"clip_sha256": clip.sha256}

@@ -112,6 +112,9 @@ class Clip:
     """A media file, or a span `[start_seconds, end_seconds)` of it, that passed the guarded reader's checks.
 
     Make one with `core.media.open_clip`; read it with `core.media.decode`.
+
+    Attributes:
+        is_apart: whether it is a stranger's, to be decoded in a process of its own.
     """
 
     path: Path
@@ -120,6 +123,7 @@ class Clip:
     start_seconds: float
     end_seconds: float
     transcript: Transcript | None = None
+    is_apart: bool = False
 
     @property
     def duration_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024**2
+GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,9 @@ class Limits:
         max_packets: in the file; a frame is at least one packet.
         max_side: longer pictures are shrunk to this many pixels on their longer side when decoded, so that
             32 frames stay under 120 MB.
+        max_work_seconds: that opening or decoding a file from a stranger may take, by the clock; see
+            `core.media.apart`.
+        max_work_bytes: of address space that it may take.
         allow_symlinks: whether a path may be a symbolic link (data sets kept by git-annex or DVC are).
     """
 
@@ -34,6 +38,8 @@ class Limits:
     max_sample_rate: int = 384_000
     max_packets: int = 2_000_000
     max_side: int = 1280
+    max_work_seconds: float = 300.0
+    max_work_bytes: int = 3 * GIB
     allow_symlinks: bool = False
 
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from core.media.apart import run_apart
 from core.media.clip import Clip, DecodedMedia, Frames, MediaError, MediaInfo, Transcript
 from core.media.door import OpenMedia, open_file, open_media, told
 from core.media.limits import DEFAULT_LIMITS, Limits
@@ -40,10 +41,20 @@ def open_clip(
     end_seconds: float | None = None,
     transcript: str | Transcript | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    apart: bool = False,
 ) -> Clip:
     """Checks a media file at the guarded door and measures it; of each stream only one frame is decoded.
 
     Times are on the file's own clock, the one a player shows. A span is cut to what the file holds.
+
+    Args:
+        path: of the file.
+        start_seconds: where the span begins; None for the begin of the file.
+        end_seconds: where it ends; None for the end of the file.
+        transcript: the words, where they are known.
+        limits: how much is taken.
+        apart: for files from strangers: here and in `decode` they are read in a process of its own, which is
+            ended at a limit of time or memory (see `core.media.apart`).
 
     Raises:
         MediaError: the file or the span cannot be used; one sentence.
@@ -51,6 +62,42 @@ def open_clip(
     path = Path(path)
     with open_file(path, limits) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if apart:
+        info, first, last = run_apart(_look, path.absolute(), limits, name=told(path), limits=limits)
+    else:
+        info, first, last = _look(path, limits)
+    start, end = _cut_span(path, first, last, start_seconds, end_seconds, limits)
+    if isinstance(transcript, str):
+        transcript = Transcript(text=transcript)
+    return Clip(
+        path=path,
+        sha256=sha256,
+        info=info,
+        start_seconds=start,
+        end_seconds=end,
+        transcript=transcript,
+        is_apart=apart,
+    )
+
+
+def decode(clip: Clip, *, num_frames: int = 32, limits: Limits = DEFAULT_LIMITS) -> DecodedMedia:
+    """Reads the clip's span in one forward pass over picture and sound.
+
+    Candidate i is the frame on screen at the middle of the i-th of `num_frames` equal parts of the span,
+    upright, in square pixels, at most `limits.max_side` long; where several parts fall on one frame it comes
+    once. A modality that is missing or unreadable is None and told in a note.
+
+    Raises:
+        MediaError: the file cannot be opened any more, has changed, or nothing in the span can be decoded.
+    """
+    if clip.is_apart:
+        placed = replace(clip, path=clip.path.absolute())
+        return run_apart(_decode, placed, num_frames, limits, name=told(clip.path), limits=limits)
+    return _decode(clip, num_frames, limits)
+
+
+def _look(path: Path, limits: Limits) -> tuple[MediaInfo, float, float]:
+    """What a file holds, and when it begins and ends."""
     with open_media(path, limits) as media:
         video, audio, orientation = _measure(path, media, limits)
         container = media.container.format.name
@@ -62,9 +109,6 @@ def open_clip(
             f"{told(path)} is {last - first:.0f} s long, more than the allowed "
             f"{limits.max_file_seconds:.0f} s; cut it."
         )
-    start, end = _cut_span(path, first, last, start_seconds, end_seconds, limits)
-    if isinstance(transcript, str):
-        transcript = Transcript(text=transcript)
     info = MediaInfo(
         container=container,
         num_bytes=media.num_bytes,
@@ -81,26 +125,10 @@ def open_clip(
         sample_rate=audio.sample_rate if audio else 0,
         num_channels=audio.num_channels if audio else 0,
     )
-    return Clip(
-        path=path,
-        sha256=sha256,
-        info=info,
-        start_seconds=start,
-        end_seconds=end,
-        transcript=transcript,
-    )
+    return info, first, last
 
 
-def decode(clip: Clip, *, num_frames: int = 32, limits: Limits = DEFAULT_LIMITS) -> DecodedMedia:
-    """Reads the clip's span in one forward pass over picture and sound.
-
-    Candidate i is the frame on screen at the middle of the i-th of `num_frames` equal parts of the span,
-    upright, in square pixels, at most `limits.max_side` long; where several parts fall on one frame it comes
-    once. A modality that is missing or unreadable is None and told in a note.
-
-    Raises:
-        MediaError: the file cannot be opened any more, has changed, or nothing in the span can be decoded.
-    """
+def _decode(clip: Clip, num_frames: int, limits: Limits) -> DecodedMedia:
     reading = None
     if clip.info.has_video and clip.start_seconds > _SEEK_FROM_SECONDS:
         reading = _read(clip, num_frames, limits, is_seeking=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import thumbnails
+import sample_data
 from app.display import jpeg_uri
 from app.thumbnails import Thumbnails
 from tests.app.conftest import write_clip
@@ -13,6 +13,6 @@ from tests.made_evaluations import made_evaluation
 def test_only_beside_a_clip_that_ships_a_picture_is_its_poster(tmp_path, monkeypatch, is_shipped):
     write_clip(tmp_path / "c0.mp4", num_frames=10)
     (tmp_path / "c0.jpg").write_bytes(b"somebody's holidays")
-    monkeypatch.setattr(thumbnails, "CLIPS", tmp_path if is_shipped else tmp_path / "shipped")
+    monkeypatch.setattr(sample_data, "CLIPS", tmp_path if is_shipped else tmp_path / "shipped")
     made = Thumbnails(max_pictures=2).make(made_evaluation(["joy"], ["joy"], tmp_path), 0)
     assert made.startswith("data:image/") and (made == jpeg_uri(b"somebody's holidays")) == is_shipped

@@ -185,7 +185,7 @@ def _open(
     for number, path in enumerate(paths):
         progress(number, len(paths), path.name)
         try:
-            infos[path] = open_clip(path).info
+            infos[path] = open_clip(path, apart=True).info
         except MediaError as error:
             errors[path] = str(error)
     kept, seconds, skipped = [], {}, []

@@ -153,7 +153,7 @@ def _refusal(path: Path) -> str | None:
     from core.media import MediaError, open_clip
 
     try:
-        open_clip(path)
+        open_clip(path, apart=True)
     except MediaError as error:
         return str(error)
     return None

@@ -18,6 +18,7 @@ from core.evaluation.artifact import NON_EMPTY
 from core.evaluation.neighbours import Neighbour
 from core.labels import MODALITIES, MODALITY_NOUNS
 from core.media import MediaError, open_clip
+from sample_data import is_shipped
 
 PLAYER_KEY = "failures-player"
 """Key of the container that the player is drawn into."""
@@ -31,7 +32,7 @@ NOT_PLAYABLE = "Browsers cannot play this file as it is; open it on the Clip pag
 
 def playable(path: Path) -> Playable | None:
     """The file as browsers take it; None where they do not. Raises MediaError."""
-    clip = open_clip(path)
+    clip = open_clip(path, apart=not is_shipped(path))
     return as_it_is(clip) if is_playable(clip) else None
 
 
