@@ -212,8 +212,8 @@ def _measure(
     video, audio = extent(media.video), extent(media.audio)
     if video is None and audio is None:
         raise MediaError(
-            f"{told(path)} holds no picture or sound that can be decoded; it may be damaged or protected, so "
-            "convert or record it anew."
+            f"{told(path)} holds no picture or sound that can be decoded; it may be damaged or protected, or "
+            f"have pictures of more than the allowed {limits.max_pixels:,} pixels: convert or record it anew."
         )
     orientation = None
     if video is not None:
