@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,11 @@ class TrainingData:
         if len(self.names) == 1:
             return np.zeros(len(self.train), int)
         return np.array([self.names.index(one.extra[SOURCE]) for one in self.train.utterances])
+
+    def num_train_per_label(self, labels: Sequence[str]) -> dict[str, int]:
+        """How many training clips each class has."""
+        counts = Counter(one.label for one in self.train.utterances)
+        return {label: counts[label] for label in labels}
 
 
 def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> TrainingData:

@@ -18,6 +18,7 @@ from core.checkpoint import Checkpoint, current_versions
 from core.evaluation.artifact import ALL, NON_EMPTY, Evaluation, EvaluationInfo, Skipped, subset_name
 from core.evaluation.build import EvaluatedClip, build_evaluation
 from core.evaluation.calibration import calibrated
+from core.evaluation.failures import COUNTS
 from core.evaluation.metrics import NUM_BOOTSTRAP, choose_groups, figures, score
 from core.labels import MODALITIES, LabelScheme, none_of
 from core.model import DeepMSI
@@ -352,9 +353,11 @@ def _is_parted_anew(recipe: dict) -> bool:
 
 
 def _recipe(checkpoint: Checkpoint) -> dict:
-    training = checkpoint.metrics.get("train_config", {})
+    recipe = {"model": checkpoint.config.to_dict(), "training": checkpoint.metrics.get("train_config", {})}
+    if counts := checkpoint.metrics.get(COUNTS):
+        recipe[COUNTS] = counts
     # in JSON's own types, so that it is the same before and after it was written
-    return json.loads(json.dumps({"model": checkpoint.config.to_dict(), "training": training}))
+    return json.loads(json.dumps(recipe))
 
 
 def _evaluated(utterance: Utterance, answer: Answer) -> EvaluatedClip:

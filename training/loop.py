@@ -20,6 +20,7 @@ from accelerate.utils import broadcast_object_list
 from core.checkpoint import CheckpointInfo, save_checkpoint, stored_state
 from core.config import PRESETS, ModelConfig
 from core.evaluation.calibration import choose_threshold, fit_temperature
+from core.evaluation.failures import COUNTS
 from core.labels import SCHEMES
 from core.model import DeepMSI, build_model
 from training import processes
@@ -250,6 +251,7 @@ class _Run:
         metrics["best_epoch"] = best.epoch
         metrics["logit_offsets"] = None if offsets is None else vars(offsets)
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
+        metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
         metrics["split_sha256"] = self.data.split_sha256
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video

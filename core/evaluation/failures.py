@@ -15,6 +15,10 @@ from core.evaluation.artifact import NON_EMPTY, Evaluation, subset_name
 PRESETS = ("fear", "disgust")
 """Classes that are asked about first: rare, and missed most often."""
 
+COUNTS = "num_train_per_label"
+"""Under which a checkpoint's metrics and an evaluation's recipe tell how many clips of each class were learned
+from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
@@ -112,7 +116,8 @@ def why_missed(evaluation: Evaluation, label: str, training: Evaluation | None =
     Args:
         evaluation: read or made.
         label: the class.
-        training: what the same checkpoint says of the clips it learned from, for how often it saw the class.
+        training: what the same checkpoint says of the clips it learned from; they tell how often it saw the
+            class, where the evaluation does not know.
 
     Raises:
         ValueError: if the class is none of the evaluation's.
@@ -138,17 +143,13 @@ def why_missed(evaluation: Evaluation, label: str, training: Evaluation | None =
         if len(subset) == 1:
             by_single |= is_hit
     is_conflict = table["is_conflict"].to_numpy(bool)
-    trained = None
-    if training is not None:
-        labels = training.predictions["label"]
-        trained = Share(count=int((labels == label).sum()), total=len(labels))
     return MissedClass(
         label=label,
         num_classes=len(evaluation.labels),
         missed=_share(is_missed, is_label),
         precision=_share(is_right, is_told),
         evaluated=_share(is_label, np.ones(len(table), bool)),
-        trained=trained,
+        trained=_trained(evaluation, label, training),
         remedies=_remedies(evaluation),
         goes_to=tuple((name, int(count)) for name, count in order),
         confidence_right=_mean(probabilities[is_right].max(1)),
@@ -168,6 +169,15 @@ def _share(part: np.ndarray, whole: np.ndarray) -> Share:
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def _trained(evaluation: Evaluation, label: str, training: Evaluation | None) -> Share | None:
+    counts = evaluation.info.recipe.get(COUNTS)
+    if training is not None:
+        counts = training.predictions["label"].value_counts().to_dict()
+    if not isinstance(counts, dict) or not counts or not all(isinstance(n, int) for n in counts.values()):
+        return None
+    return Share(count=counts.get(label, 0), total=sum(counts.values()))
 
 
 def _remedies(evaluation: Evaluation) -> tuple[str, ...] | None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from core.checkpoint import CheckpointError, load_checkpoint
 from core.config import CompressionConfig
+from core.labels import MELD_7
 from training.config import TrainConfig
 from training.datasets import DataError, read_manifest
 from training.evaluate import evaluate
@@ -218,7 +220,12 @@ def test_clips_that_show_the_model_nothing_are_left_out(config, corpus, tmp_path
     words = replace(
         config, data=(manifest,), out=tmp_path / "out", allow_outside=True, modalities=("text",), num_epochs=1
     )
-    told = json.loads((train(words) / "metrics.json").read_text())["num_clips"]
+    metrics = json.loads((train(words) / "metrics.json").read_text())
+    told = metrics["num_clips"]
+    rows = pd.read_csv(manifest)
+    expected = rows[(rows["split"] == "train") & rows["transcript"].notna()]["label"].value_counts().to_dict()
+    assert {label: num for label, num in metrics["num_train_per_label"].items() if num} == expected
+    assert list(metrics["num_train_per_label"]) == list(MELD_7.labels)
     whole = json.loads(
         (train(replace(words, data=(corpus,), out=tmp_path / "b")) / "metrics.json").read_text()
     )

@@ -64,6 +64,19 @@ def test_why_a_class_is_missed(missed, tmp_path):
     assert told.conflict_right == Share(count=0, total=1)
 
 
+def test_how_often_training_showed_a_class_is_of_the_checkpoint_s_recipe(missed, tmp_path):
+    recipe = missed.info.recipe | {"num_train_per_label": {"fear": 9, "joy": 90, "anger": 1}}
+    made = made_evaluation(["fear", "joy"], ["joy", "joy"], tmp_path, recipe=recipe)
+    assert why_missed(made, "fear").trained == Share(count=9, total=100)
+    line = answer(why_missed(made, "fear"))[1]
+    assert line.startswith("Fear is rare among the clips it learned from: 9 of 100 (9 %; an even share")
+    assert "not known" not in line
+    # of a file that somebody else wrote
+    for counts in ("many", {"fear": "many"}, {}):
+        other = made_evaluation(["fear"], ["joy"], tmp_path, recipe={"num_train_per_label": counts})
+        assert why_missed(other, "fear").trained is None
+
+
 def test_the_answer_in_words(missed):
     lines = answer(why_missed(missed, "fear"))
     assert lines[0] == "Of 4 clips labelled fear the model misses 3 (75 %)."
