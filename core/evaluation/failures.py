@@ -16,7 +16,7 @@ PRESETS = ("fear", "disgust")
 """Classes that are asked about first: rare, and missed most often."""
 
 COUNTS = "num_train_per_label"
-"""Under which a checkpoint's metrics and an evaluation's recipe tell how many clips of a class were learned from."""
+"""Under which a checkpoint's metrics and an evaluation's recipe tell how many training clips a class had."""
 
 
 @dataclass(frozen=True, kw_only=True)
