@@ -175,9 +175,8 @@ def save_checkpoint(
         for key, value in stored_state(model).items()
     }
     _require_finite(state, folder)
-    # what the rows of the last layer mean, told where they lie
-    labels = json.dumps(model.config.labels.labels)
-    weights = save(state, metadata={"format": "pt", LABELS: labels})
+    # what the rows of the last layer mean, told where they lie; of two entries the order would be by chance
+    weights = save(state, metadata={LABELS: json.dumps(model.config.labels.labels)})
     filled = {
         "backbones": _named_backbones(model),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),

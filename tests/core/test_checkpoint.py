@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import checkpoint
@@ -86,6 +87,13 @@ def test_the_hash_tells_configuration_and_weights_apart_and_nothing_else(model, 
     assert load_checkpoint(moved).sha256 == first
     edit_weights(moved, lambda state: state["classifier.output.bias"].add_(1e-3))
     assert checkpoint.checkpoint_hash(moved) != first
+
+
+def test_the_same_model_gives_the_same_bytes_in_every_process(model, folder):
+    # entries of a header are written in an order that differs from process to process
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        assert list(file.metadata()) == ["labels"]
+        assert json.loads(file.metadata()["labels"]) == list(TINY.labels.labels)
 
 
 def swap_shape(state):
