@@ -132,7 +132,9 @@ def small(picture: Image.Image) -> bytes:
     """As PNG with a palette of as many colours as keep it below `MAX_BYTES`."""
     for num_colors in (256, 128, 64, 32):
         file = io.BytesIO()
-        picture.convert("RGB").quantize(num_colors, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        # by coverage: the few points of an emotion's colour are as much as a large ground
+        few = picture.convert("RGB").quantize(num_colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(file, "PNG", optimize=True)
         if file.tell() < MAX_BYTES:
             break
     return file.getvalue()
