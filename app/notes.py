@@ -11,7 +11,7 @@ import io
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,8 +157,21 @@ class Notes:
     def _read(self, query: str, values: tuple) -> list[Note]:
         if not self.path.is_file():
             return []
-        with self._connected() as connection:
-            return [_note(row) for row in connection.execute(query, values)]
+        try:
+            with self._connected() as connection:
+                return [_note(row) for row in connection.execute(query, values)]
+        except NotesError:
+            # of a folder that is full or can only be read; what is still in the log would be missing
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return self._read_unwritten(query, values)
+
+    def _read_unwritten(self, query: str, values: tuple) -> list[Note]:
+        with self._told():
+            connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            with closing(connection):
+                return [_note(row) for row in connection.execute(query, values)]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -174,24 +187,28 @@ class Notes:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = None
-        try:
+        with self._told():
             make_closed(self.path.parent)
             # the folder may be one that a person named, open to others
             if not self.path.exists():
                 self.path.touch(mode=0o600)
-            connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(_SCHEMA)
-            yield connection
+            with closing(
+                sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+            ) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(_SCHEMA)
+                yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
             raise NotesError(
-                f"Notes cannot be kept in {self.path.name} ({error}); make room there or name another folder "
-                f"in {VARIABLE}."
+                f"Notes cannot be kept in {self.path} ({reason}); make room there or name another folder in "
+                f"{VARIABLE}."
             ) from error
-        finally:
-            if connection is not None:
-                connection.close()
 
 
 def default_notes() -> Notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,11 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.media import Clip
+from core.media import Clip, MediaError
 from core.media.apart import run_apart
 from core.media.door import open_media, told
 from core.media.limits import DEFAULT_LIMITS
 from core.media.streams import Orientation
+from core.writing import replacing, written
 
 MAX_COPY_SECONDS = 60.0
 MAX_COPY_SIDE = 720
@@ -92,8 +94,9 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
 
 def _copy(clip: Clip, target: Path) -> bool:
     """Writes the copy; whether it holds all of the file."""
-    is_whole = True
-    with open_media(clip.path, DEFAULT_LIMITS) as source, av.open(str(target), "w") as output:
+    # FFmpeg crashes where a disk is full before the first packet, so it gets none to write to
+    is_whole, copy = True, io.BytesIO()
+    with open_media(clip.path, DEFAULT_LIMITS) as source, av.open(copy, "w", format="mp4") as output:
         writers = {}
         if source.video is not None and clip.info.has_video:
             writers[source.video.index] = _PictureWriter(output, source.video)
@@ -108,6 +111,8 @@ def _copy(clip: Clip, target: Path) -> bool:
             is_whole = False
         for writer in writers.values():
             writer.finish()
+    with written(target.parent, MediaError), replacing(target, is_synced=False) as part:
+        part.write_bytes(copy.getbuffer())
     return is_whole
 
 

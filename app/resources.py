@@ -8,7 +8,6 @@ goes with it.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from core.attribution.subject import Subject
 from core.media import Frames, MediaError, decode, open_clip
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
+from core.writing import PrivateFolder, refusal
 
 Say = Callable[[str], None]
 """Told in words what is being done."""
@@ -121,14 +121,23 @@ def posters() -> dict[str, str]:
     return pictures
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.cleanup())
-def _private_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="deepmsi-", ignore_cleanup_errors=True)
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.remove())
+def _private_folder() -> PrivateFolder:
+    return _folder("deepmsi-session-")
+
+
+def _folder(prefix: str) -> PrivateFolder:
+    try:
+        return PrivateFolder(prefix)
+    except OSError as error:
+        place = error.filename or "The system's folder for temporary files"
+        advice = "make room there, or name another folder in TMPDIR and start the app anew"
+        raise MediaError(refusal(place, error, advice)) from error
 
 
 def private_folder() -> Path:
-    """A folder of this session alone, removed with it."""
-    return Path(_private_folder().name)
+    """A folder of this session alone, removed with it. Raises MediaError where it cannot be made."""
+    return _private_folder().path
 
 
 def forget_uploads() -> None:
@@ -240,12 +249,12 @@ def _key(choice: ClipChoice, model: Predictor) -> tuple:
 
 def _home(choice: ClipChoice) -> Path:
     """Where files that are made of an own clip may lie: never in a person's own folder."""
-    return choice.path.parent if choice.is_upload else Path(_data_folder().name)
+    return choice.path.parent if choice.is_upload else _data_folder().path
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.cleanup())
-def _data_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="deepmsi-data-", ignore_cleanup_errors=True)
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.remove())
+def _data_folder() -> PrivateFolder:
+    return _folder("deepmsi-watched-")
 
 
 def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:

@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ AGAIN = "make room there or name another place, then run the same command again:
 """Advice to who cannot write."""
 
 
-def refusal(place: Path, error: Exception, advice: str = ELSEWHERE) -> str:
+def refusal(place: Path | str, error: Exception, advice: str = ELSEWHERE) -> str:
     """The sentence for what cannot be written: names the place, why, and what to do."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rstrip(".")
     return f"{place} cannot be written ({reason}); {advice}."
@@ -134,6 +135,41 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
         if claim is not None:
             os.close(claim)
+
+
+class PrivateFolder:
+    """A folder among the system's temporary ones, closed to other users, that ends with its process.
+
+    What a process that was killed could not remove goes when the next folder of the same prefix is made.
+
+    Args:
+        prefix: of its name, of no other kind of folder.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            _remove_abandoned(left)
+        self.path, self._claim = _claimed(lambda: Path(tempfile.mkdtemp(prefix=prefix)))
+        self._remove = weakref.finalize(self, _release, self.path, self._claim)
+
+    def remove(self) -> None:
+        """Delete it and all that is in it."""
+        self._remove()
+
+
+def _release(folder: Path, claim: int | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if claim is not None:
+        os.close(claim)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    is_ours = not folder.is_symlink() and folder.is_dir() and folder.stat().st_uid == os.getuid()
+    if is_ours and (claim := _lock(folder)) is not None:
+        _release(folder, claim)
 
 
 def require_writable(place: Path) -> None:

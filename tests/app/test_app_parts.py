@@ -3,6 +3,7 @@
 import base64
 import errno
 import io
+import resource
 import socket
 import time
 import tomllib
@@ -275,6 +276,19 @@ def test_what_only_some_browsers_play_is_copied(tmp_path, name, options):
     copy = playable_copy(clip, tmp_path, lambda stage: None)
     assert copy.path != clip.path and copy.mime == "video/mp4"
     assert open_clip(copy.path).info.pixel_format == "yuv420p"
+
+
+def test_a_copy_for_which_there_is_no_room_is_refused_in_a_sentence(tmp_path):
+    clip = open_clip(write_clip(tmp_path / "a.mpg", num_frames=10, codec="mpeg1video"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # no file can grow, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(MediaError, match=f"^{tmp_path} cannot be written .*; make room there"):
+            playable_copy(clip, tmp_path, lambda stage: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [clip.path]
 
 
 def test_sound_that_changes_its_channels_is_copied_whole(tmp_path):

@@ -1,6 +1,7 @@
 """Notes on clips: kept, merged, refused, and written by several processes at once."""
 
 import multiprocessing
+import resource
 import sqlite3
 import sys
 from pathlib import Path
@@ -166,7 +167,7 @@ def test_a_file_that_is_none_is_told_in_a_sentence(tmp_path):
     (tmp_path / "notes.sqlite").write_bytes(
         b"no database at all, but a long enough text to be looked at" * 20
     )
-    with pytest.raises(NotesError, match="^Notes cannot be kept in notes.sqlite .*DEEPMSI_DATA_DIR"):
+    with pytest.raises(NotesError, match="^Notes cannot be kept in .*notes.sqlite .*DEEPMSI_DATA_DIR"):
         Notes(tmp_path / "notes.sqlite").all()
 
 
@@ -206,3 +207,17 @@ def test_the_data_folder_is_told_as_it_is(monkeypatch, tmp_path):
     for name in ("link", str(tmp_path / "link")):
         monkeypatch.setenv(VARIABLE, name)
         assert data_folder() == (tmp_path / "real").resolve()
+
+
+def test_on_a_full_disk_notes_can_still_be_read(notes):
+    kept = write(notes, "a.mp4", tags=("odd",), note="What was said?")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # no file can grow, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        assert notes.all() == (kept,)
+        with pytest.raises(NotesError, match=f"^Notes cannot be kept in {notes.path} .*make room there"):
+            notes.save(kept, tags=("odd", "new"), note="Lost?")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert notes.get("clips", "a.mp4") == kept

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from core import writing
-from core.writing import refusal, replacing, replacing_folder, require_writable
+from core.writing import PrivateFolder, refusal, replacing, replacing_folder, require_writable
 
 
 @contextmanager
@@ -136,3 +136,20 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path):
     with files_of_at_most(100), pytest.raises(OSError):
         require_writable(tmp_path / "result")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_private_folder_goes_with_its_process_or_when_the_next_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "mine-killed").mkdir()
+    (tmp_path / "mine-killed" / "face.mp4").write_text("somebody")
+    (tmp_path / "other").mkdir()
+    first = PrivateFolder("mine-")
+    assert names(tmp_path) == sorted([first.path.name, "other"])
+    (first.path / "clip.mp4").write_text("x")
+    second = PrivateFolder("mine-")
+    assert (first.path / "clip.mp4").exists() and second.path.stat().st_mode & 0o077 == 0
+    first.remove()
+    assert not first.path.exists()
+    path = second.path
+    del second
+    assert not path.exists() and names(tmp_path) == ["other"]
