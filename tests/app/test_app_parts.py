@@ -3,7 +3,6 @@
 import base64
 import errno
 import io
-import resource
 import socket
 import time
 import tomllib
@@ -26,6 +25,7 @@ from core.media import MediaError, Transcript, decode, open_clip
 from sample_data.corpus.schema import Sound, Timed
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import grey_pictures, tone, write_media
+from tests.full_disk import files_of_at_most
 
 
 def test_a_link_restores_the_view():
@@ -280,14 +280,8 @@ def test_what_only_some_browsers_play_is_copied(tmp_path, name, options):
 
 def test_a_copy_for_which_there_is_no_room_is_refused_in_a_sentence(tmp_path):
     clip = open_clip(write_clip(tmp_path / "a.mpg", num_frames=10, codec="mpeg1video"))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # no file can grow, as on a full disk
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        with pytest.raises(MediaError, match=f"^{tmp_path} cannot be written .*; make room there"):
-            playable_copy(clip, tmp_path, lambda stage: None)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_of_at_most(0), pytest.raises(MediaError, match=f"^{tmp_path} cannot be written .*; make room"):
+        playable_copy(clip, tmp_path, lambda stage: None)
     assert list(tmp_path.iterdir()) == [clip.path]
 
 

@@ -1,7 +1,6 @@
 """Notes on clips: kept, merged, refused, and written by several processes at once."""
 
 import multiprocessing
-import resource
 import sqlite3
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from app.notes import (
     default_notes,
     read_csv,
 )
+from tests.full_disk import files_of_at_most
 
 
 @pytest.fixture
@@ -211,13 +211,8 @@ def test_the_data_folder_is_told_as_it_is(monkeypatch, tmp_path):
 
 def test_on_a_full_disk_notes_can_still_be_read(notes):
     kept = write(notes, "a.mp4", tags=("odd",), note="What was said?")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # no file can grow, as on a full disk
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
+    with files_of_at_most(0):
         assert notes.all() == (kept,)
         with pytest.raises(NotesError, match=f"^Notes cannot be kept in {notes.path} .*make room there"):
             notes.save(kept, tags=("odd", "new"), note="Lost?")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert notes.get("clips", "a.mp4") == kept

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import resource
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,17 +9,7 @@ from safetensors.numpy import save_file
 
 from core import writing
 from core.writing import PrivateFolder, refusal, replacing, replacing_folder, require_writable
-
-
-@contextmanager
-def files_of_at_most(num_bytes):
-    """While entered, the system refuses to let a file grow larger, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+from tests.full_disk import files_of_at_most
 
 
 def names(folder):
