@@ -249,7 +249,9 @@ class Predictor:
         except MediaError as error:  # picture and sound are worth an answer without words
             return None, str(error)
         if _spoken(transcript) is None:
-            return None, "No words were heard, so the model reads none."
+            return None, (
+                "No speech was heard, so the model reads no words; what it takes for a voice may be none."
+            )
         foreign = foreign_sentence(transcript) if self.config.text.backbone in ENGLISH_BACKBONES else ""
         return transcript, " ".join(filter(None, (transcript.doubt, foreign))) or None
 

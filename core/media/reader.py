@@ -29,6 +29,15 @@ _MAX_TRIES = 500
 _SILENCE = 1e-4
 """Peak amplitude below which a waveform is called silent: −80 dB."""
 
+_BLACK = 16
+"""Pictures that are nowhere brighter, of 255, are called black."""
+
+_SHORT_SECONDS = 0.5
+"""Less than most words last."""
+
+_LONG_SECONDS = 30.0
+"""More than an utterance lasts; of 32 pictures of it one comes every second."""
+
 _NUM_THREADS = 2
 _SEEK_FROM_SECONDS = 10.0
 _SEEK_MARGIN_SECONDS = 2.0
@@ -139,7 +148,9 @@ def _decode(clip: Clip, num_frames: int, limits: Limits) -> DecodedMedia:
             f"{told(clip.path)} has no picture or sound that can be decoded between "
             f"{clip.start_seconds:.2f} s and {clip.end_seconds:.2f} s; choose another span or convert it."
         )
-    return DecodedMedia(frames=reading.frames, waveform=reading.waveform, notes=tuple(_notes(clip, reading)))
+    return DecodedMedia(
+        frames=reading.frames, waveform=reading.waveform, notes=tuple(_notes(clip, reading, num_frames))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,8 +351,13 @@ def _usual_seconds(stream: VideoStream | AudioStream) -> float:
     return (stream.codec_context.frame_size or 0) / (stream.codec_context.sample_rate or 1)
 
 
-def _notes(clip: Clip, reading: _Reading) -> Iterator[str]:
-    name = told(clip.path)
+def _notes(clip: Clip, reading: _Reading, num_frames: int) -> Iterator[str]:
+    name, seconds = told(clip.path), clip.duration_seconds
+    if seconds < _SHORT_SECONDS:
+        yield f"Only {seconds:.2f} s of {name} are read, less than a word lasts: they can tell very little."
+    if seconds > _LONG_SECONDS:
+        rarely = f"; its picture is looked at every {seconds / num_frames:.0f} s" if reading.frames else ""
+        yield f"One answer stands for {seconds:.0f} s of {name}{rarely}. Choose the span of one utterance."
     if reading.frames is None:
         if clip.info.has_video:
             yield f"{name} has no picture in this span."
@@ -349,6 +365,10 @@ def _notes(clip: Clip, reading: _Reading) -> Iterator[str]:
             yield f"The video of {name} cannot be decoded, so only its sound is used."
         else:
             yield f"{name} has no video."
+    elif reading.frames.pixels.max() <= _BLACK:
+        yield f"The picture of {name} is black."
+    elif len(reading.frames) == 1 < num_frames:
+        yield f"{name} has a single picture in this span, so no movement can be seen."
     if reading.waveform is None:
         if clip.info.has_audio:
             yield f"{name} has no sound in this span."

@@ -270,7 +270,7 @@ def test_speech_to_text_is_asked_only_for_clips_without_words(predictor, movie, 
     heard = predictor.prepare(open_clip(movie, start_seconds=0.4))
     # word times are on the file's own clock
     assert speech.calls == [{"start_seconds": 0.4, "speech": Speech()}]
-    assert heard.transcript is None and heard.words_note == "No words were heard, so the model reads none."
+    assert heard.transcript is None and "No speech was heard" in heard.words_note
 
 
 def test_a_checkpoint_that_reads_no_video_is_shown_none(movie, speech, tmp_path):

@@ -124,7 +124,7 @@ def with_external_reference(data: bytes, target: Path) -> bytes:
     alias += (1).to_bytes(2, "big") * 2 + bytes(16)
     alias += (2).to_bytes(2, "big") + len(place).to_bytes(2, "big") + place
     alias += (0xFFFF).to_bytes(2, "big") + (0).to_bytes(2, "big")
-    entry = (12 + len(alias)).to_bytes(4, "big") + b"alis" + bytes(4) + alias
+    entry = (12 + len(alias)).to_bytes(4, "big") + b"alis" + bytes(4) + alias  # codespell:ignore alis
     return rewritten(
         data, lambda name, inside: bytes(4) + (1).to_bytes(4, "big") + entry if name == b"dref" else inside
     )

@@ -120,7 +120,10 @@ def test_an_address_is_no_path(secret, name, is_apart):
     assert not opened and not called
 
 
-@pytest.mark.parametrize("extension", ["txt", "ans", "nfo", "xb", "bin", "tty", "mp4"])
+TEXT_NAMES = ("txt", "ans", "nfo", "xb", "bin", "tty", "mp4")  # codespell:ignore ans
+
+
+@pytest.mark.parametrize("extension", TEXT_NAMES)
 @pytest.mark.parametrize("kind", DRAWN)
 def test_text_is_not_drawn_as_a_video(tmp_path, kind, extension):
     path = tmp_path / f"art.{extension}"
