@@ -126,11 +126,11 @@ class Learner:
         return RunState(tensors=tensors, values=values)
 
     def restore(self, state: RunState) -> None:
-        """The inverse of `state`, for this process."""
+        """The inverse of `state`, for this process. Raises what a damaged one gives rise to."""
         values = state.values
-        self.model.load_state_dict(state.part("model").tensors, strict=False)
+        _load(self.model, state.part("model").tensors)
         if self._average:
-            self._average.model.load_state_dict(state.part("average").tensors, strict=False)
+            _load(self._average.model, state.part("average").tensors)
             self._average.num_steps = values["num_averaged"]
         own = state.part(f"process.{self.accelerator.process_index}")
         self._objective.load_state_dict(own.part("objective").tensors)
@@ -153,6 +153,13 @@ class Learner:
         share = video.num_kept_frames / video.num_candidate_frames
         num_kept = max(1, min(video.num_kept_frames, round(num_candidates * share)))
         return _with_video_config(self.model, replace(video, num_kept_frames=num_kept))
+
+
+def _load(model: DeepMSI, weights: dict[str, Tensor]) -> None:
+    """Put in the weights that `stored_state` told, all of them; the others are frozen."""
+    if differing := sorted(stored_state(model).keys() ^ weights.keys()):
+        raise ValueError(f"{differing[0]} is in one and not in the other")
+    model.load_state_dict(weights, strict=False)
 
 
 class _Network(nn.Module):

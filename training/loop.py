@@ -44,6 +44,7 @@ from training.state import (
     StopRequest,
     remove_state,
     require_same_run,
+    restoring,
     with_prefix,
     write_state,
 )
@@ -182,7 +183,8 @@ class _Run:
         if state is None:
             self.space.note(epoch=-1)
         else:
-            self._restore(state)
+            with restoring(self.config.run_folder):
+                self._restore(state)
         curves = Curves(
             self.config.run_folder / "curves" if self.is_main else None, self.learner.num_steps_done
         )
@@ -398,8 +400,9 @@ class _Run:
         values = state.values
         self.learner.restore(state.part("learner"))
         self.space.restore(state.part("space").tensors)
-        self.epoch, self.num_done = values["epoch"], values["num_done"]
-        self.sums, self.seconds, self.history = values["sums"], values["seconds"], values["history"]
+        self.epoch, self.num_done = int(values["epoch"]), int(values["num_done"])
+        self.sums, self.seconds = dict(values["sums"]), float(values["seconds"])
+        self.history = list(values["history"])
         if values["best"] is not None:
             self.best = _Best(weights=state.part("best").tensors, **values["best"])
 

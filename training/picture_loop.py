@@ -36,6 +36,7 @@ from training.state import (
     require_same_run,
     restore_optimizer,
     restore_random,
+    restoring,
     with_prefix,
     write_state,
 )
@@ -100,7 +101,8 @@ class PictureLoop:
         """
         if state is not None:
             require_same_run(state, self.identity, self.config.run_folder)
-            self._restore(state)
+            with restoring(self.config.run_folder):
+                self._restore(state)
         first = 0
         with StopRequest() as stop:
             for phase, counts in zip(self.config.phases, self.counts, strict=True):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from training.datasets.manifest import DataError
 FILE = "state.safetensors"
 _FORMAT = 1
 _HEADER = "run"
+_MAX_TOLD = 200
 
 
 class RunStopped(Exception):  # noqa: N818, it is no error
@@ -85,9 +87,9 @@ def read_state(folder: Path) -> RunState | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            values = json.loads((file.metadata() or {})[_HEADER])
+            values = dict(json.loads((file.metadata() or {})[_HEADER]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"{path} holds no state of a run ({error}); remove {folder} and start anew."
         ) from error
@@ -96,13 +98,31 @@ def read_state(folder: Path) -> RunState | None:
     return RunState(tensors=tensors, values=values)
 
 
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Take over the state in `folder` in the block; one that lacks something is told in a sentence.
+
+    Raises:
+        DataError: in place of what taking over a damaged state raises.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:_MAX_TOLD]
+        raise DataError(
+            f"{folder / FILE} does not hold the whole state of this run ({reason}); remove {folder} and "
+            "start anew."
+        ) from error
+
+
 def require_same_run(state: RunState, identity: dict, folder: Path) -> None:
     """Check that a state belongs to the run that is to go on.
 
     Raises:
-        DataError: naming what differs.
+        DataError: naming what differs, or that the state is damaged.
     """
-    before = state.values["identity"]
+    with restoring(folder):
+        before = dict(state.values["identity"])
     differing = [
         f"{name} was {before.get(name)!r} and is {identity.get(name)!r}"
         for name in sorted(before.keys() | identity.keys())

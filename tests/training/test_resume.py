@@ -15,7 +15,7 @@ from core.checkpoint import load_checkpoint
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.loop import train
-from training.state import RunStopped, read_state
+from training.state import RunStopped, read_state, write_state
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,30 @@ def test_an_unfinished_run_is_neither_forgotten_nor_mixed_with_another(config, w
     (config.run_folder / "state.safetensors").write_bytes(b"nothing")
     with pytest.raises(DataError, match="holds no state of a run"):
         train(config, resume=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda tensors, values: values.pop("identity"),
+        lambda tensors, values: values.pop("learner"),
+        lambda tensors, values: values.update(epoch="two", history=3),
+        lambda tensors, values: tensors.pop("learner.model.classifier.output.bias"),
+        lambda tensors, values: tensors.update({"learner.model.classifier.output.bias": torch.zeros(9)}),
+    ],
+)
+def test_a_state_that_lacks_something_is_told_in_a_sentence(config, whole, tmp_path, monkeypatch, damage):
+    config = replace(config, out=tmp_path / "part")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(RunStopped):
+            train(config)
+    state = read_state(config.run_folder)
+    damage(state.tensors, state.values)
+    write_state(config.run_folder, state)
+    with pytest.raises(DataError, match="does not hold the whole state of this run .*start anew") as told:
+        train(config, resume=True)
+    assert "\n" not in str(told.value)
 
 
 def test_a_finished_run_is_kept_and_not_made_again(config, whole):
