@@ -39,7 +39,8 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
     """Put what `pretrain` made into a model: the video encoder and, where there is one, the temporal network.
 
     Raises:
-        DataError: for a folder without an encoder, or with one of another preset or an older version.
+        DataError: for a folder without an encoder, or with one that is damaged, not of finite numbers, of
+            another preset or of an older version.
     """
     if not (folder / "video.safetensors").is_file():
         raise DataError(f"{folder} holds no video.safetensors; give a folder that `deepmsi pretrain` made.")
@@ -49,9 +50,12 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
         if not path.exists():
             continue
         try:
-            part.load_state_dict(load_file(path))
+            weights = load_file(path)
+            part.load_state_dict(weights)
         except (OSError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
                 f"{path} does not fit the {name} part of {model.config.preset} ({reason}); pretrain it again."
             ) from error
+        if broken := [key for key, value in weights.items() if not value.isfinite().all()]:
+            raise DataError(f"{path} has weights that are not finite in {broken[0]}; pretrain it again.")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from made_clips import expressive_clips
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import training.picture_loop
 from core.config import PRESETS
@@ -128,6 +128,27 @@ def test_a_model_takes_all_that_was_pretrained(out, out_of_clips):
         load_pretrained(build_model(PRESETS["mini"], weights="random"), out)
     with pytest.raises(DataError, match=r"holds no video\.safetensors"):
         load_pretrained(model, out / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "does not fit the video part of tiny"),
+        (lambda path: path.write_bytes(b"\xff" * 7 + b"\x7f{}"), "does not fit the video part of tiny"),
+        (lambda path: save_file(load_file(path) | {"more": torch.ones(1)}, path), "does not fit the video"),
+        (
+            lambda path: save_file({name: 0.0 / (0 * v) for name, v in load_file(path).items()}, path),
+            "weights that are not finite in .*; pretrain it again",
+        ),
+    ],
+)
+def test_a_damaged_encoder_is_refused_in_a_sentence(out, tmp_path, damage, message):
+    folder = tmp_path / "encoder"
+    shutil.copytree(out, folder)
+    damage(folder / "video.safetensors")
+    with pytest.raises(DataError, match=message) as told:
+        load_pretrained(build_model(PRESETS["tiny"], weights="random"), folder)
+    assert "\n" not in str(told.value)
 
 
 def test_nothing_to_learn_from_is_told(tmp_path):
