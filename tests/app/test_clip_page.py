@@ -1,5 +1,6 @@
 """The Clip page in Streamlit's own test runner, on a small model with random weights."""
 
+import errno
 import json
 import re
 import shutil
@@ -330,6 +331,20 @@ def test_a_bad_upload_gives_one_sentence(page, content):
     assert len(page.error) == 1
     assert "](" not in page.error[0].value and ".mp4" in page.error[0].value.replace("\\", "")
     assert "The model says" not in html_of(page)
+
+
+def test_an_upload_for_which_there_is_no_folder_gives_one_sentence(page, clip_folder, monkeypatch):
+    def full(prefix):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
+
+    monkeypatch.setattr(resources, "PrivateFolder", full)
+    # sessions of tests are one session, which may have its folder already
+    monkeypatch.setattr(resources, "_private_folder", resources._private_folder.__wrapped__)
+    upload(page, "mine.mp4", (clip_folder / "one.mp4").read_bytes())
+    assert not page.exception and "The model says" not in html_of(page)
+    assert len(page.error) == 1
+    told = page.error[0].value.replace("\\", "")
+    assert told.startswith("/tmp cannot be written (No space left on device); make room there")
 
 
 def test_no_other_clip_answers_for_an_own_file(page):
