@@ -20,8 +20,13 @@ from torch import Tensor, nn
 from core.compression import Choice, Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
 from core.encoders.backbones import resolve
+from core.encoders.convolutions import ConvStages, ConvStem
+from core.encoders.window_blocks import WindowPlan, run_block
 
 DESCRIPTOR_SIDE = 8
+FRAMES_AT_ONCE = 4
+"""On a processor, without gradients."""
+
 RESIDUAL_START = {"swin": 0.2, "conv": 0.05}
 """Weight of what a block adds at the start, by `VideoConfig.early_stages`; see `_start_residuals`."""
 
@@ -75,73 +80,6 @@ def _repeated(choice: Choice | None, times: int) -> Choice | None:
     if choice is None:
         return None
     return choice.rows(torch.arange(len(choice.kept), device=choice.kept.device).repeat(times))
-
-
-class ConvStem(nn.Module):
-    """Convolutions in place of the patch embedding: a small Swin learns far sooner behind them."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        half = width // 2
-
-        def layer(width_in: int, width_out: int, stride: int) -> list[nn.Module]:
-            conv = nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False)
-            return [conv, nn.BatchNorm2d(width_out), nn.GELU()]
-
-        self.layers = nn.Sequential(
-            *layer(3, half, 2), *layer(half, half, 1), *layer(half, width, 2), nn.Conv2d(width, width, 1)
-        )
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """`(n, 3, size, size)` to `(n, size / 4, size / 4, width)`."""
-        return self.norm(self.layers(pictures).permute(0, 2, 3, 1))
-
-
-class ResidualConvolution(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (He et al. 2016), the first of them with the stride."""
-
-    def __init__(self, width_in: int, width_out: int, stride: int = 1):
-        super().__init__()
-        self.branch = nn.Sequential(
-            nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(width_out),
-            nn.GELU(),
-            nn.Conv2d(width_out, width_out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(width_out),
-        )
-        is_same = width_in == width_out and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if is_same
-            else nn.Sequential(
-                nn.Conv2d(width_in, width_out, 1, stride, bias=False), nn.BatchNorm2d(width_out)
-            )
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(n, width_in, rows, columns)` to `(n, width_out, rows / stride, columns / stride)`."""
-        return F.gelu(self.branch(x) + self.shortcut(x))
-
-
-class ConvStages(nn.Module):
-    """Residual convolutions in place of stages 1 and 2, with their depths, and of what leads to stage 3."""
-
-    def __init__(self, width: int, depths: tuple[int, int]):
-        super().__init__()
-        first = [ResidualConvolution(width, width) for _ in range(depths[0])]
-        second = [ResidualConvolution(2 * width, 2 * width) for _ in range(depths[1] - 1)]
-        self.layers = nn.Sequential(
-            *first,
-            ResidualConvolution(width, 2 * width, 2),
-            *second,
-            ResidualConvolution(2 * width, 4 * width, 2),
-        )
-        self.norm = nn.LayerNorm(4 * width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """`(n, rows, columns, width)` to `(n, rows / 4, columns / 4, 4 · width)`."""
-        return self.norm(self.layers(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
 
 class FrameSelector(nn.Module):
@@ -255,11 +193,13 @@ class VideoEncoder(nn.Module):
         self._steps = dict(zip(config.vsc_after, config.vsc_grids, strict=True)) if is_compressed else {}
         side = image_size // config.patch_size
         grid = side, side
+        self._plans = {}
         for stage, layer in enumerate(self.swin.layers):
             if stage > 0:
                 grid = tuple((side + 1) // 2 for side in grid)
             for position, block in enumerate(getattr(layer, "blocks", ())):
                 block.set_input_size(grid, self._window(grid))
+                self._plans[stage, position] = WindowPlan.of(block)
                 if stage == 2:
                     grid = self._steps.get(position, grid)
 
@@ -287,11 +227,12 @@ class VideoEncoder(nn.Module):
         Returns:
             Vectors `(n, feature_width)` and the compression steps.
         """
-        layers = self.swin.layers
+        if len(tokens) > FRAMES_AT_ONCE and not torch.is_grad_enabled() and tokens.device.type == "cpu":
+            return self._in_parts(tokens, guide, patches)
         x = self._enter_stage3(tokens)
         steps = []
-        for position, block in enumerate(layers[2].blocks):
-            x = block(x)
+        for position in range(len(self.swin.layers[2].blocks)):
+            x = self._block(2, position, x)
             if position in self._steps:
                 rows, columns = self._steps[position]
                 choice = patches[len(steps)] if patches else None
@@ -300,13 +241,35 @@ class VideoEncoder(nn.Module):
                 )
                 x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
                 steps.append(step)
-        return self.swin.norm(layers[3](x)).mean((1, 2)), tuple(steps)
+        return self.swin.norm(self._stage(3, x)).mean((1, 2)), tuple(steps)
+
+    def _in_parts(
+        self, tokens: Tensor, guide: Tensor, patches: tuple[Choice | None, ...]
+    ) -> tuple[Tensor, tuple[Compressed, ...]]:
+        """`stages` of a few frames at a time: what lies between two products stays in the cache."""
+        vectors, steps = [], []
+        for rows in torch.arange(len(tokens)).split(FRAMES_AT_ONCE):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            chosen = tuple(choice and choice.rows(rows) for choice in patches)
+            found, made = self.stages(tokens[part], guide[part], chosen)
+            vectors.append(found)
+            steps.append(made)
+        return torch.cat(vectors), tuple(_joined(parts) for parts in zip(*steps, strict=True))
+
+    def _block(self, stage: int, position: int, x: Tensor) -> Tensor:
+        return run_block(self.swin.layers[stage].blocks[position], self._plans[stage, position], x)
+
+    def _stage(self, stage: int, x: Tensor) -> Tensor:
+        layer = self.swin.layers[stage]
+        x = layer.downsample(x)
+        for position in range(len(layer.blocks)):
+            x = self._block(stage, position, x)
+        return x
 
     def _enter_stage3(self, tokens: Tensor) -> Tensor:
-        layers = self.swin.layers
         if self.conv_stages is not None:
             return self.conv_stages(tokens)
-        return layers[2].downsample(layers[1](layers[0](tokens)))
+        return self.swin.layers[2].downsample(self._stage(1, self._stage(0, tokens)))
 
     def select(
         self,
@@ -366,8 +329,8 @@ class VideoEncoder(nn.Module):
         if position is None:
             return
         x = self._enter_stage3(self.embed(crops))
-        for block in self.swin.layers[2].blocks[: position + 1]:
-            x = block(x)
+        for earlier in range(position + 1):
+            x = self._block(2, earlier, x)
         rows, columns = x.shape[1:3]
         middle = torch.zeros(rows, columns, dtype=torch.bool, device=x.device)
         # brows to chin: the forehead takes more of a crop than the neck does
@@ -426,6 +389,15 @@ class VideoEncoder(nn.Module):
 def _spread(values: Tensor, real: Tensor) -> Tensor:
     """Values of the real rows at their places among all, zeros elsewhere: `(row, …)`."""
     return values.new_zeros(len(real), *values.shape[1:]).index_put((real,), values)
+
+
+def _joined(parts: tuple[Compressed, ...]) -> Compressed:
+    return Compressed(
+        **{
+            field.name: torch.cat([getattr(part, field.name) for part in parts])
+            for field in fields(Compressed)
+        }
+    )
 
 
 def _spread_step(step: Compressed, real: Tensor) -> Compressed:
