@@ -1,0 +1,90 @@
+"""A whole explanation with its defaults, part by part, over clips that ship."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import cycle
+
+from core.attribution.explain import ELEMENTS
+from core.attribution.explain import explain as explain_clip
+from core.media import open_clip
+from core.predict import Predictor, PreparedClip
+from training.speed.bench import PEAK, Bench
+from training.speed.clips import WORDS, shipped_clips
+from training.speed.report import Aim, Section
+from training.speed.turns import Taken, Turns, now
+
+NUM_CLIPS = 5
+FIRST, ALL, WHOLE = "first result: answer and modalities", "all attributions", "the whole explanation"
+
+
+def explain(bench: Bench) -> list[Section]:
+    """What whoever waits sees, in this order; each turn explains another clip."""
+    turns, names = _turns(bench, ())
+    aims = ()
+    if bench.preset == "mini" and bench.threads == 2:
+        first, every = turns.spread(FIRST, "wall").median, turns.spread(ALL, "wall").median
+        half = turns.spread(ALL).median / 2
+        aims = (
+            Aim(text="first result of an explanation, by the clock", at_most=0.5, reached=first, unit="s"),
+            Aim(text="all elements explained, by the clock", at_most=5.0, reached=every, unit="s"),
+            Aim(text="the same, half of the CPU time", at_most=5.0, reached=half, unit="s"),
+        )
+    title = "An explanation with its defaults, before it is put to the test"
+    return [bench.section("explain", title, turns, names, reference=ALL, aims=aims)]
+
+
+def trust(bench: Bench) -> list[Section]:
+    """The same with the tests of every attribution, which take most of the time."""
+    turns, names = _turns(bench, ELEMENTS)
+    return [bench.section("trust", "An explanation with all tests", turns, names, reference=ALL)]
+
+
+def _turns(bench: Bench, tested: tuple[str, ...]) -> tuple[Turns, list[str]]:
+    predictor = Predictor(bench.checkpoint)
+    # words of their own would have to be listened to, which explains nothing
+    clips = [
+        predictor.prepare(open_clip(path, transcript=WORDS))
+        for path in shipped_clips(min(NUM_CLIPS, bench.settings.num_turns))
+    ]
+    # a network for large pictures takes minutes
+    num_turns = None if bench.config.video.image_size <= 128 else 1
+    turns = bench.turns({WHOLE: _explaining(predictor, clips, tested)}, num_turns=num_turns)
+    return turns, [name for name in turns.taken if name not in (PEAK, WHOLE)] + [WHOLE]
+
+
+def _explaining(
+    predictor: Predictor, clips: list[PreparedClip], tested: tuple[str, ...]
+) -> Callable[[], Mapping[str, Taken]]:
+    coming = cycle(clips)
+
+    def run() -> dict[str, Taken]:
+        watch = _Watch()
+        # the encoders' features are part of what it costs
+        explain_clip(predictor, replace(next(coming), features={}), with_faithfulness=tested, on_part=watch)
+        return watch.parts
+
+    return run
+
+
+class _Watch:
+    """Takes the time of every part, and of all up to the last attribution."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Taken] = {}
+        self._begin = self._last = now()
+
+    def __call__(self, part: object) -> None:
+        found = now()
+        kind, element = type(part).__name__, getattr(part, "element", "")
+        name = {
+            "Prediction": FIRST,
+            "Attribution": f"{element}s",
+            "Faithfulness": f"test of the {element}s",
+            "CompressionEffects": "what the compression carries",
+        }[kind]
+        self.parts[name.replace("patchs", "patches")] = found - self._last
+        if kind in ("Prediction", "Attribution"):
+            self.parts[ALL] = found - self._begin
+        self._last = found
