@@ -19,13 +19,14 @@ from torch import Tensor, nn
 
 from core.compression import Choice, Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
+from core.encoders.alike import Alike
 from core.encoders.backbones import resolve
 from core.encoders.convolutions import ConvStages, ConvStem
 from core.encoders.window_blocks import WindowPlan, run_block
 
 DESCRIPTOR_SIDE = 8
-FRAMES_AT_ONCE = 4
-"""On a processor, without gradients."""
+ELEMENTS_AT_ONCE = 1_600_000
+"""Of embedded frames, on a processor and without gradients: four frames of the preset `paper`."""
 
 RESIDUAL_START = {"swin": 0.2, "conv": 0.05}
 """Weight of what a block adds at the start, by `VideoConfig.early_stages`; see `_start_residuals`."""
@@ -227,34 +228,38 @@ class VideoEncoder(nn.Module):
         Returns:
             Vectors `(n, feature_width)` and the compression steps.
         """
-        if len(tokens) > FRAMES_AT_ONCE and not torch.is_grad_enabled() and tokens.device.type == "cpu":
-            return self._in_parts(tokens, guide, patches)
-        x = self._enter_stage3(tokens)
-        steps = []
-        for position in range(len(self.swin.layers[2].blocks)):
-            x = self._block(2, position, x)
-            if position in self._steps:
-                rows, columns = self._steps[position]
-                choice = patches[len(steps)] if patches else None
-                step = select_and_merge(
-                    x.flatten(1, 2), guide, rows * columns, self.compression, choice=choice
-                )
-                x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
-                steps.append(step)
-        return self.swin.norm(self._stage(3, x)).mean((1, 2)), tuple(steps)
+        is_asked_only = not (torch.is_grad_enabled() or self.training) and tokens.device.type == "cpu"
+        alike = Alike.of(tokens) if is_asked_only else Alike.none(tokens)
+        x, steps, begin = tokens, [], -1
+        for position, (rows, columns) in sorted(self._steps.items()):
+            x = self._run(begin, position, alike.single(x), in_parts=is_asked_only)
+            choice = patches[len(steps)] if patches else None
+            step = select_and_merge(
+                alike.every(x).flatten(1, 2), guide, rows * columns, self.compression, choice=choice
+            )
+            x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
+            alike = alike.after(step) if is_asked_only else alike
+            steps.append(step)
+            begin = position
+        return alike.every(self._run(begin, None, alike.single(x), in_parts=is_asked_only)), tuple(steps)
 
-    def _in_parts(
-        self, tokens: Tensor, guide: Tensor, patches: tuple[Choice | None, ...]
-    ) -> tuple[Tensor, tuple[Compressed, ...]]:
-        """`stages` of a few frames at a time: what lies between two products stays in the cache."""
-        vectors, steps = [], []
-        for rows in torch.arange(len(tokens)).split(FRAMES_AT_ONCE):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            chosen = tuple(choice and choice.rows(rows) for choice in patches)
-            found, made = self.stages(tokens[part], guide[part], chosen)
-            vectors.append(found)
-            steps.append(made)
-        return torch.cat(vectors), tuple(_joined(parts) for parts in zip(*steps, strict=True))
+    def _run(self, begin: int, end: int | None, x: Tensor, *, in_parts: bool) -> Tensor:
+        """Through stage 3 from behind block `begin` to behind `end`; -1 is its entrance, None the vectors.
+
+        In parts, what lies between two products stays in the processor's cache.
+        """
+        num = max(1, ELEMENTS_AT_ONCE // x.shape[1:].numel())
+        if not in_parts or len(x) <= num:
+            return self._run_whole(begin, end, x)
+        return torch.cat([self._run_whole(begin, end, part) for part in x.split(num)])
+
+    def _run_whole(self, begin: int, end: int | None, x: Tensor) -> Tensor:
+        if begin < 0:
+            x = self._enter_stage3(x)
+        last = len(self.swin.layers[2].blocks) - 1 if end is None else end
+        for position in range(begin + 1, last + 1):
+            x = self._block(2, position, x)
+        return x if end is not None else self.swin.norm(self._stage(3, x)).mean((1, 2))
 
     def _block(self, stage: int, position: int, x: Tensor) -> Tensor:
         return run_block(self.swin.layers[stage].blocks[position], self._plans[stage, position], x)
@@ -389,15 +394,6 @@ class VideoEncoder(nn.Module):
 def _spread(values: Tensor, real: Tensor) -> Tensor:
     """Values of the real rows at their places among all, zeros elsewhere: `(row, …)`."""
     return values.new_zeros(len(real), *values.shape[1:]).index_put((real,), values)
-
-
-def _joined(parts: tuple[Compressed, ...]) -> Compressed:
-    return Compressed(
-        **{
-            field.name: torch.cat([getattr(part, field.name) for part in parts])
-            for field in fields(Compressed)
-        }
-    )
 
 
 def _spread_step(step: Compressed, real: Tensor) -> Compressed:

@@ -1,0 +1,83 @@
+"""Rows that are the same are computed once, and nothing else changes."""
+
+import pytest
+import torch
+
+import core.encoders.video
+from core.config import PRESETS, CompressionConfig
+from core.encoders.alike import Alike
+from core.encoders.video import VideoEncoder
+from core.encoders.window_blocks import run_block
+
+CONFIG = PRESETS["tiny"].video
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VideoEncoder:
+    torch.manual_seed(0)
+    return VideoEncoder(CONFIG, CompressionConfig(), "random").eval()
+
+
+@pytest.fixture
+def rows_met(monkeypatch) -> list[int]:
+    """How many rows every block was given."""
+    met = []
+
+    def looked_at(block, plan, x):
+        met.append(len(x))
+        return run_block(block, plan, x)
+
+    monkeypatch.setattr(core.encoders.video, "run_block", looked_at)
+    return met
+
+
+def test_rows_are_the_same_to_the_bit_or_not():
+    rows = torch.randn(6, 3, 5)
+    rows[3] = rows[1]
+    rows[5] = rows[0]
+    rows[4] = rows[0]
+    rows[4, 2, 4] = torch.nextafter(rows[0, 2, 4], torch.tensor(9.0))
+    alike = Alike.of(rows)
+    assert alike.index.tolist() == [0, 1, 2, 1, 3, 0] and alike.first.tolist() == [0, 1, 2, 4]
+    assert torch.equal(alike.every(alike.single(rows)), rows)
+    single = Alike.of(rows[:3])
+    assert single.first is None and single.single(rows[:3]) is not None
+    assert torch.equal(single.every(rows[:3]), rows[:3])
+
+
+def test_a_clip_with_several_guides_is_as_by_itself_and_costs_less(encoder, rows_met):
+    generator = torch.Generator().manual_seed(3)
+    frames = torch.rand(1, CONFIG.num_candidate_frames, 3, 64, 64, generator=generator)
+    mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+    guides = torch.randn(1, CONFIG.guide_width, generator=generator).repeat(4, 1)
+    guides[2:] = -guides[2:]
+    with torch.inference_mode():
+        alone = [encoder(frames, mask, guide.unsqueeze(0)) for guide in guides]
+        by_itself = sum(rows_met)
+        rows_met.clear()
+        together = encoder(frames.expand(4, -1, -1, -1, -1), mask.expand(4, -1), guides)
+    for row, one in enumerate(alone):
+        torch.testing.assert_close(together.frame_vectors[row], one.frame_vectors[0], atol=1e-5, rtol=1e-5)
+        assert torch.equal(together.selection.kept[row], one.selection.kept[0])
+        for ours, theirs in zip(together.patch_steps, one.patch_steps, strict=True):
+            part = ours.kept.view(4, -1, ours.kept.shape[1])[row]
+            assert torch.equal(part, theirs.kept)
+    # guides one and two are the same, and so are three and four
+    assert by_itself / 4 <= sum(rows_met) <= by_itself / 2
+    # what is kept is another, or the test would show less than it says
+    assert not torch.equal(together.patch_steps[0].kept, together.patch_steps[0].kept.flip(0))
+
+
+def test_a_still_picture_is_one_frame(encoder, rows_met):
+    frames = torch.rand(1, 1, 3, 64, 64).expand(1, CONFIG.num_candidate_frames, -1, -1, -1)
+    mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+    with torch.inference_mode():
+        encoder(frames, mask, torch.randn(1, CONFIG.guide_width))
+    assert set(rows_met) == {1}
+
+
+def test_with_gradients_every_row_is_computed(encoder, rows_met):
+    frames = torch.rand(1, 1, 3, 64, 64).expand(1, CONFIG.num_candidate_frames, -1, -1, -1)
+    mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+    encoder(frames, mask, torch.randn(1, CONFIG.guide_width))
+    assert set(rows_met) == {CONFIG.num_kept_frames}
