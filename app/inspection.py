@@ -27,14 +27,14 @@ from app.explanations import (
 )
 from app.resources import Explained
 from app.views import modalities, shapley, trust
-from app.views.baselines import agreement, baseline_picker
+from app.views.baselines import CHOICES, agreement, baseline_picker
 from app.views.effects import effects_view
-from app.views.frame import default_frame, frame_view
-from app.views.markup import plain
+from app.views.frame import AT_FIRST, default_frame, frame_view
+from app.views.markup import plain, plain_table
 from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
 from app.views.truth import truth_block
-from app.views.whatif import edit_picker, edits_view
+from app.views.whatif import choose_as_said, edit_picker, edits_view, said
 from core.attribution.explain import DEFAULTS
 from core.attribution.modalities import shown_verdict
 from core.attribution.results import Attribution, Target
@@ -59,6 +59,8 @@ def inspect(explained: Explained) -> None:
     methods |= {element: name for element, name in view.methods if element in methods}
 
     case, asked = explained.case, Asked.of(explained.case)
+    if view.baseline in CHOICES:
+        asked.take_baseline(view.baseline)
     choices, over_time, side_by_side, changes = (st.container() for _ in range(4))
     with changes:
         edits = choose_edits(explained)
@@ -128,14 +130,12 @@ class Asked:
         key: of the case.
         baseline: what stands for an absent modality.
         baselines: those that were chosen so far, beside the default one.
-        element: whose explanation is judged, None for the first.
         tests: (element, method, target) of the explanations to be put to the test.
     """
 
     key: tuple[Hashable, ...]
     baseline: str = "absent-token"
     baselines: list[str] = field(default_factory=list)
-    element: str | None = None
     tests: set[tuple[str, str, Target]] = field(default_factory=set)
 
     @classmethod
@@ -265,6 +265,8 @@ def show_frame(explained: Explained, attributions: Mapping[str, Attribution | No
         step=steps if step is None else step,
         on_frame=lambda index: state.update(frame=index),
         on_step=lambda step: state.update(step=None if step == steps else step),
+        on_overlays=lambda names: state.update(overlays=None if names == AT_FIRST else names),
+        overlays=state.current().overlays,
         attribution=attributions.get("patch"),
         is_awaited="patch" in attributions and attributions["patch"] is None,
     )
@@ -288,8 +290,13 @@ def show_modalities(
         for name, order in orders.baselines.items()
         if replies[order.key].value is not None
     }
+
+    def take_baseline(name: str) -> None:
+        asked.take_baseline(name)
+        state.update(baseline=None if name == "absent-token" else name)
+
     if orders.case.donors:
-        baseline_picker(asked.baseline, on_pick=asked.take_baseline)
+        baseline_picker(asked.baseline, on_pick=take_baseline)
         if asked.baseline not in reports:
             reply = replies[orders.baselines[asked.baseline].key]
             if reply.is_awaited:
@@ -305,10 +312,10 @@ def show_modalities(
     shapley.shapley_chart(prediction, target)
     shapley.interaction_chart(prediction, target)
     with st.expander("As tables", icon=":material/table_rows:"):
-        st.table(modalities.modality_table(prediction, target))
-        st.table(shapley.shapley_table(prediction, target))
+        st.table(plain_table(modalities.modality_table(prediction, target)))
+        st.table(plain_table(shapley.shapley_table(prediction, target)))
         if len(interactions := shapley.interaction_table(prediction, target)):
-            st.table(interactions)
+            st.table(plain_table(interactions))
 
 
 def choose_edits(explained: Explained) -> tuple[Edit, ...]:
@@ -323,7 +330,13 @@ def choose_edits(explained: Explained) -> tuple[Edit, ...]:
     donors = {
         key: clip.untold.title if is_hidden else f"{clip.label}: {clip.title}" for key, clip in titles.items()
     }
-    return edit_picker(kinds, prediction.transcript.split(), donors)
+    words, wanted = prediction.transcript.split(), state.current().edits
+    if wanted != st.session_state.get("edits-said"):
+        choose_as_said(wanted or "", kinds, words, donors)
+    edits = edit_picker(kinds, words, donors)
+    st.session_state["edits-said"] = said(edits)
+    state.note(edits=said(edits))
+    return edits
 
 
 def failed(reply: Reply, order: Order) -> None:
@@ -344,8 +357,13 @@ def show_trust(explained: Explained, asked: Asked, orders: Orders, replies: Mapp
         return
     st.subheader("Can this explanation be trusted?", anchor=False)
     elements = tuple(orders.methods)
-    element = asked.element if asked.element in elements else elements[0]
-    trust.element_picker(elements, element, on_pick=lambda name: setattr(asked, "element", name))
+    wanted = state.current().judged
+    element = wanted if wanted in elements else elements[0]
+    trust.element_picker(
+        elements,
+        element,
+        on_pick=lambda name: state.update(judged=None if name == elements[0] else name),
+    )
     method = orders.methods[element]
     order = orders.tests.get(element)
     reply = None if order is None else replies[order.key]

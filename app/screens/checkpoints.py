@@ -75,7 +75,7 @@ def show_one(installed: dict[str, Summary]) -> None:
     with left:
         name = st.selectbox("Checkpoint", list(installed), key="checkpoint-shown", on_change=picked)
         chosen = installed[name]
-        with st.container(border=True, height=560):
+        with st.container(border=True, height=560, key="card"):
             card(chosen.card or "It has no card.")
     with right:
         known = {other: one for other, one in installed.items() if set(one.history) >= CURVE_COLUMNS}

@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, chip, color_of, percent, swatch, track
+from app.views.markup import chart, chip, color_of, percent, plain_table, swatch, track
 from core.prediction import Prediction
 
 BLIND = (
@@ -86,7 +86,7 @@ def probability_bars(prediction: Prediction, label: str | None, *, warning: str 
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(probability_table(prediction, label))
+        st.table(plain_table(probability_table(prediction, label)))
 
 
 def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame:

@@ -38,7 +38,9 @@ def points(change: float) -> str:
 
 def plain(text: str) -> str:
     """`text` so that Streamlit's Markdown shows it letter by letter, free of links, pictures and colours."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", text))
+    # addresses become links whatever is escaped in them; a joiner that nobody sees is in their way
+    parted = re.sub(r"(https?(?=:)|www(?=\.)|(?=@))", "\\1\N{WORD JOINER}", text, flags=re.IGNORECASE)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", parted))
 
 
 def plain_table(table: pd.DataFrame) -> pd.DataFrame:

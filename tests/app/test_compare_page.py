@@ -185,7 +185,7 @@ def test_each_part_and_its_link(page):
     assert picker.label == "Look at"
     picker.set_value(compare_state.SETTINGS).run()
     assert link_of(page) == {"part": "settings"}
-    assert page.table[-1].value.loc["model.video.size"].tolist() == ["64", "96"]
+    assert page.table[-1].value.loc[plain("model.video.size")].tolist() == ["64", "96"]
     page.get("button_group")[0].set_value(compare_state.CURVES).run()
     assert not page.exception
     assert "No history is at hand for a-test, b-test" in page.caption[-1].value.replace("\\", "")

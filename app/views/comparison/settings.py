@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.summaries import Summary
-from app.views.markup import plain
+from app.views.markup import plain, plain_table
 from core.evaluation import Comparison
 
 CURVE = "dev_video+audio+text_macro_f1"
@@ -32,7 +32,7 @@ def differing_settings(base: str, other: str, config: Mapping[str, tuple[object,
     if not config:
         st.caption("Both were made with the same settings of model and training.")
         return
-    st.table(settings_table(base, other, config))
+    st.table(plain_table(settings_table(base, other, config)))
 
 
 def settings_table(base: str, other: str, config: Mapping[str, tuple[object, object]]) -> pd.DataFrame:

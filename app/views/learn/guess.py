@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.learn_state import Vote, score
-from app.views.markup import chip, swatch
+from app.views.markup import chip, plain, swatch
 
 
 def ballot(labels: Sequence[str], guess: str | None, *, on_guess, on_reveal) -> None:
@@ -28,7 +28,7 @@ def ballot(labels: Sequence[str], guess: str | None, *, on_guess, on_reveal) -> 
     st.pills(
         "Which emotion does the class see and hear?",
         labels,
-        format_func=str.capitalize,
+        format_func=lambda label: plain(label.capitalize()),
         key="learn-guess",
         on_change=picked,
     )
