@@ -91,13 +91,14 @@ class WindowPlan:
         if torch.is_grad_enabled() and any(one.requires_grad for one in parameters):
             return self._with_mask(_position_bias(attention).to(dtype), batch)
         key = (dtype, *((one.data_ptr(), one._version, one.device) for one in parameters))
-        if key != self._bias_key:
-            with torch.no_grad():
+        # what is kept by a prediction is read by an explanation, whose gradients refuse tensors of inference
+        with torch.inference_mode(False), torch.no_grad():
+            if key != self._bias_key:
                 self._bias, self._bias_key, self._masked = _position_bias(attention).to(dtype), key, {}
-        if batch not in self._masked:
-            if len(self._masked) > 4:
-                self._masked.clear()
-            self._masked[batch] = self._with_mask(self._bias, batch)
+            if batch not in self._masked:
+                if len(self._masked) > 4:
+                    self._masked.clear()
+                self._masked[batch] = self._with_mask(self._bias, batch)
         return self._masked[batch]
 
     def _with_mask(self, bias: Tensor, batch: int) -> Tensor:

@@ -117,3 +117,14 @@ def test_a_grid_that_the_block_was_not_told_of_is_refused():
     block = block_of((8, 8), (4, 4), 0)
     with pytest.raises(AssertionError, match="another grid"):
         run_block(block, WindowPlan.of(block), torch.randn(1, 4, 8, 24))
+
+
+def test_what_a_prediction_keeps_serves_the_gradients_of_an_explanation():
+    block = block_of((8, 8), (4, 4), 2).requires_grad_(False)
+    plan, x = WindowPlan.of(block), torch.randn(2, 8, 8, 24)
+    with torch.inference_mode():
+        expected = run_block(block, plan, x.clone())
+    x.requires_grad_()
+    found = run_block(block, plan, x)
+    found.sum().backward()
+    assert torch.equal(found, expected) and x.grad.abs().sum() > 0
