@@ -379,7 +379,8 @@ def _notes(clip: Clip, reading: _Reading, num_frames: int) -> Iterator[str]:
     elif np.abs(reading.waveform).max() < _SILENCE:
         yield f"The sound of {name} is silent."
     if reading.num_damaged:
-        yield f"{name} is damaged in {reading.num_damaged} places; what could be decoded is used."
+        places = "a place" if reading.num_damaged == 1 else f"{reading.num_damaged} places"
+        yield f"{name} is damaged in {places}; what could be decoded is used."
     missing_seconds = reading.announced_seconds - clip.info.duration_seconds
     if missing_seconds > 0.5 + 0.02 * reading.announced_seconds:
         yield (

@@ -137,7 +137,7 @@ def test_words_alone_are_read_where_the_sound_is_silent(predictor, tmp_path):
     ("heard", "told"),
     [
         (
-            Transcript(text="Das ist ja toll.", language="de"),
+            Transcript(text="Wie wunderbar!", language="de"),
             "The words are German, but the text encoder reads",
         ),
         (
