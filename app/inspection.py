@@ -59,8 +59,9 @@ def inspect(explained: Explained) -> None:
     methods |= {element: name for element, name in view.methods if element in methods}
 
     case, asked = explained.case, Asked.of(explained.case)
-    if view.baseline in CHOICES:
-        asked.take_baseline(view.baseline)
+    if view.baseline not in CHOICES:
+        state.note(baseline=None)
+    asked.take_baseline(state.current().baseline or "absent-token")
     choices, over_time, side_by_side, changes = (st.container() for _ in range(4))
     with changes:
         edits = choose_edits(explained)
@@ -331,7 +332,8 @@ def choose_edits(explained: Explained) -> tuple[Edit, ...]:
         key: clip.untold.title if is_hidden else f"{clip.label}: {clip.title}" for key, clip in titles.items()
     }
     words, wanted = prediction.transcript.split(), state.current().edits
-    if wanted != st.session_state.get("edits-said"):
+    # a link, or a page that was left, of which Streamlit forgets what was chosen
+    if wanted != st.session_state.get("edits-said") or "edit-kinds" not in st.session_state:
         choose_as_said(wanted or "", kinds, words, donors)
     edits = edit_picker(kinds, words, donors)
     st.session_state["edits-said"] = said(edits)
@@ -359,6 +361,7 @@ def show_trust(explained: Explained, asked: Asked, orders: Orders, replies: Mapp
     elements = tuple(orders.methods)
     wanted = state.current().judged
     element = wanted if wanted in elements else elements[0]
+    state.note(judged=None if element == elements[0] else element)
     trust.element_picker(
         elements,
         element,

@@ -14,6 +14,12 @@ from app.linked import Linked
 from core.attribution.elements import METHODS
 from core.attribution.explain import DEFAULTS
 
+OVERLAYS = ("kept", "lines", "points")
+"""What can be laid over a frame: the fate of its patches, lines to their keepers, and their attribution."""
+
+OF_ONE_CLIP = ("frame", "emotion", "instead_of", "words", "baseline")
+"""Of the view, what another clip forgets."""
+
 MAX_WORDS_CHARACTERS = 600
 """Longest transcript that a link holds, and, where the clip's own is not longer, that the app takes."""
 
@@ -31,6 +37,10 @@ class ViewState:
         instead_of: the class that it is held against: why the one and not the other; None for neither.
         methods: (element, method) of what is not explained by the element's default method.
         words: the transcript as edited, None where it is as given or recognised.
+        baseline: what stands for an absent modality, None for the default.
+        judged: element whose explanation is put to the test, None for the first.
+        overlays: what is laid over the frame, of `OVERLAYS`; None for what is so at first.
+        edits: what is tried under "what if", as `app.views.whatif.said` writes it; None for nothing.
         checkpoint: name of the chosen checkpoint, None for the first one.
         is_truth_hidden: labels, and how clips were made, are not to be told, so that people can guess first.
     """
@@ -42,6 +52,10 @@ class ViewState:
     instead_of: str | None = None
     methods: tuple[tuple[str, str], ...] = ()
     words: str | None = None
+    baseline: str | None = None
+    judged: str | None = None
+    overlays: tuple[str, ...] | None = None
+    edits: str | None = None
     checkpoint: str | None = None
     is_truth_hidden: bool = False
 
@@ -54,7 +68,7 @@ class ViewState:
             value = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
             return value - first if value >= first else None
 
-        words = parameters.get("words")
+        words, shown = parameters.get("words"), parameters.get("over")
         return cls(
             clip=parameters.get("clip") or None,
             frame=number("frame", first=1),  # as people count, and as the page says
@@ -63,6 +77,10 @@ class ViewState:
             instead_of=parameters.get("instead-of") or None,
             methods=_methods(parameters.get("methods", "")),
             words=None if words is None else cut_words(words, MAX_WORDS_CHARACTERS),
+            baseline=parameters.get("absent") or None,
+            judged=parameters.get("judged") or None,
+            overlays=None if shown is None else tuple(name for name in OVERLAYS if name in shown.split(",")),
+            edits=parameters.get("what-if") or None,
             checkpoint=parameters.get("checkpoint") or None,
             is_truth_hidden=parameters.get("made") == "hidden",
         )
@@ -83,6 +101,10 @@ class ViewState:
                 "class": self.emotion,
                 "instead-of": self.instead_of,
                 "words": self.words if fits else None,
+                "absent": self.baseline,
+                "judged": self.judged,
+                "over": None if self.overlays is None else ",".join(self.overlays) or "nothing",
+                "what-if": self.edits,
             }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -110,11 +132,16 @@ current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked
 
 
 def update(**changes) -> None:
-    """Changes the view; another clip forgets the frame, the classes and the words of the one before."""
+    """Changes the view; another clip forgets what was chosen of the one before."""
     view = current()
     if view.clip is not None and changes.get("clip", view.clip) != view.clip:
-        changes = {"frame": None, "emotion": None, "instead_of": None, "words": None, **changes}
+        changes = {**dict.fromkeys(OF_ONE_CLIP), **changes}
     _linked.put(replace(view, **changes), is_change=True)
+
+
+def note(**changes) -> None:
+    """Writes down what the page shows already, and what is no newer than the address."""
+    _linked.put(replace(current(), **changes), is_change=False)
 
 
 def keep() -> None:

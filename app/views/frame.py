@@ -8,14 +8,17 @@ import numpy as np
 import streamlit as st
 
 from app.components.patches import PatchPicture, patches
+from app.state import OVERLAYS
 from app.views.markup import plain, points
 from core.attribution.results import Attribution
 from core.prediction import Prediction
 
-FATE, TIES, POINTS = "What was kept", "Lines to the keepers", "Attribution"
-"""What can be laid over the frame."""
+FATE, TIES, POINTS = OVERLAYS
+NAMES = {FATE: "What was kept", TIES: "Lines to the keepers", POINTS: "Attribution"}
+"""What can be laid over the frame, and in words."""
 
-_OVERLAYS = "frame-overlays"
+AT_FIRST = (FATE, POINTS)
+"""What is laid over it unless people choose."""
 
 
 def default_frame(prediction: Prediction) -> int | None:
@@ -61,34 +64,42 @@ def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
     )
 
 
-def overlay_toggles(*, has_steps: bool, attribution: Attribution | None, is_awaited: bool) -> set[str]:
-    """Lets people choose what is laid over the frame; which of `FATE`, `TIES` and `POINTS` it is.
+def overlay_toggles(
+    chosen: tuple[str, ...],
+    *,
+    has_steps: bool,
+    attribution: Attribution | None,
+    is_awaited: bool,
+    on_overlays,
+) -> set[str]:
+    """Lets people choose what is laid over the frame; which of `OVERLAYS` it is.
 
     Args:
+        chosen: of `OVERLAYS`, also those that the frame has not.
         has_steps: patches were compressed in the state that is shown.
         attribution: of the patches, None where there is none.
         is_awaited: it is being computed.
+        on_overlays: called with another choice.
     """
-    # switches that are not drawn, as for a dropped frame, would forget how they stood
-    chosen = st.session_state.setdefault(_OVERLAYS, {FATE: True, TIES: False, POINTS: True})
     offered = [FATE, TIES] if has_steps else []
     offered += [POINTS] if attribution is not None or is_awaited else []
 
-    def switched(name: str) -> None:
-        chosen[name] = st.session_state[f"overlay {name}"]
+    def switched() -> None:
+        is_on = {name: name in chosen for name in OVERLAYS}
+        is_on |= {name: st.session_state[f"overlay {name}"] for name in offered}
+        on_overlays(tuple(name for name in OVERLAYS if is_on[name]))
 
     with st.container(horizontal=True, gap="small"):
         for name in offered:
-            st.session_state[f"overlay {name}"] = chosen[name]
+            st.session_state[f"overlay {name}"] = name in chosen
             is_coming = name == POINTS and attribution is None
             st.toggle(
-                f"{name}: being computed …" if is_coming else name,
+                f"{NAMES[name]}: being computed …" if is_coming else NAMES[name],
                 key=f"overlay {name}",
                 disabled=is_coming,
                 on_change=switched,
-                args=(name,),
             )
-    return {name for name in offered if chosen[name]}
+    return {name for name in offered if name in chosen}
 
 
 def patch_picture(prediction: Prediction, picture: str, *, frame: int, step: int) -> PatchPicture | None:
@@ -129,6 +140,8 @@ def frame_view(
     step: int,
     on_frame,
     on_step,
+    on_overlays,
+    overlays: tuple[str, ...] | None = None,
     attribution: Attribution | None = None,
     is_awaited: bool = False,
 ) -> None:
@@ -141,6 +154,8 @@ def frame_view(
         step: compression steps done, 0 for none.
         on_frame: called with the index of another frame to look at.
         on_step: called with another step.
+        on_overlays: called with another choice of overlays.
+        overlays: of `OVERLAYS`, what is laid over the frame; None for what is so at first.
         attribution: of the patches of all candidate frames, None where there is none.
         is_awaited: it is being computed.
     """
@@ -156,7 +171,13 @@ def frame_view(
         f"{len(frames.times_seconds)}."
     )
     step_picker(prediction, selected=step, on_pick=on_step)
-    shown = overlay_toggles(has_steps=step > 0, attribution=attribution, is_awaited=is_awaited)
+    shown = overlay_toggles(
+        AT_FIRST if overlays is None else overlays,
+        has_steps=step > 0,
+        attribution=attribution,
+        is_awaited=is_awaited,
+        on_overlays=on_overlays,
+    )
     has_points = POINTS in shown and attribution is not None
     patches(
         replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from urllib.parse import parse_qs, urlencode
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from core.prediction import Prediction
 
 SHIFT_SECONDS = (-1.0, -0.5, -0.2, 0.2, 0.5, 1.0)
 NUM_DRAWS = 5
+MAX_WORD_CHARACTERS = 60
 
 BEFORE = "as it is"
 
@@ -51,10 +53,10 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
                 "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
             )
         if "shift" in chosen:
+            st.session_state.setdefault("edit-seconds", SHIFT_SECONDS[4])
             seconds = st.selectbox(
                 "Sound comes",
                 SHIFT_SECONDS,
-                index=4,
                 format_func=lambda s: f"{abs(s):g} s {'later' if s > 0 else 'earlier'}",
                 key="edit-seconds",
                 width=160,
@@ -69,7 +71,11 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
                 width=160,
             )
             new = st.text_input(
-                "becomes", key="edit-word", max_chars=60, placeholder="nothing: left out", width=200
+                "becomes",
+                key="edit-word",
+                max_chars=MAX_WORD_CHARACTERS,
+                placeholder="nothing: left out",
+                width=200,
             )
         if any(kind.startswith("random") or kind.endswith("noise") for kind in chosen):
             draw = st.selectbox(
@@ -89,6 +95,37 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
             details = {"seed": seed}
         edits.append(Edit(kind=kind, **details))
     return tuple(edits)
+
+
+def said(edits: Sequence[Edit]) -> str | None:
+    """The edits as a link holds them; None for none."""
+    details = {"kinds": ",".join(edit.kind for edit in edits)}
+    for edit in edits:
+        if edit.donor:
+            details["donor"] = edit.donor
+        elif edit.kind == "shift":
+            details["seconds"] = f"{edit.seconds:g}"
+        elif edit.kind == "word":
+            details |= {"place": str(edit.word + 1), "new": edit.new}
+        elif edit.seed:
+            details["draw"] = str(edit.seed + 1)
+    return urlencode({name: text for name, text in details.items() if text}) or None
+
+
+def choose_as_said(text: str, kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> None:
+    """Has `edit_picker` choose what `said` wrote, before it is drawn, as far as the clip offers it."""
+    details = {name: values[-1] for name, values in parse_qs(text).items()}
+    st.session_state["edit-kinds"] = [kind for kind in details.get("kinds", "").split(",") if kind in kinds]
+    if (donor := details.get("donor")) in donors:
+        st.session_state["edit-donor"] = donor
+    if (shift := details.get("seconds")) in {f"{seconds:g}" for seconds in SHIFT_SECONDS}:
+        st.session_state["edit-seconds"] = float(shift)
+    if (place := details.get("place")) in {str(place + 1) for place in range(len(words))}:
+        _forget_what_was_said_of_others(words)
+        st.session_state["edit-place"] = int(place) - 1
+        st.session_state["edit-word"] = details.get("new", "")[:MAX_WORD_CHARACTERS]
+    if (draw := details.get("draw")) in {str(draw + 1) for draw in range(NUM_DRAWS)}:
+        st.session_state["edit-seed"] = int(draw) - 1
 
 
 def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Reply]) -> None:

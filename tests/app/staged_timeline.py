@@ -68,6 +68,7 @@ def stage() -> None:
             step=2,
             on_frame=chosen,
             on_step=print,
+            on_overlays=print,
             attribution=attributions["patch"],
             is_awaited=not is_there,
         )

@@ -33,6 +33,21 @@ def test_a_link_restores_the_view():
     assert ViewState.from_link(view.to_link()) == view
 
 
+def test_a_link_restores_what_is_laid_over_tried_and_judged():
+    edits = "kinds=word%2Cblur&place=2&new=not+%26+never"
+    view = ViewState(clip="one", baseline="donor", judged="word", overlays=("kept", "points"), edits=edits)
+    assert view.to_link() == {
+        "clip": "one",
+        "absent": "donor",
+        "judged": "word",
+        "over": "kept,points",
+        "what-if": edits,
+    }
+    assert ViewState.from_link(view.to_link()) == view
+    bare = ViewState(overlays=())
+    assert bare.to_link() == {"over": "nothing"} and ViewState.from_link(bare.to_link()) == bare
+
+
 def test_a_link_keeps_the_truth_hidden():
     view = ViewState(clip="one", is_truth_hidden=True)
     assert view.to_link() == {"clip": "one", "made": "hidden"}

@@ -108,6 +108,29 @@ def test_a_link_restores_the_view(page, predictions):
     assert link_of(page) == link
 
 
+def test_a_link_restores_what_is_tried_judged_and_laid_over(page):
+    link = {"clip": "one", "what-if": "kinds=blur%2Cmute+audio", "judged": "window", "over": "lines"}
+    page.query_params.update(link)
+    page.run()
+    assert not page.exception
+    assert page.multiselect(key="edit-kinds").value == ["blur", "mute audio"]
+    assert page.segmented_control(key="trust-element").value == "window"
+    assert [page.toggle(key=f"overlay {name}").value for name in ("kept", "lines")] == [False, True]
+    assert link_of(page) == link
+    page.multiselect(key="edit-kinds").set_value(["blur"]).run()
+    page.toggle(key="overlay lines").set_value(False).run()
+    assert link_of(page) == link | {"what-if": "kinds=blur", "over": "nothing"}
+    # another page, and back
+    turn(page, "screens/learn.py")
+    turn(page, "screens/clip.py")
+    assert page.multiselect(key="edit-kinds").value == ["blur"]
+    assert link_of(page) == link | {"what-if": "kinds=blur", "over": "nothing"}
+    # the browser's back button
+    page.query_params = {"clip": "one"}
+    page.run()
+    assert page.multiselect(key="edit-kinds").value == [] and link_of(page) == {"clip": "one"}
+
+
 def test_a_link_to_what_is_not_there_says_so(page):
     for name, value in {"clip": "gone", "frame": "99", "step": "99", "class": "<b>"}.items():
         page.query_params[name] = value
@@ -117,7 +140,8 @@ def test_a_link_to_what_is_not_there_says_so(page):
 
 
 def test_senseless_parts_of_a_link_fall_back(page):
-    for name, value in {"clip": "one", "frame": "99", "step": "99", "class": "<b>"}.items():
+    senseless = {"frame": "99", "step": "99", "class": "<b>", "absent": "x", "judged": "x", "what-if": "x=y"}
+    for name, value in {"clip": "one", **senseless}.items():
         page.query_params[name] = value
     page.run()
     assert not page.exception and not page.error

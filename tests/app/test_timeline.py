@@ -7,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import patches, timeline
 from app.display import ClipDisplay, display_clip
-from app.views import frame
 from app.views.timeline import TimelineData
 from core.attribution.results import Target
 from core.media.clip import SAMPLE_RATE, Transcript, Word
@@ -149,6 +148,8 @@ def test_what_is_sent_of_four_seconds_stays_small(make_prediction):
 
 
 def run_frame(prediction, index, step, attribution, is_awaited):
+    import streamlit as st
+
     from app.views.frame import frame_view
 
     frame_view(
@@ -158,6 +159,8 @@ def run_frame(prediction, index, step, attribution, is_awaited):
         step=step,
         on_frame=print,
         on_step=print,
+        on_overlays=lambda chosen: st.session_state.update(overlays=chosen),
+        overlays=st.session_state.get("overlays"),
         attribution=attribution,
         is_awaited=is_awaited,
     )
@@ -179,7 +182,11 @@ def show_frame(prediction, index=2, step=2, attribution=None, is_awaited=False) 
 
 def test_the_frames_overlays_are_switched(make_prediction, shown):
     test = show_frame(make_prediction(), attribution=an_attribution("patch"))
-    assert [toggle.label for toggle in test.toggle] == [frame.FATE, frame.TIES, frame.POINTS]
+    assert [toggle.label for toggle in test.toggle] == [
+        "What was kept",
+        "Lines to the keepers",
+        "Attribution",
+    ]
     assert shown["showsFate"] and not shown["showsTies"]
     np.testing.assert_allclose(shown["points"], [[1.0, -0.4], [0.0, 2.0]])
     assert shown["scale"] == pytest.approx(2.0)
@@ -193,7 +200,7 @@ def test_the_frames_overlays_are_switched(make_prediction, shown):
     assert not shown["showsFate"] and shown["showsTies"] and shown["points"] is None
     assert not any("Attribution" in caption.value for caption in test.caption)
     assert test.caption[-1].value.endswith("2 × 2 patches.")
-    # they are as they were left, though another frame had none to show
+    assert test.session_state["overlays"] == ("lines",)
     assert [toggle.value for toggle in test.run().toggle] == [False, True, False]
 
 

@@ -304,6 +304,7 @@ def run_frame_view(prediction, index, step):
         step=step,
         on_frame=lambda other: st.session_state.update(went=other),
         on_step=lambda other: st.session_state.update(stepped=other),
+        on_overlays=print,
     )
 
 

@@ -108,6 +108,46 @@ def test_noise_can_be_drawn_again(picker):
     assert edits_of(picker) == (Edit(kind="sound noise", seed=3), BLUR)
 
 
+def run_said(text, kinds, words, donors):
+    import streamlit as st
+
+    from app.views.whatif import choose_as_said, edit_picker
+
+    if "once" not in st.session_state:
+        choose_as_said(text, kinds, words, donors)
+        st.session_state["once"] = True
+    st.session_state["edits"] = edit_picker(kinds, words, donors)
+
+
+EDITS = (
+    Edit(kind="replace video", donor="two", donor_title="anger: a second clip"),
+    Edit(kind="word", word=2, old="move.", new="go & stay"),
+    Edit(kind="sound noise", seed=4),
+    SHIFT,
+)
+
+
+@pytest.mark.parametrize("edits", [EDITS, EDITS[::-1], EDITS[:1], (QUIET, BLUR), ()])
+def test_what_is_tried_is_said_in_a_link_and_chosen_again(edits):
+    text = whatif.said(edits)
+    assert (text is None) == (not edits)
+    test = AppTest.from_function(run_said, args=(text or "", KINDS, WORDS, DONORS)).run()
+    assert edits_of(test) == edits and not test.warning
+    if edits:
+        # and is changed from there
+        assert choose(test, "blur") == (BLUR,)
+
+
+def test_of_a_link_only_what_the_clip_offers_is_chosen():
+    text = "kinds=blur,zzz,word,shift&donor=nobody&seconds=7&place=9&draw=x&new=hm"
+    test = AppTest.from_function(run_said, args=(text, KINDS, WORDS, DONORS)).run()
+    assert edits_of(test) == (
+        BLUR,
+        Edit(kind="word", word=0, old="Do", new=""),
+        Edit(kind="shift", seconds=0.5),
+    )
+
+
 def test_a_kind_that_the_next_clip_does_not_offer_is_forgotten(picker):
     assert choose(picker, "mute audio", "blur") == (QUIET, BLUR)
     assert offer(picker, kinds=("word", "blur")) == (BLUR,)
