@@ -37,8 +37,9 @@ format: $(INSTALLED) ## Put the code into the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED) browser ## Measure prediction time, app start and memory on this machine
-	@$(BIN)/python benchmarks/speed.py $(ARGS)
+bench: $(INSTALLED) browser ## Measure predictions, explanations, memory and the app's start on this machine
+	@$(BIN)/deepmsi bench speed --out runs/speed $(ARGS)
+	@$(BIN)/python benchmarks/app_start.py
 
 constraints: $(INSTALLED) ## Pin in constraints.txt what is installed now
 	@$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.new

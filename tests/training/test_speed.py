@@ -100,6 +100,7 @@ def test_work_is_counted_as_by_hand():
             with context():
                 assert flops_of(work) == flops
     assert products_of(lambda: linear(torch.randn(5, 8))) == {Product(1, 5, 8, 4): 1}
+    assert products_of(lambda: grouped(torch.randn(2, 4, 9))) == {Product(2, 2 * 7, 2 * 3, 3): 1}
 
 
 def test_a_network_counts_as_torch_counts_it_and_its_bare_products_are_the_same_work():

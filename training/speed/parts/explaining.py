@@ -78,13 +78,14 @@ class _Watch:
     def __call__(self, part: object) -> None:
         found = now()
         kind, element = type(part).__name__, getattr(part, "element", "")
+        many = f"{element}es" if element == "patch" else f"{element}s"
         name = {
             "Prediction": FIRST,
-            "Attribution": f"{element}s",
-            "Faithfulness": f"test of the {element}s",
+            "Attribution": many,
+            "Faithfulness": f"test of the {many}",
             "CompressionEffects": "what the compression carries",
         }[kind]
-        self.parts[name.replace("patchs", "patches")] = found - self._last
+        self.parts[name] = found - self._last
         if kind in ("Prediction", "Attribution"):
             self.parts[ALL] = found - self._begin
         self._last = found
