@@ -18,22 +18,18 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from core.checkpoint import CheckpointInfo, save_checkpoint, stored_state
-from core.config import PRESETS, ModelConfig
 from core.evaluation.calibration import choose_threshold, fit_temperature
 from core.evaluation.failures import COUNTS
-from core.labels import SCHEMES
-from core.model import DeepMSI, build_model
+from core.model import DeepMSI
 from training import processes
+from training.building import built, standardise
 from training.card import write_card
 from training.config import TrainConfig
 from training.data import TrainingData, load_data, require_same_clips
-from training.datasets.manifest import DataError
 from training.evaluate import ALL, Answers, evaluate, figure
-from training.features import FeatureSet
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
-from training.pretrained import load_pretrained
 from training.resume import identity, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
@@ -74,7 +70,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     # one process looks, for the others may be on machines that do not see its files
     is_finished, state = processes.from_main(accelerator, lambda: look(config, resume))
     torch.manual_seed(config.seed)
-    model = _build(config).to(accelerator.device)
+    model = built(config).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_data(config, model, accelerator)
     require_same_clips(data, config)
@@ -83,7 +79,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         return config.out
     if state is not None:
         require_same_run(state, identity(config, data, accelerator), config.run_folder)
-    _standardise(model, data.train)
+    standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
     run = _Run(config, model, data, accelerator)
@@ -93,42 +89,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         remove_state(config.run_folder)
     accelerator.wait_for_everyone()
     return config.out
-
-
-def _build(config: TrainConfig) -> DeepMSI:
-    model_config: ModelConfig = PRESETS[config.preset]
-    if config.compression is not None:
-        model_config = replace(model_config, compression=config.compression)
-    model_config = replace(
-        model_config,
-        modalities=config.modalities,
-        labels=SCHEMES[config.labels] if config.labels else model_config.labels,
-        text=replace(model_config.text, num_trained_layers=config.num_text_layers),
-        audio=replace(
-            model_config.audio,
-            num_trained_layers=config.num_audio_layers,
-            pooling=config.audio_pooling or model_config.audio.pooling,
-        ),
-    )
-    try:
-        model = build_model(model_config)
-    except ValueError as error:
-        raise DataError(f"The preset {config.preset} cannot be built so: {error}.") from error
-    if config.pretrained_video is not None:
-        load_pretrained(model, config.pretrained_video)
-    return model
-
-
-def _standardise(model: DeepMSI, features: FeatureSet) -> None:
-    """Take the scale of audio features from the training clips, where the model has use for it."""
-    if model.config.audio.pooling == "mean":
-        return
-    is_raw = bool(model.config.audio.num_trained_layers)
-    sounds = [
-        model.audio.encode([sound.float().numpy()])[0] if is_raw else sound for sound in features.sounds()
-    ]
-    if sounds:
-        model.audio.standardise_to(torch.stack(sounds))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
