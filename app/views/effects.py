@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, percent, points, track
+from app.views.markup import chart, color_of, percent, plain_table, points, track
 from app.views.target import Scale, name_of, signed, title_of, unit_of, value_text
 from core.attribution.effects import CompressionEffects, LevelEffects
 
@@ -45,8 +45,8 @@ def effects_view(effects: CompressionEffects) -> None:
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(effects_table(effects))
-        st.table(mass_table(effects))
+        st.table(plain_table(effects_table(effects)))
+        st.table(plain_table(mass_table(effects)))
 
 
 def versions(effects: CompressionEffects) -> list[tuple[str, float, tuple[float, ...]]]:
