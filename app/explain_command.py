@@ -145,7 +145,7 @@ def write_files(explanation: Explanation, prepared: PreparedClip, folder: Path) 
     content = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # together, so that no file of an older explanation lies beside those of this one
+        # first all of them, then into their places, so that hardly anything can come between
         with ExitStack() as unfinished:
             parts = {
                 name: unfinished.enter_context(replacing(folder / name))

@@ -125,7 +125,7 @@ def watch(num_drawn: int, turns: Iterator[int]) -> None:
 
 @dataclass(kw_only=True)
 class Asked:
-    """What was asked for by hand of one answer; another clip or other words forget it.
+    """What was asked for by hand of one answer; another clip or other words forget it, but for the baseline.
 
     Attributes:
         key: of the case.

@@ -3,6 +3,7 @@
 import gc
 import importlib
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import streamlit as st
@@ -34,9 +35,15 @@ st.set_page_config(
     menu_items={"About": ABOUT},
 )
 st.html(HERE / "style.css")
-if "app.resources" not in sys.modules:
-    with st.spinner("Starting: loading the numerical libraries, a few seconds, once …"):
-        importlib.import_module("app.resources")
+is_first = "app.resources" not in sys.modules
+with (
+    st.spinner("Starting: loading the numerical libraries, a few seconds, once …")
+    if is_first
+    else nullcontext()
+):
+    # also where another session imports it right now, for which this one then waits
+    resources = importlib.import_module("app.resources")
+if is_first:
     # what was imported stays: looking through it for garbage would hold up every session, time and again
     gc.collect()
     gc.freeze()
@@ -55,6 +62,6 @@ page = st.navigation(
 with st.container(key="shortcut-list"):
     shortcuts(page.title)
 if page.title != "Clip":
-    sys.modules["app.resources"].want_nothing()
+    resources.want_nothing()
 enter(page.title)
 page.run()

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page
 
 HEIGHTS = {1440: 1000, 800: 1100}
 MAX_BYTES = 250_000
+COVERAGE = Image.Quantize.MAXCOVERAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ def small(picture: Image.Image) -> bytes:
     for num_colors in (256, 128, 64, 32):
         file = io.BytesIO()
         # by coverage: the few points of an emotion's colour are as much as a large ground
-        few = picture.convert("RGB").quantize(num_colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few = picture.convert("RGB").quantize(num_colors, COVERAGE, dither=Image.Dither.NONE)
         few.save(file, "PNG", optimize=True)
         if file.tell() < MAX_BYTES:
             break

@@ -151,7 +151,9 @@ class PrivateFolder:
 
     def __init__(self, prefix: str) -> None:
         for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-            _remove_abandoned(left)
+            # another session may be removing it
+            with suppress(OSError):
+                _remove_abandoned(left)
         self.path, self._claim = _claimed(lambda: Path(tempfile.mkdtemp(prefix=prefix)))
         self._remove = weakref.finalize(self, _release, self.path, self._claim)
 
@@ -179,7 +181,8 @@ def require_writable(place: Path) -> None:
         OSError: it cannot.
     """
     # as the system follows a path: where it leads nowhere yet, folders will be made
-    parent = next(folder for folder in place.absolute().parents if os.path.lexists(folder))
+    place = place.absolute()
+    parent = next((folder for folder in place.parents if os.path.lexists(folder)), place)
     with tempfile.TemporaryFile(dir=parent) as file:
         file.write(b"\0" * 4096)
 

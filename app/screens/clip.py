@@ -170,7 +170,7 @@ def forget_own() -> None:
     """Takes the file of one's own away."""
     st.session_state["own-clip"] = None
     resources.forget_uploads()
-    state.update(frame=None, emotion=None, instead_of=None, words=None)
+    state.update(**dict.fromkeys(state.OF_ONE_CLIP))
 
 
 def take_upload(name: str, read: Callable[[], bytes]) -> None:
@@ -201,7 +201,7 @@ def read_upload(name: str, read: Callable[[], bytes]) -> None:
         st.session_state["upload-refusal"] = str(error)
     else:
         st.session_state["own-clip"] = own
-        state.update(frame=None, emotion=None, instead_of=None, words=None)
+        state.update(**dict.fromkeys(state.OF_ONE_CLIP))
 
 
 def forget_refusal() -> None:

@@ -124,8 +124,9 @@ def choose_as_said(text: str, kinds: Sequence[str], words: Sequence[str], donors
         _forget_what_was_said_of_others(words)
         st.session_state["edit-place"] = int(place) - 1
         st.session_state["edit-word"] = details.get("new", "")[:MAX_WORD_CHARACTERS]
-    if (draw := details.get("draw")) in {str(draw + 1) for draw in range(NUM_DRAWS)}:
-        st.session_state["edit-seed"] = int(draw) - 1
+    draw = details.get("draw")
+    # the first one is left unsaid
+    st.session_state["edit-seed"] = int(draw) - 1 if draw in {str(n + 1) for n in range(NUM_DRAWS)} else 0
 
 
 def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Reply]) -> None:

@@ -194,15 +194,27 @@ class VideoEncoder(nn.Module):
         self._steps = dict(zip(config.vsc_after, config.vsc_grids, strict=True)) if is_compressed else {}
         side = image_size // config.patch_size
         grid = side, side
-        self._plans = {}
         for stage, layer in enumerate(self.swin.layers):
             if stage > 0:
                 grid = tuple((side + 1) // 2 for side in grid)
             for position, block in enumerate(getattr(layer, "blocks", ())):
                 block.set_input_size(grid, self._window(grid))
-                self._plans[stage, position] = WindowPlan.of(block)
                 if stage == 2:
                     grid = self._steps.get(position, grid)
+        self._make_plans()
+
+    def _make_plans(self) -> None:
+        self._plans = {
+            (stage, position): WindowPlan.of(block)
+            for stage, layer in enumerate(self.swin.layers)
+            for position, block in enumerate(getattr(layer, "blocks", ()))
+        }
+
+    def _apply(self, *args, **options) -> VideoEncoder:
+        super()._apply(*args, **options)
+        # plans are no buffers: they follow the weights to another device by being made anew
+        self._make_plans()
+        return self
 
     def _window(self, grid: tuple[int, int]) -> tuple[int, int]:
         """The largest window not above the configured one that tiles the grid."""

@@ -90,6 +90,7 @@ class WindowPlan:
         parameters = (mlp[0].weight, mlp[0].bias, mlp[2].weight)
         if torch.is_grad_enabled() and any(one.requires_grad for one in parameters):
             return self._with_mask(_position_bias(attention).to(dtype), batch)
+        # fused optimizers do not raise versions; they work with gradients, in training, where nothing is kept
         key = (dtype, *((one.data_ptr(), one._version, one.device) for one in parameters))
         # what is kept by a prediction is read by an explanation, whose gradients refuse tensors of inference
         with torch.inference_mode(False), torch.no_grad():

@@ -27,9 +27,11 @@ RAISED = np.array([0.05, 0.10, 0.5204, 0.05, 0.1296, 0.05, 0.10])
 def run_edit_picker(kinds, words, donors):
     import streamlit as st
 
-    from app.views.whatif import edit_picker
+    from app.views.whatif import choose_as_said, edit_picker
 
     kinds, words, donors = st.session_state.get("offer", (kinds, words, donors))
+    if "said" in st.session_state:
+        choose_as_said(st.session_state.pop("said"), kinds, words, donors)
     st.session_state["edits"] = edit_picker(kinds, words, donors)
 
 
@@ -136,6 +138,16 @@ def test_what_is_tried_is_said_in_a_link_and_chosen_again(edits):
     if edits:
         # and is changed from there
         assert choose(test, "blur") == (BLUR,)
+
+
+def test_a_link_without_a_draw_is_of_the_first_one(picker):
+    assert choose(picker, "sound noise") == (Edit(kind="sound noise"),)
+    first = whatif.said(edits_of(picker))
+    picker.selectbox(key="edit-seed").set_value(3).run()
+    assert whatif.said(edits_of(picker)) != first
+    # the browser's back button
+    picker.session_state["said"] = first
+    assert edits_of(picker.run()) == (Edit(kind="sound noise"),)
 
 
 def test_of_a_link_only_what_the_clip_offers_is_chosen():

@@ -73,6 +73,21 @@ def test_grids_that_the_blocks_meet(name, grids, monkeypatch):
         assert all(side % w == 0 and w <= config.window_size for side, w in zip(grid, window, strict=True))
 
 
+def test_what_is_known_of_the_windows_goes_where_the_weights_go():
+    shown, guide = pictures(1, 4, size=64), guides(1)
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    encoder = build()
+    with torch.no_grad():
+        expected = encoder(shown, mask, guide)
+        found = encoder.double()(shown.double(), mask, guide.double())
+    torch.testing.assert_close(found.frame_vectors.float(), expected.frame_vectors, atol=1e-4, rtol=1e-4)
+    # as if it were another machine's
+    holder = torch.nn.Sequential(encoder).to("meta")
+    plans = list(holder[0]._plans.values())
+    tensors = [one for plan in plans for one in (plan.order, plan.inverse, plan.mask) if one is not None]
+    assert tensors and {one.device.type for one in tensors} == {"meta"}
+
+
 def test_the_paper_windows():
     encoder = build(PRESETS["paper"].video)
     sizes = [[tuple(block.window_size) for block in layer.blocks] for layer in encoder.swin.layers]

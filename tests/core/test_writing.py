@@ -2,6 +2,8 @@
 
 import errno
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,3 +143,9 @@ def test_a_private_folder_goes_with_its_process_or_when_the_next_is_made(tmp_pat
     path = second.path
     del second
     assert not path.exists() and names(tmp_path) == ["other"]
+
+
+def test_the_root_of_all_folders_is_a_place_like_others():
+    # who may not write there is told so
+    with suppress(OSError):
+        require_writable(Path("/"))

@@ -15,7 +15,7 @@ from core.checkpoint import load_checkpoint
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.loop import train
-from training.state import RunStopped, read_state, write_state
+from training.state import RunStopped, read_state, restoring, write_state
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,11 @@ def test_a_state_that_lacks_something_is_told_in_a_sentence(config, whole, tmp_p
     with pytest.raises(DataError, match="does not hold the whole state of this run .*start anew") as told:
         train(config, resume=True)
     assert "\n" not in str(told.value)
+
+
+def test_too_little_memory_is_no_fault_of_the_state(tmp_path):
+    with pytest.raises(torch.OutOfMemoryError), restoring(tmp_path):
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_a_finished_run_is_kept_and_not_made_again(config, whole):
