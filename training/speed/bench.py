@@ -91,10 +91,12 @@ class Bench:
         path = self.folder / f"{seconds:g}s-{self.settings.height}p.mp4"
         return path if path.exists() else make_clip(path, seconds=seconds, height=self.settings.height)
 
-    def turns(self, subjects: Mapping[str, Subject], *, num_turns: int | None = None) -> Turns:
-        """The subjects and the peak, in turns."""
+    def turns(self, subjects: Mapping[str, Subject], *, is_slow: bool = False) -> Turns:
+        """The subjects and the peak, in turns; what is slow has a single one, and does not warm up."""
         all_subjects = {PEAK: self._multiply, **subjects}
-        return take_turns(all_subjects, num_turns or self.settings.num_turns, progress=self.progress)
+        if is_slow:
+            return take_turns(all_subjects, 1, num_warm_ups=0, progress=self.progress)
+        return take_turns(all_subjects, self.settings.num_turns, progress=self.progress)
 
     def section(
         self,

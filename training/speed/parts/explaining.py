@@ -49,8 +49,8 @@ def _turns(bench: Bench, tested: tuple[str, ...]) -> tuple[Turns, list[str]]:
         for path in shipped_clips(min(NUM_CLIPS, bench.settings.num_turns))
     ]
     # a network for large pictures takes minutes
-    num_turns = None if bench.config.video.image_size <= 128 else 1
-    turns = bench.turns({WHOLE: _explaining(predictor, clips, tested)}, num_turns=num_turns)
+    is_slow = bench.config.video.image_size > 128
+    turns = bench.turns({WHOLE: _explaining(predictor, clips, tested)}, is_slow=is_slow)
     return turns, [name for name in turns.taken if name not in (PEAK, WHOLE)] + [WHOLE]
 
 
