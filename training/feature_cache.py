@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from core.media import decode, open_clip
+from core.media.apart import BusyError, MachineError
 from core.media.faces import FaceDetector, crop, part_of, track_face
 from core.writing import replacing, written
 from training.adopted import SUFFIX, read_adopted, require_fit
@@ -124,14 +125,18 @@ class FeatureCache:
 
         Raises:
             CacheError: they cannot be written, which is no fault of the clip.
+            MachineError: nor is it that there is no room for the process that decodes.
         """
-        try:
-            return self._entry(utterance)
-        except CacheError:
-            raise
-        # one bad clip among thousands must not end a long job, whatever is wrong with it
-        except Exception as error:  # noqa: BLE001
-            return Skipped(utterance=utterance, reason=str(error) or type(error).__name__)
+        while True:
+            try:
+                return self._entry(utterance)
+            except BusyError:  # a long job has time
+                continue
+            except (CacheError, MachineError):
+                raise
+            # one bad clip among thousands must not end a long job, whatever is wrong with it
+            except Exception as error:  # noqa: BLE001
+                return Skipped(utterance=utterance, reason=str(error) or type(error).__name__)
 
     def save_index(self) -> None:
         """Remember the hashes of files, so that the next run need not read them all, if that can be kept."""

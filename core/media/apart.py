@@ -13,10 +13,7 @@ main module again, which is Streamlit's. Where processes cannot be split (Window
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import json
-import math
 import os
 import pickle
 import pkgutil
@@ -26,29 +23,45 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from typing import BinaryIO
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-import numpy as np
-
-from core.media.clip import DecodedMedia, Frames, MediaError, MediaInfo
+from core.media.clip import MediaError
 from core.media.limits import GIB, Limits
+from core.media.replies import exactly, receive, send
 
-_NUM_WORKERS = max(2, min(4, os.cpu_count() or 1))
+_NUM_WORKERS = max(2, os.cpu_count() or 1)
 """A file that takes its time holds up those of the same moment only when it has as many companions."""
 
-_RESULTS = {kind.__name__: kind for kind in (DecodedMedia, Frames, MediaInfo)}
-_ARRAYS = ("uint8", "float32", "float64")
-_MAX_HEADER_BYTES = 1 << 20
-_MAX_REPLY_BYTES = GIB
+_MAX_WAIT_SECONDS = 60.0
+"""For one of these to be free: longer than clips take, shorter than a person looks at "Reading"."""
 
 _READY = b"ready"
 _DIED = 64
 """A worker ends with this and the number of the signal that ended its child."""
 
+_CHILDLESS = 63
+"""A worker ends with this when the machine has no room for a child."""
+
+_NUM_CHECKED_BYTES = 16
+
+_START_SECONDS = 60.0
+"""In which a worker has to be ready."""
+
 _GRACE_SECONDS = 10.0
 """After which a child that did not end by its own clock is ended from here."""
+
+_END_SECONDS = 1.0
+"""In which a child has to end that has answered."""
+
+
+class MachineError(MediaError):
+    """The machine could not read a file, which is no fault of the file's; one sentence."""
+
+
+class BusyError(MachineError):
+    """Other files are being read: who has time may ask again."""
 
 
 def run_apart(function: Callable, *args: object, name: str, limits: Limits, writes: bool = False) -> object:
@@ -56,44 +69,57 @@ def run_apart(function: Callable, *args: object, name: str, limits: Limits, writ
 
     Args:
         function: of a module, not of the main one. It returns numbers, texts, None, arrays of bytes or
-            floats, `DecodedMedia`, `Frames` and `MediaInfo`, or tuples of these.
+            floats, `DecodedMedia`, `Frames` and `MediaInfo`, or tuples of these. What it is annotated to
+            return is checked.
         args: what it takes; whatever can be pickled.
         name: of the file, for sentences.
         limits: `max_work_seconds` and `max_work_bytes` are kept.
         writes: whether it may write a file.
 
     Raises:
-        MediaError: it raised one, crashed, or reached a limit.
+        BusyError: so many other files are being read that its turn did not come in a minute.
+        MachineError: there was no room for a process.
+        MediaError: it raised one, crashed, reached a limit, or returned something else.
     """
     if not hasattr(os, "fork"):
         return function(*args)
+    returns = typing.get_type_hints(function).get("return", object)
     mark = secrets.token_hex()
     order = pickle.dumps((mark, function, args, limits.max_work_seconds, limits.max_work_bytes, writes))
-    with _seats:
+    with _seat(name):
         try:
             worker = _free_worker()
-        except (OSError, EOFError):
-            raise MediaError(
-                f"{name} was not read, for the process that decodes it could not be started; make room in "
-                "memory, or start anew."
-            ) from None
-        try:
-            kind, value = worker.ask(order, mark, limits.max_work_seconds + _GRACE_SECONDS)
+            kind, value = worker.ask(order, mark, returns, limits.max_work_seconds + _GRACE_SECONDS)
         except _DiedError as error:
-            worker.kill()
             raise MediaError(_death(name, error, limits)) from None
-        except BaseException:  # an answer that was not heard to its end belongs to nobody
-            worker.kill()
-            raise
-        with _lock:
-            _idle.append(worker)
+        except (OSError, EOFError):
+            raise MachineError(
+                f"{name} was not read, for the process that decodes it could not be started; make room in "
+                "memory, end other programs, or start anew."
+            ) from None
+        if worker.is_done():
+            with _lock:
+                _idle.append(worker)
     if kind == "refused":
-        raise MediaError(str(value))
+        raise MediaError(value)
     if kind == "memory":
         raise MediaError(_too_large(name, limits))
-    if kind != "result":
+    if kind == "fault":
         raise RuntimeError(f"reading {name} failed apart:\n{value}")
     return value
+
+
+@contextmanager
+def _seat(name: str) -> Iterator[None]:
+    if not _seats.acquire(timeout=_MAX_WAIT_SECONDS):
+        raise BusyError(
+            f"{name} was not read, for its turn did not come in {_MAX_WAIT_SECONDS:g} s: the files of others "
+            "are being read; try again in some minutes."
+        )
+    try:
+        yield
+    finally:
+        _seats.release()
 
 
 def _death(name: str, error: _DiedError, limits: Limits) -> str:
@@ -139,26 +165,65 @@ class _Worker:
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         self._pid = os.getpid()
-        _exactly(self._process.stdout, len(_READY))
+        with self._watched(_START_SECONDS):
+            exactly(self._process.stdout, len(_READY))
 
     @property
     def is_alive(self) -> bool:
         # after a fork the pipes are another process's
         return self._pid == os.getpid() and self._process.poll() is None
 
-    def ask(self, order: bytes, mark: str, max_seconds: float) -> tuple[str, object]:
-        timer = threading.Timer(max_seconds, self.kill)
-        timer.start()
+    def ask(self, order: bytes, mark: str, returns: object, max_seconds: float) -> tuple[str, object]:
+        """The kind of the answer and its value.
+
+        Raises:
+            _DiedError: there is none that can be believed.
+            OSError, EOFError: the machine had no room for a child.
+        """
+        with self._watched(max_seconds):
+            try:
+                with suppress(BrokenPipeError):
+                    self._process.stdin.write(len(order).to_bytes(8, "big") + order)
+                    self._process.stdin.flush()
+                return receive(self._process.stdout, mark, returns)
+            except EOFError:
+                code = self._process.wait()
+                if 0 <= code < _DIED:
+                    raise
+                raise _DiedError(code - _DIED if code > _DIED else -code) from None
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                raise _DiedError(signal.SIGABRT) from None
+
+    def is_done(self) -> bool:
+        """Whether its child ended well and left only the answer in the pipe; the worker is ended if not.
+
+        The worker sends back what it gets when the child is gone. The child, which has no access to the
+        orders, could not have sent it ahead.
+        """
+        check = secrets.token_bytes(_NUM_CHECKED_BYTES)
         try:
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(len(order).to_bytes(8, "big") + order)
+            with self._watched(_END_SECONDS):
+                self._process.stdin.write(check)
                 self._process.stdin.flush()
-            return _receive(self._process.stdout, mark)
-        except EOFError:
-            code = self._process.wait()
-            raise _DiedError(code - _DIED if code > _DIED else -code) from None
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            raise _DiedError(signal.SIGABRT) from None
+                if exactly(self._process.stdout, len(check)) != check:
+                    raise EOFError
+        except (OSError, EOFError):
+            return False
+        return self.is_alive
+
+    @contextmanager
+    def _watched(self, max_seconds: float) -> Iterator[None]:
+        """Ends the worker after a time, and where the block fails: what comes later belongs to nobody."""
+        timer = threading.Timer(max_seconds, self.kill)
+        try:
+            try:
+                timer.start()
+            except RuntimeError as error:  # no room for a thread
+                raise OSError from error
+            yield
+        except BaseException:
+            self.kill()
+            raise
         finally:
             timer.cancel()
 
@@ -182,81 +247,6 @@ def _free_worker() -> _Worker:
     return _Worker()
 
 
-def _send(out: BinaryIO, mark: str, kind: str, value: object) -> None:
-    arrays: list[np.ndarray] = []
-    header = json.dumps({"mark": mark, "kind": kind, "value": _packed(value, arrays)}).encode()
-    out.write(len(header).to_bytes(8, "big") + header)
-    for array in arrays:
-        out.write(array.data if array.size else b"")
-    out.flush()
-
-
-def _packed(value: object, arrays: list[np.ndarray]) -> object:
-    if isinstance(value, np.ndarray):
-        arrays.append(np.ascontiguousarray(value))
-        return {"array": [value.dtype.name, *value.shape]}
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {type(value).__name__: {name: _packed(part, arrays) for name, part in fields.items()}}
-    if isinstance(value, tuple):
-        return [_packed(part, arrays) for part in value]
-    # numpy's numbers are none that JSON knows
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _receive(source: BinaryIO, mark: str) -> tuple[str, object]:
-    """The kind of an answer and its value; EOFError where the other side is gone.
-
-    The other side may have been taken over by what it decoded, so an answer is believed only as far as it has
-    the form of one; ValueError, TypeError or LookupError where it has not, or where it lacks the mark of the
-    order, as one would that was sent ahead.
-    """
-    size = int.from_bytes(_exactly(source, 8), "big")
-    if size > _MAX_HEADER_BYTES:
-        raise ValueError(size)
-    header = json.loads(_exactly(source, size))
-    if header["mark"] != mark:
-        raise ValueError(mark)
-    left = [_MAX_REPLY_BYTES]
-    return header["kind"], _unpacked(header["value"], source, left)
-
-
-def _unpacked(value: object, source: BinaryIO, left: list[int]) -> object:
-    if isinstance(value, list):
-        return tuple(_unpacked(part, source, left) for part in value)
-    if not isinstance(value, dict):
-        return value
-    ((kind, inside),) = value.items()
-    if kind != "array":
-        fields = {name: _unpacked(part, source, left) for name, part in inside.items()}
-        return _RESULTS[kind](**fields)
-    dtype, *shape = inside
-    if dtype not in _ARRAYS:
-        raise ValueError(inside)
-    left[0] -= math.prod(shape) * np.dtype(dtype).itemsize
-    if left[0] < 0:
-        raise ValueError(shape)
-    array = np.empty(shape, dtype)
-    if array.size:
-        _fill(source, memoryview(array).cast("B"))
-    return array
-
-
-def _exactly(source: BinaryIO, size: int) -> bytes:
-    data = source.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
-
-
-def _fill(source: BinaryIO, room: memoryview) -> None:
-    while room:
-        count = source.readinto(room)
-        if not count:
-            raise EOFError
-        room = room[count:]
-
-
 def _serve() -> None:
     """The worker: reads orders and splits off a child for each, until nobody is there any more."""
     _import_all()
@@ -267,22 +257,25 @@ def _serve() -> None:
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-    while True:
-        try:
-            order = _exactly(orders, int.from_bytes(_exactly(orders, 8), "big"))
-        except EOFError:
-            return
-        child = os.fork()
-        if child == 0:
-            with suppress(BaseException):
-                orders.close()
-                _work(order, replies)
-                os._exit(0)
-            os._exit(1)
-        _, status = os.waitpid(child, 0)
-        if status:
-            # an answer may have been cut off, so the pipe is of no use any more
-            os._exit(_DIED + (os.WTERMSIG(status) if os.WIFSIGNALED(status) else signal.SIGABRT))
+    # until nobody asks any more
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            order = exactly(orders, int.from_bytes(exactly(orders, 8), "big"))
+            try:
+                child = os.fork()
+            except OSError:
+                os._exit(_CHILDLESS)
+            if child == 0:
+                with suppress(BaseException):
+                    orders.close()
+                    _work(order, replies)
+                    os._exit(0)
+                os._exit(1)
+            _, status = os.waitpid(child, 0)
+            if status:
+                # an answer may have been cut off, so the pipe is of no use any more
+                os._exit(_DIED + (os.WTERMSIG(status) if os.WIFSIGNALED(status) else signal.SIGABRT))
+            os.write(replies, exactly(orders, _NUM_CHECKED_BYTES))
 
 
 def _import_all() -> None:
@@ -308,7 +301,7 @@ def _work(order: bytes, replies: int) -> None:
     except Exception:  # noqa: BLE001  told by the other side
         kind, value = "fault", traceback.format_exc()[-8000:]
     with os.fdopen(replies, "wb") as out:
-        _send(out, mark, kind, value)
+        send(out, mark, kind, value)
 
 
 def _limit(seconds: float, max_bytes: int, *, num_files: int, writes: bool, above: int) -> None:

@@ -1,0 +1,49 @@
+"""What the machine lacks is not laid to the clips: a set that is trained on does not lose them by it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from made_clips import write_clip
+
+from core.media import apart
+from core.media.apart import MachineError
+from training.datasets import Utterance
+from training.features import prepare
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return Utterance(key="clip", path=write_clip(tmp_path / "clip.mp4"), label="joy", split="train")
+
+
+def test_no_room_for_the_process_that_decodes_ends_the_job(clip, tiny_model, tmp_path, monkeypatch):
+    while apart._idle:
+        apart._idle.pop().kill()
+    with monkeypatch.context() as patch:
+        patch.setattr(apart.sys, "executable", "/nowhere/python")
+        with pytest.raises(MachineError, match="^clip.mp4 .* could not be started"):
+            prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    assert len(prepare([clip], tiny_model, tmp_path / "cache", progress=False)) == 1
+
+
+def test_a_long_job_waits_for_its_turn(clip, tiny_model, tmp_path, monkeypatch):
+    class Seats:
+        """Free at the third question, and at every one after that."""
+
+        num_asked = 0
+
+        def acquire(self, timeout: float) -> bool:
+            self.num_asked += 1
+            return self.num_asked > 2
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(apart, "_seats", Seats())
+    features = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    assert len(features) == 1 and not features.skipped
+    assert apart._seats.num_asked > 2
