@@ -29,7 +29,7 @@ from app.resources import Explained
 from app.views import modalities, shapley, trust
 from app.views.baselines import CHOICES, agreement, baseline_picker
 from app.views.effects import effects_view
-from app.views.frame import AT_FIRST, default_frame, frame_view
+from app.views.frame import default_frame, frame_view
 from app.views.markup import plain, plain_table
 from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
@@ -266,7 +266,7 @@ def show_frame(explained: Explained, attributions: Mapping[str, Attribution | No
         step=steps if step is None else step,
         on_frame=lambda index: state.update(frame=index),
         on_step=lambda step: state.update(step=None if step == steps else step),
-        on_overlays=lambda names: state.update(overlays=None if names == AT_FIRST else names),
+        on_overlays=lambda names: state.update(overlays=names),
         overlays=state.current().overlays,
         attribution=attributions.get("patch"),
         is_awaited="patch" in attributions and attributions["patch"] is None,

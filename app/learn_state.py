@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.clips import ClipChoice
 from app.linked import Linked
+from app.state import read_overlays, said_overlays
 
 STEPS = (
     "Guess first",
@@ -34,6 +35,7 @@ class LearnView:
         clip: key of the clip, None for the first one.
         frame: index of the candidate frame that is looked into, None for the most relevant kept one.
         patches: compression steps shown in that frame, None for all of them.
+        overlays: what is laid over it, of `app.state.OVERLAYS`; None for what is so at first.
         checkpoint: name of the one that answers, None for the first.
         is_presented: in the layout for a projector: larger type, and only the walk's own controls.
     """
@@ -42,6 +44,7 @@ class LearnView:
     clip: str | None = None
     frame: int | None = None
     patches: int | None = None
+    overlays: tuple[str, ...] | None = None
     checkpoint: str | None = None
     is_presented: bool = False
 
@@ -60,6 +63,7 @@ class LearnView:
             clip=parameters.get("clip") or None,
             frame=number("frame", first=1),
             patches=number("patches", first=0),
+            overlays=read_overlays(parameters),
             checkpoint=parameters.get("checkpoint") or None,
             is_presented=parameters.get("present") == "1",
         )
@@ -71,6 +75,7 @@ class LearnView:
             "clip": self.clip,
             "frame": None if self.frame is None else self.frame + 1,
             "patches": self.patches,
+            "over": said_overlays(self.overlays),
             "checkpoint": self.checkpoint,
             "present": 1 if self.is_presented else None,
         }

@@ -68,7 +68,7 @@ class ViewState:
             value = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
             return value - first if value >= first else None
 
-        words, shown = parameters.get("words"), parameters.get("over")
+        words = parameters.get("words")
         return cls(
             clip=parameters.get("clip") or None,
             frame=number("frame", first=1),  # as people count, and as the page says
@@ -79,7 +79,7 @@ class ViewState:
             words=None if words is None else cut_words(words, MAX_WORDS_CHARACTERS),
             baseline=parameters.get("absent") or None,
             judged=parameters.get("judged") or None,
-            overlays=None if shown is None else tuple(name for name in OVERLAYS if name in shown.split(",")),
+            overlays=read_overlays(parameters),
             edits=parameters.get("what-if") or None,
             checkpoint=parameters.get("checkpoint") or None,
             is_truth_hidden=parameters.get("made") == "hidden",
@@ -103,10 +103,21 @@ class ViewState:
                 "words": self.words if fits else None,
                 "absent": self.baseline,
                 "judged": self.judged,
-                "over": None if self.overlays is None else ",".join(self.overlays) or "nothing",
+                "over": said_overlays(self.overlays),
                 "what-if": self.edits,
             }
         return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def read_overlays(parameters: dict[str, str]) -> tuple[str, ...] | None:
+    """The overlays of a link's parameters; None where it tells none."""
+    shown = parameters.get("over")
+    return None if shown is None else tuple(name for name in OVERLAYS if name in shown.split(","))
+
+
+def said_overlays(overlays: tuple[str, ...] | None) -> str | None:
+    """The overlays as a link's parameter "over"; None for what is so at first."""
+    return None if overlays is None else ",".join(overlays) or "nothing"
 
 
 def _methods(text: str) -> tuple[tuple[str, str], ...]:

@@ -208,6 +208,8 @@ def compression(choice: ClipChoice, explained: Explained) -> None:
             step=step,
             on_frame=lambda index: state.update(frame=index),
             on_step=lambda number: state.update(patches=None if number == num_steps else number),
+            on_overlays=lambda names: state.update(overlays=names),
+            overlays=state.current().overlays,
         )
     state.publish_link()
 

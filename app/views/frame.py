@@ -79,7 +79,7 @@ def overlay_toggles(
         has_steps: patches were compressed in the state that is shown.
         attribution: of the patches, None where there is none.
         is_awaited: it is being computed.
-        on_overlays: called with another choice.
+        on_overlays: called with another choice, with None for `AT_FIRST`.
     """
     offered = [FATE, TIES] if has_steps else []
     offered += [POINTS] if attribution is not None or is_awaited else []
@@ -87,7 +87,8 @@ def overlay_toggles(
     def switched() -> None:
         is_on = {name: name in chosen for name in OVERLAYS}
         is_on |= {name: st.session_state[f"overlay {name}"] for name in offered}
-        on_overlays(tuple(name for name in OVERLAYS if is_on[name]))
+        names = tuple(name for name in OVERLAYS if is_on[name])
+        on_overlays(None if names == AT_FIRST else names)
 
     with st.container(horizontal=True, gap="small"):
         for name in offered:
@@ -154,7 +155,7 @@ def frame_view(
         step: compression steps done, 0 for none.
         on_frame: called with the index of another frame to look at.
         on_step: called with another step.
-        on_overlays: called with another choice of overlays.
+        on_overlays: called with another choice of overlays, None for what is so at first.
         overlays: of `OVERLAYS`, what is laid over the frame; None for what is so at first.
         attribution: of the patches of all candidate frames, None where there is none.
         is_awaited: it is being computed.

@@ -119,6 +119,8 @@ def test_a_link_restores_step_clip_and_what_is_looked_into(page):
     # the small model has one step, and all of them are what a first visit shows
     assert link_of(page) == {"step": "4", "clip": "two"}
     assert page.session_state["learn-frame"] == last
+    page.toggle(key="overlay lines").set_value(True).run()
+    assert link_of(page) == {"step": "4", "clip": "two", "over": "kept,lines,points"}
     page.query_params = {"step": "4", "clip": "two", "frame": str(last + 1)}
     page.run()
     assert page.session_state["learn-frame"] == last and link_of(page)["frame"] == str(last + 1)
