@@ -209,12 +209,13 @@ def test_figures_are_ratios_in_the_table_and_whole_in_the_file(tmp_path):
     section = Section(
         part="p", preset="tiny", threads=1, title="T", reference="slow", rows=rows, num_turns=2, aims=aims
     )
-    report = SpeedReport(machine=this_machine(1.5, 2), num_turns=2, sections=(section,))
+    failed = dataclasses.replace(section, part="q", reference="", rows=(), aims=(), notes=("It failed.",))
+    report = SpeedReport(machine=this_machine(1.5, 2), num_turns=2, sections=(section, failed))
     report.write(tmp_path / "out")
     table = (tmp_path / "out/speed.md").read_text()
     assert "| fast enough | tiny | 1 | 0.40 × | 0.50 × | missed |" in table
     assert "| fast | 0.50 (0.50 to 0.50) | 0.25 | 1 | 3.00 (2.50 to 3.50) |" in table
     assert "1 thread, 2 turns: 1.00 is “slow”: 5.00 s of CPU, 6.00 s by the clock" in table
-    assert "load was 1.5 at the beginning" in table
+    assert "load was 1.5 at the beginning" in table and table.endswith("### T (`q`, `tiny`)\n\nIt failed.\n")
     found = json.loads((tmp_path / "out/speed.json").read_text())
     assert found["sections"][0]["rows"][0]["cpu_seconds"] == {"median": 2.5, "low": 1.75, "high": 3.25}

@@ -154,7 +154,8 @@ def _group(heading: str, sections: Sequence[Section]) -> str:
     heads = ("what", *(["threads"] if many else []), *used)
     caption = " ".join(_caption(section) for section in sections)
     notes = " ".join(dict.fromkeys(note for section in sections for note in section.notes))
-    return "\n\n".join(filter(None, (heading, caption, _table(heads, rows), notes)))
+    table = _table(heads, rows) if rows else ""
+    return "\n\n".join(filter(None, (heading, caption, table, notes)))
 
 
 def _caption(section: Section) -> str:

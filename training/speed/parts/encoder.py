@@ -73,7 +73,7 @@ def compiled(bench: Bench) -> list[Section]:
         work()
     except Exception as error:  # whatever stands between torch and a compiler
         reason = " ".join(str(error).split())[:200].rstrip(".")
-        note = f"It could not be compiled here ({type(error).__name__}: {reason}); a C++ compiler is needed."
+        note = f"Compiling, which takes a C++ compiler, failed here ({type(error).__name__}: {reason})."
         return [_nothing(bench, note)]
     seconds = time.perf_counter() - begin
     flops = flops_of(eager)
