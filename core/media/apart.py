@@ -52,7 +52,7 @@ _START_SECONDS = 60.0
 _GRACE_SECONDS = 10.0
 """After which a child that did not end by its own clock is ended from here."""
 
-_END_SECONDS = 1.0
+_END_SECONDS = 2.0
 """In which a child has to end that has answered."""
 
 

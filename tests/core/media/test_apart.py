@@ -255,7 +255,9 @@ def test_an_answer_sent_ahead_is_not_taken_for_that_of_another_file(check):
 
 
 @pytest.mark.parametrize(
-    "later", ["[__import__('time').sleep(0.3), os.abort()]", "__import__('time').sleep(600)"]
+    "later",
+    ["[__import__('time').sleep(0.3), os.abort()]", "__import__('time').sleep(600)"],
+    ids=["crashes", "hangs"],
 )
 def test_one_that_breaks_after_its_answer_costs_the_next_file_nothing(later):
     no_workers()
@@ -342,7 +344,7 @@ def test_a_worker_that_is_never_ready_is_told_and_ended(how, tmp_path, monkeypat
     assert works()
 
 
-def test_a_machine_without_room_for_a_child_does_not_accuse_the_file(tmp_path, monkeypatch):
+def test_a_machine_without_room_for_a_child_does_not_accuse_the_file(tmp_path, monkeypatch, capfd):
     no_workers()
     # read by Python when it starts
     (tmp_path / "sitecustomize.py").write_text(
@@ -351,6 +353,7 @@ def test_a_machine_without_room_for_a_child_does_not_accuse_the_file(tmp_path, m
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         assert "could not be started" in refused(abs, -7, kind=MachineError)
+    assert not capfd.readouterr().err
     assert works()
 
 
