@@ -6,10 +6,13 @@ import os
 
 import pytest
 from made_clips import write_clip
+from made_trees import touch, write_meld_release
 
 from core.media import apart
 from core.media.apart import MachineError
-from training.datasets import Utterance
+from training.datasets import Dataset, Utterance
+from training.datasets.check import check_dataset
+from training.datasets.meld import read_meld
 from training.features import prepare
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here")
@@ -47,3 +50,15 @@ def test_a_long_job_waits_for_its_turn(clip, tiny_model, tmp_path, monkeypatch):
     features = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
     assert len(features) == 1 and not features.skipped
     assert apart._seats.num_asked > 2
+
+
+def test_nor_is_it_laid_to_clips_that_are_checked_or_found(clip, tmp_path, monkeypatch):
+    release = write_meld_release(tmp_path)
+    touch(release / "output_repeated_splits_test" / "dia0_utt1.mp4", b"")
+    while apart._idle:
+        apart._idle.pop().kill()
+    monkeypatch.setattr(apart.sys, "executable", "/nowhere/python")
+    with pytest.raises(MachineError, match="could not be started"):
+        check_dataset(Dataset(name="manifest", scheme=None, utterances=(clip,)), open_files=True)
+    with pytest.raises(MachineError, match="could not be started"):
+        read_meld(release)

@@ -179,6 +179,7 @@ def _open(
 ) -> tuple[tuple[Utterance, ...], dict[str, float | None], list[SkippedClip], int]:
     """Utterances whose file opens; lengths by key; those left out; how many have hardly a picture."""
     from core.media import MediaError, open_clip
+    from core.media.apart import MachineError
 
     paths = sorted({u.path for u in utterances if _is_medium(u.path)})
     infos, errors = {}, {}
@@ -186,6 +187,8 @@ def _open(
         progress(number, len(paths), path.name)
         try:
             infos[path] = open_clip(path, apart=True).info
+        except MachineError:  # says nothing against the file
+            raise
         except MediaError as error:
             errors[path] = str(error)
     kept, seconds, skipped = [], {}, []

@@ -151,9 +151,12 @@ def _with_clip(
 def _refusal(path: Path) -> str | None:
     """What the guarded reader says against a clip; None where it opens it."""
     from core.media import MediaError, open_clip
+    from core.media.apart import MachineError
 
     try:
         open_clip(path, apart=True)
+    except MachineError:  # says nothing against the clip
+        raise
     except MediaError as error:
         return str(error)
     return None
