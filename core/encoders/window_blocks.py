@@ -88,7 +88,9 @@ class WindowPlan:
         """Positions and mask of so many grids: `(1 or batch · window, head, area, area)`."""
         mlp = attention.cpb_mlp
         parameters = (mlp[0].weight, mlp[0].bias, mlp[2].weight)
-        if torch.is_grad_enabled() and any(one.requires_grad for one in parameters):
+        is_learned = torch.is_grad_enabled() and any(one.requires_grad for one in parameters)
+        # parameters made in inference mode do not tell when they were changed
+        if is_learned or any(one.is_inference() for one in parameters):
             return self._with_mask(_position_bias(attention).to(dtype), batch)
         # fused optimizers do not raise versions; they work with gradients, in training, where nothing is kept
         key = (dtype, *((one.data_ptr(), one._version, one.device) for one in parameters))

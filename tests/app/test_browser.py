@@ -298,7 +298,15 @@ def test_hiding_the_truth_takes_the_labels_off_the_shelf(page, address):
     page.locator(".shelf .on").click()
     expect(page.locator(".shelf .back")).to_be_visible()
     wait_for_rest(page)
-    told, turned = names.all_inner_texts(), shelf.evaluate("shelf => shelf.scrollLeft")
+    # it turns smoothly
+    still = """async shelf => {
+        for (let before = -1; before !== shelf.scrollLeft || !before;) {
+            before = shelf.scrollLeft;
+            await new Promise((done) => setTimeout(done, 300));
+        }
+        return shelf.scrollLeft;
+    }"""
+    told, turned = names.all_inner_texts(), shelf.evaluate(still)
     toggle = page.get_by_text("Hide the truth", exact=True)
     toggle.click()
     expect(names.first).to_have_text("label hidden")

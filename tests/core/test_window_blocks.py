@@ -93,6 +93,16 @@ def test_positions_are_learned_anew_after_a_step():
     torch.testing.assert_close(run_block(block, plan, given), block(given), atol=2e-5, rtol=1e-5)
 
 
+def test_parameters_made_in_inference_mode_are_taken_as_they_are():
+    with torch.inference_mode():
+        block = block_of((8, 8), (4, 4), 2)
+        plan, x = WindowPlan.of(block), torch.randn(2, 8, 8, 24)
+        torch.testing.assert_close(run_block(block, plan, x), block(x), atol=2e-5, rtol=1e-5)
+        for parameter in block.attn.cpb_mlp.parameters():
+            parameter.mul_(1.5)
+        torch.testing.assert_close(run_block(block, plan, x), block(x), atol=2e-5, rtol=1e-5)
+
+
 def test_whole_paths_are_left_out_as_timm_does():
     block = block_of((8, 8), (4, 4), 2)
     block.drop_path1 = block.drop_path2 = torch.nn.Dropout(1.0)
