@@ -1,6 +1,6 @@
 """Video encoder: Swin Transformer V2 with frame selection before it and visual sequence compression inside.
 
-timm's SwinV2 is used as it is, block by block; between blocks of stage 3 the compression step of
+timm's SwinV2 has the parameters, `window_blocks` computes its blocks; between those of stage 3 the step of
 `core.compression` removes tokens, and the blocks behind it work on the smaller grid. V2's continuous position
 bias serves the smaller windows: every block keeps the coordinates of the window it was (or would have been)
 pretrained with, so that a shift of one token means the same at every size.
