@@ -290,6 +290,7 @@ def _import_all() -> None:
 
 
 def _work(order: bytes, replies: int) -> None:
+    # from `run_apart`, by a pipe that nobody else has; what a file may have made is never unpickled
     mark, function, args, seconds, max_bytes, writes = pickle.loads(order)
     _limit(seconds, max_bytes, num_files=2 if writes else 1, writes=writes, above=replies)
     try:
