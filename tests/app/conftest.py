@@ -10,6 +10,7 @@ import pytest
 from app.views.markup import plain
 from core.labels import MELD_7
 from core.prediction import FrameSelection, ModalityReport, PatchStep, Prediction
+from tests.app.browsing import chromium
 
 EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
 """What Markdown would make a picture, styled words and a formula of."""
@@ -18,6 +19,13 @@ EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
 def is_plain(text: str) -> bool:
     """Whether Markdown shows `EVIL` inside a text letter by letter."""
     return plain(EVIL) in text and EVIL not in text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium for all tests of a module."""
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from app.clips import shipped_clips
 from app.launch import CHECKPOINT_VARIABLE
 from app.views.markup import percent
-from tests.app.browsing import ROOT, chromium, served, tab_of, the_app, wait_for_rest
+from tests.app.browsing import ROOT, served, tab_of, the_app, wait_for_rest
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import tone, write_media
 
@@ -40,12 +40,6 @@ def address(private):
     environment["DEEPMSI_CACHE_DIR"] = str(private / "cache")
     with served(the_app, environment) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.folders import VARIABLE
-from tests.app.browsing import chromium, served, tab_of, the_app, wait_for_rest
+from tests.app.browsing import served, tab_of, the_app, wait_for_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -21,12 +21,6 @@ def address(tmp_path_factory):
     environment = os.environ | {VARIABLE: str(private), "DEEPMSI_CACHE_DIR": str(private / "cache")}
     with served(the_app, environment) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,17 +7,11 @@ import pytest
 from playwright.sync_api import expect
 
 from app.folders import VARIABLE
-from tests.app.browsing import chromium, served, tab_of, the_app, wait_for_rest
+from tests.app.browsing import served, tab_of, the_app, wait_for_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 SLOW_MS = 200_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from core.config import PRESETS
 from core.evaluation.build import build_evaluation
 from core.labels import MODALITIES, LabelScheme
 from core.model import DeepMSI
-from tests.app.browsing import chromium, served, the_app, wait_for_rest
+from tests.app.browsing import served, the_app, wait_for_rest
 from tests.app.conftest import hand_made_prediction, write_clip
 from tests.app.made_attributions import an_attribution
 from tests.app.test_explain_command import made_display, made_explanation
@@ -131,12 +131,6 @@ def address(home, outside):
     model = home / "checkpoints" / f"{NAME}model"
     with served(lambda port: [*the_app(port), "--checkpoint", str(model)], environment) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

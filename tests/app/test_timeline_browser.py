@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.browsing import ROOT, chromium, served, tab_of
+from tests.app.browsing import ROOT, served, tab_of
 from tests.app.conftest import hand_made_prediction, write_clip
 from tests.core.media.made_media import tone, write_media
 
@@ -34,12 +34,6 @@ def address(tmp_path_factory):
     run = ["-m", "streamlit", "run", str(STAGE), *settings, "--server.port"]
     with served(lambda port: [*run, str(port)], environment) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
