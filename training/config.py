@@ -329,6 +329,7 @@ class PretrainConfig:
         start: folder of an earlier run whose encoder to go on from; a random start if None.
         target_weight: of the targets' squared error beside the emotion's cross-entropy. Targets are small
             and mostly zero, hence the large factor.
+        weight_average: decay per step of the averaged weights that are evaluated and kept; zero for none.
         num_eval_pictures: at most so many of each dev source are looked at.
         precision: "no", "bf16" or "fp16"; a processor with instructions for bf16 (AVX-512 BF16, AMX) takes
             two thirds of the time with it (docs/training.md).
@@ -352,6 +353,7 @@ class PretrainConfig:
     clip_norm: float = 1.0
     label_smoothing: float = 0.05
     target_weight: float = 20.0
+    weight_average: float = 0.0
     eval_every: int = 250
     num_eval_pictures: int = 1024
     precision: str = "no"
@@ -368,6 +370,8 @@ class PretrainConfig:
             raise ValueError("out should be another folder than start, whose records would be lost")
         if self.eval_every < 1 or self.num_eval_pictures < 1:
             raise ValueError("eval_every and num_eval_pictures should be at least 1")
+        if not 0 <= self.weight_average < 1:
+            raise ValueError("weight_average should be at least 0 and below 1, or the average never moves")
 
     @property
     def run_folder(self) -> Path:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from core.writing import ON_RESUME, replacing, written
 from training.augment import resample
+from training.average import WeightAverage
 from training.config import Phase, PretrainConfig
 from training.datasets.stills import IGNORED, Stills
 from training.datasets.utterance import DataError
@@ -83,7 +84,10 @@ class PictureLoop:
         ]
         groups = weight_decay_groups(net.parameters(), config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        self._average = WeightAverage(net, config.weight_average) if config.weight_average else None
         self.trained, self._prepared = accelerator.prepare(net, self.optimizer)
+        if self._average is not None:
+            self._average.model.to(accelerator.device)
         self.num_steps = sum(phase.num_steps for phase in config.phases)
         self.remaining = _Remaining(config.phases)
         # where the run stands
@@ -123,6 +127,8 @@ class PictureLoop:
             self.net.video.aim_guide(_examples(stills[0], phase.image_size).to(device))
             # batch norm's statistics differ between processes, parameters may not
             self.net.video.base_guide.data.copy_(broadcast(self.net.video.base_guide.data))
+            if self._average is not None:
+                self._average.model.video.base_guide.data.copy_(self.net.video.base_guide.data)
         self._skip(phase, counts, self.step - first)
         started = time.monotonic() - self.seconds
         while self.step < first + phase.num_steps:
@@ -166,6 +172,8 @@ class PictureLoop:
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.trained.parameters(), config.clip_norm)
         self._prepared.step()
+        if self._average is not None:
+            self._average.update(self.net)
         return float(loss.detach())
 
     def _skip(self, phase: Phase, counts: list[int], num_steps: int) -> None:
@@ -182,8 +190,9 @@ class PictureLoop:
 
     def _evaluate(self, phase: Phase, loss: float, learning_rate: float) -> None:
         """One line of history; keeps the encoder when it is the best of the last phase so far."""
+        net = self.net if self._average is None else self._average.model
         scores = evaluate_stills(
-            self.net,
+            net,
             self.sources,
             phase.image_size,
             num_pictures=self.config.num_eval_pictures,
@@ -206,9 +215,9 @@ class PictureLoop:
             unfinished.write_text(lines, encoding="utf-8")
         # the score of another resolution says nothing of the one that will be used
         if phase is self.config.phases[-1] and (self.best is None or _mean_f1(row) > _mean_f1(self.best.row)):
-            state = {k: v.detach().cpu().clone() for k, v in self.net.video.state_dict().items()}
+            state = {k: v.detach().cpu().clone() for k, v in net.video.state_dict().items()}
             self.best = BestEncoder(row=row, state=state)
-            save_part(self.config.out / "video.safetensors", self.net.video)
+            save_part(self.config.out / "video.safetensors", net.video)
         print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
 
     def _is_stop_wanted(self, stop: StopRequest) -> bool:
@@ -229,6 +238,8 @@ class PictureLoop:
             return
         tensors = with_prefix("net", self.net.state_dict())
         tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
+        if self._average is not None:
+            tensors |= with_prefix("average", self._average.model.state_dict())
         for rank, part in enumerate(parts):
             tensors |= with_prefix(f"process.{rank}", part)
         if self.best is not None:
@@ -246,6 +257,9 @@ class PictureLoop:
     def _restore(self, state: RunState) -> None:
         values = state.values
         self.net.load_state_dict(state.part("net").tensors)
+        if self._average is not None:
+            self._average.model.load_state_dict(state.part("average").tensors)
+            self._average.num_steps = values["step"]
         own = state.part(f"process.{self.accelerator.process_index}")
         restore_random(own.tensors)
         # each step sets its own

@@ -183,6 +183,8 @@ def test_plausible_slips_are_refused():
         PretrainConfig(out="out", cache_dir="cache", phases=())
     with pytest.raises(ValueError, match="another folder than start"):
         PretrainConfig(out=Path("a/../out"), cache_dir=Path("cache"), start=Path("out"))
+    with pytest.raises(ValueError, match="weight_average should be at least 0 and below 1"):
+        PretrainConfig(out="out", cache_dir="cache", weight_average=1.0)
 
 
 def test_pictures_alone_need_a_phase(config, out, tmp_path):
@@ -196,10 +198,27 @@ def test_a_temporal_network_of_an_earlier_run_does_not_stay(config, tmp_path):
     assert not (tmp_path / "temporal.safetensors").exists()
 
 
-@pytest.mark.parametrize("at_step", [3, 5, 7])
-def test_an_interrupted_run_ends_with_the_weights_of_one_that_is_not(config, tmp_path, monkeypatch, at_step):
+def test_averaged_weights_are_chosen_and_kept(config, out, tmp_path):
+    one_step = replace(config, out=tmp_path / "last", start=out)
+    one_step = replace(one_step, phases=(Phase(image_size=64, num_steps=1, batch_size=8),), warmup_steps=1)
+    last = load_file(pretrain(one_step) / "video.safetensors")
+    averaged = load_file(
+        pretrain(replace(one_step, out=tmp_path / "averaged", weight_average=0.5)) / "video.safetensors"
+    )
+    start = load_file(out / "video.safetensors")
+    weight = "swin.layers.0.blocks.0.mlp.fc1.weight"
+    # the memory is short at first: a tenth after the first step
+    torch.testing.assert_close(averaged[weight], 0.1 * start[weight] + 0.9 * last[weight])
+    assert not torch.allclose(averaged[weight], last[weight])
+
+
+@pytest.mark.parametrize(("at_step", "weight_average"), [(3, 0.0), (5, 0.9), (7, 0.9)])
+def test_an_interrupted_run_ends_with_the_weights_of_one_that_is_not(
+    config, tmp_path, monkeypatch, at_step, weight_average
+):
     small, large = (Phase(image_size=side, num_steps=num, batch_size=8) for side, num in ((32, 5), (64, 4)))
     short = replace(config, phases=(small, large), eval_every=2, warmup_steps=2, out=tmp_path / "whole")
+    short = replace(short, weight_average=weight_average)
     whole = load_file(pretrain(short) / "video.safetensors")
 
     draw, num_drawn = training.picture_loop.draw_stills, []
