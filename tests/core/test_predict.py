@@ -129,8 +129,8 @@ def test_threads_share_a_predictor(predictor):
         thread.start()
     for thread in threads:
         thread.join()
-    # How many threads a product is parted among while others compute decides its last bit; mixed-up clips differ by
-    # far more.
+    # how many threads a product is parted among while others compute decides its last bit; mixed-up clips
+    # differ by far more
     for one, other in zip(expected, answers, strict=True):
         same(one, other, 1e-6)
 
