@@ -96,7 +96,7 @@ def evaluate(
         options = loaded.metrics.get("train_config", {}).get("data_options", {})
         sources = read_sources([data], allow_outside=allow_outside, scheme=labels.name, options=options)
         try:
-            sources, used = part_as_trained(loaded, sources, protocol, fold)
+            sources, used, fold = part_as_trained(loaded, sources, protocol, fold)
         except ValueError as error:
             raise typer.BadParameter(f"{error}.") from error
         caveats = caveats_of(loaded, sources, split, used)
@@ -133,6 +133,7 @@ def evaluate(
                 data=data,
                 split=split,
                 protocol=used,
+                fold=fold,
                 caveats=caveats,
                 batch_size=batch_size,
                 num_bootstrap=bootstrap,

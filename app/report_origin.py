@@ -159,7 +159,7 @@ def facts_of(source: Source) -> tuple[Facts, ...]:
             facts=(
                 Fact(name="Data set", value=info.data),
                 Fact(name="Split", value=info.split),
-                Fact(name="Protocol", value=info.protocol),
+                Fact(name="Protocol", value=", ".join(filter(None, (info.protocol, info.fold)))),
                 Fact(name="Clips", value=f"{info.num_clips:,}"),
                 Fact(name="Skipped", value=f"{len(info.skipped):,}" if info.skipped else "none"),
                 Fact(name="Labels", value=f"{', '.join(info.labels)} ({info.label_scheme})"),
@@ -216,7 +216,8 @@ def commands_of(source: Source, against: Sequence[Source], options: Options) -> 
     """What makes the evaluation and the report again; as few words as the defaults allow."""
     info = source.evaluation.info
     training = info.recipe.get("training")
-    fold = training.get("fold") if isinstance(training, dict) else ""
+    # evaluations of earlier versions do not tell their own
+    fold = info.fold or (training.get("fold") if isinstance(training, dict) else "")
     evaluate = ["deepmsi", "evaluate", info.checkpoint, "--data", _data(source.evaluation)]
     if source.checkpoint is not None:
         evaluate[2] = portable(source.checkpoint)

@@ -44,6 +44,7 @@ def made_clips(labels: list[str], folder: Path, **changes) -> list[EvaluatedClip
                 "speaker": f"speaker {i // 2}",
                 "transcript": f"words {i}",
                 "kept_frame_seconds": (0.5, 1.25),
+                "face": "one",
                 "extra": {"scenario": "all" if i % 2 else "some", "conflict": "True"},
                 **changes,
             },

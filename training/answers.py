@@ -36,12 +36,14 @@ class Answer:
             of its modalities that the clip has; NaN where it has none of them, or was not asked.
         embeddings: with everything shown: of each modality that the clip has, and "fused"; `(dim,)`.
         kept_frame_seconds: with everything shown; None where the clip has no video.
+        face: as in `training.features.ClipFeatures`; None where the picture was not shown.
     """
 
     key: str
     logits: np.ndarray
     embeddings: dict[str, np.ndarray]
     kept_frame_seconds: tuple[float, ...] | None
+    face: str | None = None
 
 
 @torch.inference_mode()
@@ -137,7 +139,7 @@ def _encoded(model: DeepMSI, inputs: ModelInput) -> ModelInput:
 
 def _answer(clip: ClipFeatures, logits: np.ndarray, output: ModelOutput | None, row: int) -> Answer:
     """One clip's answer; `output` is the one with everything shown, None where that was not asked."""
-    embeddings, kept = {}, None
+    embeddings, kept, face = {}, None, None
     if output is not None and (shown := output.present[row]).any():
         embeddings = {
             m: _array(output.projections[m][row]) for m, has in zip(MODALITIES, shown, strict=True) if has
@@ -148,7 +150,10 @@ def _answer(clip: ClipFeatures, logits: np.ndarray, output: ModelOutput | None, 
             position = int((output.video_rows == row).nonzero())
             frames = selection.kept[position][selection.kept_mask[position]].sort().values
             kept = tuple(float(clip.times_seconds[frame]) for frame in frames.tolist())
-    return Answer(key=clip.utterance.key, logits=logits, embeddings=embeddings, kept_frame_seconds=kept)
+            face = clip.face
+    return Answer(
+        key=clip.utterance.key, logits=logits, embeddings=embeddings, kept_frame_seconds=kept, face=face
+    )
 
 
 def _array(values: Tensor) -> np.ndarray:

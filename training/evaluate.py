@@ -178,6 +178,7 @@ def evaluate_checkpoint(
     data: Path,
     split: str,
     protocol: str = "official",
+    fold: str = "",
     caveats: tuple[str, ...] = (),
     batch_size: int = 8,
     num_bootstrap: int = NUM_BOOTSTRAP,
@@ -195,6 +196,7 @@ def evaluate_checkpoint(
         data: the data set as it was opened; paths are told from its folder.
         split: of the data that `features` holds.
         protocol: by which the data were parted.
+        fold: of the protocol.
         caveats: to be told with every figure; see `caveats_of`.
         batch_size: clips at once; the evaluation does not depend on it.
         num_bootstrap: resamples for the intervals.
@@ -216,6 +218,7 @@ def evaluate_checkpoint(
         data=data,
         split=split,
         protocol=protocol,
+        fold=fold,
         caveats=caveats,
         num_bootstrap=num_bootstrap,
     )
@@ -229,6 +232,7 @@ def assemble(
     data: Path,
     split: str,
     protocol: str = "official",
+    fold: str = "",
     caveats: tuple[str, ...] = (),
     num_bootstrap: int = NUM_BOOTSTRAP,
 ) -> Evaluation:
@@ -253,6 +257,7 @@ def assemble(
             data_sha256=kept.data_sha256,
             split=split,
             protocol=protocol,
+            fold=fold,
             label_scheme=scheme.name,
             labels=scheme.labels,
             seed=info.seed,
@@ -274,7 +279,7 @@ def assemble(
 
 def part_as_trained(
     checkpoint: Checkpoint, sources: Sources, protocol: str | None, fold: str
-) -> tuple[Sources, str]:
+) -> tuple[Sources, str, str]:
     """Part data by the protocol asked for, else by the one that parted them when the checkpoint was trained.
 
     Args:
@@ -284,7 +289,7 @@ def part_as_trained(
         fold: of the protocol.
 
     Returns:
-        The data with their splits, and the name of what parted them.
+        The data with their splits, the protocol that parted them, and its fold.
 
     Raises:
         DataError: if the data cannot serve the protocol.
@@ -302,7 +307,7 @@ def part_as_trained(
             "have been learned."
         )
     if protocol is None:
-        return sources, "official"
+        return sources, "official", ""
     grouped = {name: recipe[name] for name in ("num_folds", "fold_group") if name in recipe}
     config = TrainConfig(
         data=(Path(),),
@@ -319,7 +324,7 @@ def part_as_trained(
             f"so {protocol} parts it otherwise and would test on what was learned; evaluate it on the same "
             "clips."
         )
-    return parted, protocol
+    return parted, protocol, fold
 
 
 def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: str) -> tuple[str, ...]:
@@ -363,6 +368,7 @@ def _recipe(checkpoint: Checkpoint) -> dict:
 def _evaluated(utterance: Utterance, answer: Answer) -> EvaluatedClip:
     return EvaluatedClip(
         kept_frame_seconds=answer.kept_frame_seconds,
+        face=answer.face,
         **{
             name: getattr(utterance, name)
             for name in (

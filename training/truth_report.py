@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.evaluation.artifact import TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED
 from core.predict import Predictor
 from core.writing import AGAIN, replacing, require_writable, written
 from sample_data.corpus.checking.statistics import Estimate
@@ -20,7 +21,7 @@ from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import CORPUS_FILE, read_corpus
 from training.truth import FIGURES, Measure, TruthFigure, measure_clip, summarise
 
-REPORT_FILE, MEASURES_FILE, UNFINISHED_FILE = "truth.json", "measures.parquet", "unfinished.jsonl"
+REPORT_FILE, MEASURES_FILE, UNFINISHED_FILE = TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED
 
 Progress = Callable[[int, int, str], None]
 

@@ -5,6 +5,8 @@
     embeddings.safetensors  video, audio, text and fused, `(utterance, dim)`; rows as in predictions.parquet
     metrics.json            figures with their intervals
 
+What `deepmsi bench truth` writes may lie beside them, and stays where an evaluation is made anew.
+
 docs/evaluation.md describes every column. Whatever shows, compares or reports results reads such folders and
 nothing else: no checkpoint and no data set is needed.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +44,9 @@ INFO, PREDICTIONS, EMBEDDINGS, METRICS = (
     "embeddings.safetensors",
     "metrics.json",
 )
+TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED = "truth.json", "measures.parquet", "unfinished.jsonl"
+"""Of a checkpoint's explanations (`training.truth_report`); each tells which checkpoint it is of."""
+
 ALL = MODALITIES
 """The subset of all modalities: each clip is shown with everything it has."""
 
@@ -59,6 +65,9 @@ def subset_name(subset: Sequence[str]) -> str:
     return "+".join(subset)
 
 
+FACE = "face"
+"""Column that tells whether a face was found: "none", "one" or "several"; null without video."""
+
 _COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("key", "path"), pa.string()),
     **dict.fromkeys(("start_seconds", "end_seconds"), pa.float64()),
@@ -70,8 +79,13 @@ _COLUMNS: dict[str, pa.DataType] = {
     "is_conflict": pa.bool_(),
     "num_kept_frames": pa.int64(),
     "kept_frame_seconds": pa.list_(pa.float64()),
+    FACE: pa.string(),
 }
 
+_LATER = {FACE}
+"""Columns that evaluations of earlier versions lack."""
+
+_BESIDE = (TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED)
 
 _MAX_TOLD = 300
 """Characters of a reason that comes from the files themselves."""
@@ -99,6 +113,7 @@ class EvaluationInfo:
         data_sha256: of the evaluated clips' bytes and what is known of them.
         split: that was evaluated, "all" for every clip.
         protocol: by which the data were parted; "official" where the data set brings its splits.
+        fold: of the protocol; "" where it has none, and in evaluations of earlier versions.
         label_scheme / labels: name and order of the classes.
         seed: of the training run.
         temperature / uncertainty_threshold: of the checkpoint.
@@ -134,6 +149,7 @@ class EvaluationInfo:
     num_clips: int = 0
     caveats: tuple[str, ...] = ()
     empty_probabilities: tuple[float, ...] = ()
+    fold: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,6 +220,8 @@ class Evaluation:
     def write(self, folder: str | Path) -> Path:
         """Write the folder; it appears whole or not at all, and replaces an evaluation that was there.
 
+        How true the explanations are stays, where that was measured there.
+
         Raises:
             EvaluationError: if the folder holds something else, or cannot be written.
         """
@@ -220,6 +238,9 @@ class Evaluation:
             _write_json(new / METRICS, {"format": FORMAT, **self.metrics.to_dict()})
             pq.write_table(table.replace_schema_metadata(None), new / PREDICTIONS, compression="zstd")
             (new / EMBEDDINGS).write_bytes(save(embeddings))
+            for name in _BESIDE:
+                if (folder / name).is_file():
+                    shutil.copy2(folder / name, new / name)
         return folder
 
 
@@ -284,8 +305,9 @@ def require_replaceable(folder: str | Path) -> None:
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not folder.exists():
         return
-    others = sorted(names - {INFO, PREDICTIONS, EMBEDDINGS, METRICS})
-    if not folder.is_dir() or others or (names and INFO not in names):
+    own = names - set(_BESIDE)
+    others = sorted(own - {INFO, PREDICTIONS, EMBEDDINGS, METRICS})
+    if not folder.is_dir() or others or (own and INFO not in own):
         what = f"holds other things ({', '.join(others[:3])})" if others else "is no evaluation"
         raise EvaluationError(f"{folder} exists and {what}, so it is not replaced; choose another folder.")
 
@@ -297,7 +319,8 @@ def schema_of(columns: Sequence[str]) -> pa.Schema:
         ValueError: naming the columns that are missing or unknown.
     """
     extra = [name for name in columns if name.startswith(EXTRA)]
-    missing, unknown = sorted(set(_COLUMNS) - set(columns)), sorted(set(columns) - set(_COLUMNS) - set(extra))
+    missing = sorted(set(_COLUMNS) - set(columns) - _LATER)
+    unknown = sorted(set(columns) - set(_COLUMNS) - set(extra))
     if missing or unknown:
         said = [
             f"{what} {', '.join(names)}"
@@ -305,7 +328,8 @@ def schema_of(columns: Sequence[str]) -> pa.Schema:
             if names
         ]
         raise ValueError(f"it has {' and '.join(said)}")
-    return pa.schema({**_COLUMNS, **dict.fromkeys(extra, pa.string())})
+    there = {name: kind for name, kind in _COLUMNS.items() if name in set(columns)}
+    return pa.schema({**there, **dict.fromkeys(extra, pa.string())})
 
 
 def portable_path(path: Path | None, root: Path) -> str | None:

@@ -14,6 +14,7 @@ from core.attribution.modalities import report
 from core.evaluation.artifact import (
     ALL,
     EXTRA,
+    FACE,
     NON_EMPTY,
     SHIPPED,
     Evaluation,
@@ -39,6 +40,7 @@ class EvaluatedClip:
         start_seconds / end_seconds: None where the whole file is meant.
         region: half of the picture that shows the speaker; None for all of it.
         kept_frame_seconds: on the media file's clock, ascending; None where the clip has no video.
+        face: "none", "one" or "several" that were found; None where the clip has no video.
         extra: the data set's own columns.
     """
 
@@ -52,6 +54,7 @@ class EvaluatedClip:
     dialogue: str | None = None
     transcript: str | None = None
     kept_frame_seconds: tuple[float, ...] | None = None
+    face: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,6 +104,7 @@ def build_evaluation(
         "is_conflict": [verdict == "conflict" for verdict in verdicts],
         "num_kept_frames": [len(clip.kept_frame_seconds or ()) for clip in clips],
         "kept_frame_seconds": [clip.kept_frame_seconds for clip in clips],
+        FACE: [clip.face for clip in clips],
     }
     for name in dict.fromkeys(name for clip in clips for name in clip.extra):
         columns[EXTRA + name] = [clip.extra.get(name) for clip in clips]

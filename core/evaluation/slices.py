@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, hypergeom
 
-from core.evaluation.artifact import Evaluation
+from core.evaluation.artifact import FACE, Evaluation
 from core.evaluation.build import MAX_SLICE_VALUES
 
 MIN_CLIPS = 10
@@ -25,6 +25,9 @@ SIGNIFICANT = 0.05
 
 NUM_BINS = 4
 """Parts of equal size that a measure is cut into."""
+
+FACES = {"none": "no face found", "one": "one face", "several": "several faces"}
+"""What the states of `core.media.faces.FaceTrack` are called."""
 
 CONFIDENCE_EDGES = (0.0, 0.4, 0.6, 0.8, 1.0)
 """Bins of the prediction's probability; each is closed below, and the last above too."""
@@ -94,7 +97,7 @@ class Slices:
 
 
 def find_slices(evaluation: Evaluation, *, label: str | None = None, min_clips: int = MIN_CLIPS) -> Slices:
-    """Every slice by the data set's own columns, speaker, duration, words, kept frames, conflict, confidence.
+    """Every slice by the data set's columns, speaker, duration, words, frames, face, conflict, confidence.
 
     Columns with up to `MAX_SLICE_VALUES` values give one slice each; longer columns of numbers, and all
     measures, `NUM_BINS` bins of equal size; longer columns of text none, but for speakers.
@@ -161,6 +164,8 @@ def _columns(evaluation: Evaluation, rows: np.ndarray) -> Iterator[tuple[str, np
     words = table["transcript"].fillna("").str.split().str.len().to_numpy(float)
     yield "words", binned(words, decimals=0)
     yield "kept frames", _kept(evaluation, table)
+    if FACE in table:
+        yield "face", table[FACE].map(FACES).to_numpy(object)
     yield "modalities", np.where(table["is_conflict"].to_numpy(bool), "conflict", "no conflict")
     confidence = evaluation.probabilities()[rows].max(1)
     numbers = np.searchsorted(CONFIDENCE_EDGES[1:-1], confidence, side="right")

@@ -274,6 +274,7 @@ def test_rows_tell_what_the_model_said(evaluation, checkpoint, corpus_features):
     np.testing.assert_allclose(evaluation.shapley.sum(1), gained, atol=1e-6)
     kept = [len(times) for times in rows["kept_frame_seconds"]]
     assert rows["num_kept_frames"].tolist() == kept and min(kept) > 0
+    assert rows["face"].tolist() == [dev[i].face for i in range(6)]
     f1 = f1_score(rows["label"], rows["prediction"], average="macro", zero_division=0)
     assert evaluation.metrics.subsets["video+audio+text"].macro_f1.value == pytest.approx(f1)
     assert evaluation.embeddings["fused"].shape[0] == 6 and np.isnan(evaluation.embeddings["audio"][5]).all()

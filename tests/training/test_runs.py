@@ -63,10 +63,11 @@ def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
     # what is evaluated as its test was not learned from, though the data have a split of their own
     checkpoint = load_checkpoint(config.out / summary.runs[0])
     sources = read_sources(config.data)
-    parted, protocol = part_as_trained(checkpoint, sources, None, "")
-    assert protocol == "paper-10fold"
+    parted, protocol, fold = part_as_trained(checkpoint, sources, None, "")
+    assert (protocol, fold) == ("paper-10fold", "fold01")
     assert len(of_split(parted, "test").utterances) == metrics["num_clips"]["test"]
-    assert part_as_trained(checkpoint, sources, "official", "")[0].names == sources.names
+    official, protocol, fold = part_as_trained(checkpoint, sources, "official", "")
+    assert official.names == sources.names and (protocol, fold) == ("official", "")
     fewer = replace(sources, utterances=sources.utterances[1:])
     with pytest.raises(DataError, match="holds other clips than when fold"):
         part_as_trained(checkpoint, fewer, None, "")

@@ -14,7 +14,7 @@ from app.playback import Playable, as_it_is, is_playable
 from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, plain_table, points, swatch, track
 from core.attribution.modalities import told_verdict
 from core.evaluation import Evaluation
-from core.evaluation.artifact import NON_EMPTY
+from core.evaluation.artifact import FACE, NON_EMPTY
 from core.evaluation.neighbours import Neighbour
 from core.labels import MODALITIES, MODALITY_NOUNS
 from core.media import MediaError, open_clip
@@ -52,6 +52,7 @@ def media(evaluation: Evaluation, row: int, path: Path | None) -> None:
     words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
     facts = [f"speaker {clip['speaker']}"] if isinstance(clip["speaker"], str) else []
     facts += [f"dialogue {clip['dialogue']}"] if isinstance(clip["dialogue"], str) else []
+    facts += ["no face found"] if clip.get(FACE) == "none" else []
     said = f"<p class='words'>“{escape(words)}”</p>" if words else "<p class='words'>No words.</p>"
     st.html(f"{said}<p class='facts'>{escape(' · '.join([clip['key'], *facts]))}</p>")
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,8 @@ def evaluation(tmp_path):
     probabilities = made_probabilities(TOLD)
     # the last clip has no sound; the third has no frames kept and no speaker
     probabilities[4, SUBSETS.index(("audio",))] = np.nan
-    clips[2] = made_clips(TRUTH, folder, speaker=None, kept_frame_seconds=None, extra={"scenario": "some"})[2]
+    lacking = {"speaker": None, "kept_frame_seconds": None, "face": None}
+    clips[2] = made_clips(TRUTH, folder, **lacking, extra={"scenario": "some"})[2]
     return made_evaluation(TRUTH, TOLD, folder, probabilities=probabilities, clips=clips)
 
 
@@ -128,6 +130,34 @@ def test_an_evaluation_replaces_an_evaluation_and_nothing_else(evaluation, folde
         (tmp_path / "file").write_text("x")
         evaluation.write(tmp_path / "file")
     assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_a_report_of_true_explanations_stays_beside_an_evaluation_that_is_made_anew(
+    evaluation, folder, tmp_path
+):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    for place in (folder, fresh):
+        (place / "truth.json").write_text("measured")
+        (place / "measures.parquet").write_bytes(b"rows")
+        later = replace(evaluation, info=replace(evaluation.info, checkpoint="later"))
+        assert read_evaluation(later.write(place)).info.checkpoint == "later"
+        assert (place / "truth.json").read_text() == "measured"
+        assert (place / "measures.parquet").read_bytes() == b"rows"
+
+
+def test_evaluations_of_earlier_versions_know_no_faces_and_no_fold(evaluation, folder, tmp_path):
+    assert evaluation.predictions["face"].fillna("").tolist() == ["one", "one", "", "one", "one"]
+    table = pd.read_parquet(folder / "predictions.parquet").drop(columns="face")
+    table.to_parquet(folder / "predictions.parquet")
+    values = json.loads((folder / "evaluation.json").read_text())
+    assert values.pop("fold") == ""
+    (folder / "evaluation.json").write_text(json.dumps(values))
+    back = read_evaluation(folder)
+    assert back.info == evaluation.info and "face" not in back.predictions
+    # and can be written again
+    again = read_evaluation(back.write(tmp_path / "again"))
+    pd.testing.assert_frame_equal(again.predictions, back.predictions)
 
 
 def change(path, **values):

@@ -136,6 +136,22 @@ def test_confidence_and_conflict_and_kept_frames(tmp_path):
     assert found["kept frames", "50 % of the candidates"].num_clips == 10
 
 
+def test_clips_without_a_face_are_a_slice_where_that_was_recorded(tmp_path):
+    from dataclasses import replace
+
+    labels = ["joy"] * 34
+    faces = ["none"] * 11 + ["one"] * 12 + ["several"] * 10 + [None]
+    pairs = zip(clips_of(labels, tmp_path), faces, strict=True)
+    clips = [replace(clip, face=face) for clip, face in pairs]
+    made = made_evaluation(labels, ["fear"] * 11 + ["joy"] * 23, tmp_path, clips=clips)
+    found = by_name(find_slices(made))
+    part = found["face", "no face found"]
+    assert (part.num_clips, part.num_wrong, part.rest_wrong) == (11, 11, 0)
+    assert found["face", "one face"].num_clips == 12 and found["face", "several faces"].num_clips == 10
+    earlier = replace(made, predictions=made.predictions.drop(columns="face"))
+    assert "face" not in {name for name, _ in by_name(find_slices(earlier))}
+
+
 def test_bins_are_of_equal_size_and_named_by_what_is_inside():
     names = binned(np.array([*range(1, 13), np.nan], float), unit=" s", decimals=0)
     assert names.tolist() == ["1–3 s"] * 3 + ["4–6 s"] * 3 + ["7–9 s"] * 3 + ["10–12 s"] * 3 + [None]
