@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import wave
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import torch
 
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
-from core.media import open_clip
+from core.media import apart, open_clip
 from core.model import DeepMSI
 from core.predict import Predictor
 from training.datasets import DataError, Dataset, Utterance, read_dataset
@@ -211,3 +212,17 @@ def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):
 
     answer(predictor, data, out, progress=look)
     assert lines == [[], ["a.wav"], ["a.wav", "b.wav"], ["a.wav", "b.wav", "c.wav"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here")
+def test_clips_that_the_machine_could_not_read_are_asked_again(predictor, data, tmp_path, monkeypatch):
+    out = tmp_path / "answers.csv"
+    while apart._idle:
+        apart._idle.pop().kill()
+    with monkeypatch.context() as patch:
+        patch.setattr(apart.sys, "executable", "/nowhere/python")
+        tally = answer(predictor, data, out, split="test")
+    assert [key for key, _ in tally.failures] == ["a.wav", "b.wav"]
+    assert all("could not be started" in reason for _, reason in tally.failures)
+    again = answer(predictor, data, out, split="test")
+    assert (again.num_answered, again.num_known, again.failures) == (2, 0, ())
