@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.linked import Linked
 
@@ -26,11 +26,11 @@ class CheckpointsView:
         """The parameters that restore this view; what is as on a first visit is left out."""
         return {} if self.checkpoint is None else {"checkpoint": self.checkpoint}
 
+    def changed(self, **changes) -> CheckpointsView:
+        """The changed view."""
+        return replace(self, **changes)
 
-_linked = Linked("checkpoints", CheckpointsView)
+
+_linked = Linked("checkpoints", CheckpointsView, shared=("checkpoint",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def choose(checkpoint: str) -> None:
-    """Turns to another checkpoint."""
-    _linked.put(CheckpointsView(checkpoint=checkpoint), is_change=True)
+update = _linked.update

@@ -22,6 +22,8 @@ class CompareView:
     """Everything a link to the Compare page restores.
 
     Attributes:
+        evaluation: what others of the same clips are held against where `evaluations` is None; else one of
+            those. None for the first.
         evaluations: names; the first is what the others are held against. None for those offered at first,
             () where a person took all away.
         other: which of the others the details are of; None for the first of them.
@@ -31,6 +33,7 @@ class CompareView:
         page: of the clips that flipped, from one.
     """
 
+    evaluation: str | None = None
     evaluations: tuple[str, ...] | None = None
     other: str | None = None
     part: str = CLASSES
@@ -43,8 +46,10 @@ class CompareView:
         """Reads a link's parameters; what cannot be meant is left out."""
         text = parameters.get("evaluations")
         part, page = parameters.get("part", ""), parameters.get("page", "")
+        names = None if text is None else names_in(text)[:MAX_EVALUATIONS]
         return cls(
-            evaluations=None if text is None else names_in(text)[:MAX_EVALUATIONS],
+            evaluation=names[0] if names else parameters.get("evaluation") or None,
+            evaluations=names,
             other=parameters.get("other") or None,
             part=part if part in PARTS else PARTS[0],
             became=WRONG if parameters.get("became") == WRONG else RIGHT,
@@ -55,6 +60,7 @@ class CompareView:
     def to_link(self) -> dict[str, str]:
         """The parameters that restore this view; what is as on a first visit is left out."""
         values = {
+            "evaluation": self.evaluation if self.evaluations is None else None,
             "evaluations": None if self.evaluations is None else names_as_text(self.evaluations),
             "other": self.other,
             "part": self.part if self.part != PARTS[0] else None,
@@ -63,6 +69,22 @@ class CompareView:
             "page": str(self.page) if self.page > 1 else None,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def changed(self, **changes) -> CompareView:
+        """The changed view; other clips close the opened one and begin with the first page.
+
+        An evaluation that is not among the compared ones begins another comparison.
+        """
+        after = replace(self, **changes)
+        names = after.evaluations
+        if names and after.evaluation not in names:
+            is_carried = "evaluations" not in changes
+            after = replace(after, **({"evaluations": None} if is_carried else {"evaluation": names[0]}))
+        chooses = ("evaluation", "evaluations", "other", "became")
+        if any(getattr(self, name) != getattr(after, name) for name in chooses):
+            kept = {name: changes[name] for name in ("clip", "page") if name in changes}
+            after = replace(after, **{"clip": None, "page": 1, **kept})
+        return after
 
 
 def names_as_text(names: Sequence[str]) -> str:
@@ -76,14 +98,6 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-_linked = Linked("compare", CompareView)
+_linked = Linked("compare", CompareView, shared=("evaluation",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; other clips close the opened one and begin with the first page."""
-    view = current()
-    after = replace(view, **changes)
-    if any(getattr(view, name) != getattr(after, name) for name in ("evaluations", "other", "became")):
-        after = replace(after, **{"clip": None, "page": 1, **changes})
-    _linked.put(after, is_change=True)
+update = _linked.update

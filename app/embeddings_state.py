@@ -73,15 +73,14 @@ class EmbeddingsView:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+    def changed(self, **changes) -> EmbeddingsView:
+        """The changed view; another evaluation closes the opened clip."""
+        after = replace(self, **changes)
+        if after.evaluation != self.evaluation:
+            after = replace(after, **{"clip": None, "page": 1, **changes})
+        return after
 
-_linked = Linked("embeddings", EmbeddingsView)
+
+_linked = Linked("embeddings", EmbeddingsView, shared=("evaluation",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; another evaluation closes the opened clip."""
-    view = current()
-    after = replace(view, **changes)
-    if after.evaluation != view.evaluation:
-        after = replace(after, **{"clip": None, "page": 1, **changes})
-    _linked.put(after, is_change=True)
+update = _linked.update

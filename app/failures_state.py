@@ -93,24 +93,23 @@ class FailuresView:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+    def changed(self, **changes) -> FailuresView:
+        """The changed view; other clips in the gallery close the opened one and begin with the first page."""
+        after = replace(self, **changes)
+        chooses = ("evaluation", "show", "label", "prediction", "slice") + ("focus",) * (after.show == MISSED)
+        if any(getattr(self, name) != getattr(after, name) for name in chooses):
+            after = replace(after, **{"clip": None, "page": 1, **changes})
+        return after
+
 
 def _slice_as_text(column: str, value: str) -> str:
     # the first colon parts them; the value may hold more
     return f"{column.replace('%', '%25').replace(_PARTER, '%3A')}{_PARTER}{value}"
 
 
-_linked = Linked("failures", FailuresView)
+_linked = Linked("failures", FailuresView, shared=("evaluation",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; other clips in the gallery close the opened one and begin with the first page."""
-    view = current()
-    after = replace(view, **changes)
-    chooses = ("evaluation", "show", "label", "prediction", "slice") + ("focus",) * (after.show == MISSED)
-    if any(getattr(view, name) != getattr(after, name) for name in chooses):
-        after = replace(after, **{"clip": None, "page": 1, **changes})
-    _linked.put(after, is_change=True)
+update = _linked.update
 
 
 def keep_within(evaluation: Evaluation) -> FailuresView:

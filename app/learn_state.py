@@ -81,6 +81,13 @@ class LearnView:
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
+    def changed(self, **changes) -> LearnView:
+        """The changed view; another clip or checkpoint forgets frame and patches of the one before."""
+        chooses = ("clip", "checkpoint")
+        if any(changes.get(name, getattr(self, name)) != getattr(self, name) for name in chooses):
+            changes = {"frame": None, "patches": None, **changes}
+        return replace(self, **changes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
@@ -99,16 +106,9 @@ class Vote:
     checkpoint: str
 
 
-_linked = Linked("learn", LearnView)
+_linked = Linked("learn", LearnView, shared=("checkpoint",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; another clip or checkpoint forgets the frame and the patches of the one before."""
-    view = current()
-    if any(changes.get(name, getattr(view, name)) != getattr(view, name) for name in ("clip", "checkpoint")):
-        changes = {"frame": None, "patches": None, **changes}
-    _linked.put(replace(view, **changes), is_change=True)
+update = _linked.update
 
 
 def guess_of(clip: str) -> str | None:

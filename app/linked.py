@@ -1,7 +1,12 @@
-"""A page's view: one frozen value in the session, mirrored in the address so that a link restores it."""
+"""A page's view: one frozen value in the session, mirrored in the address so that a link restores it.
+
+Which checkpoint, and which evaluation, is looked at is one choice for the pages that ask for it: it is
+carried along when another page is turned to, and stands in that page's address from then on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import streamlit as st
@@ -17,10 +22,13 @@ class Linkable(Protocol):
     def to_link(self) -> dict[str, str]:
         """The parameters that restore this view; what is as on a first visit is left out."""
 
+    def changed(self, **changes) -> Self:
+        """The view with some attributes changed, and without what belonged to those before."""
+
 
 View = TypeVar("View", bound=Linkable)
 
-_PAGE, _ENTERED = "page-shown", "is-page-entered"
+_PAGE, _ENTERED, _SHARED = "page-shown", "is-page-entered", "chosen-"
 
 
 def enter(page: str) -> None:
@@ -37,10 +45,11 @@ class Linked(Generic[View]):
     Args:
         page: tells the pages' views apart.
         kind: the view's class; without arguments it makes the view of a first visit.
+        shared: attributes of the view that are one choice with those of the same name on other pages.
     """
 
-    def __init__(self, page: str, kind: type[View]) -> None:
-        self._kind = kind
+    def __init__(self, page: str, kind: type[View], shared: Sequence[str] = ()) -> None:
+        self._kind, self._shared = kind, tuple(shared)
         self._view, self._link, self._changed = f"{page}-view", f"{page}-link", f"{page}-changed-here"
 
     def current(self) -> View:
@@ -54,26 +63,45 @@ class Linked(Generic[View]):
             view: the new one.
             is_change: made by the person, and so newer than the address.
         """
+        before = self.current()
         st.session_state[self._view] = view
         if is_change:
             st.session_state[self._changed] = True
+            self._share(name for name in self._shared if getattr(view, name) != getattr(before, name))
+
+    def update(self, **changes) -> None:
+        """Changes the view as the person did."""
+        self.put(self.current().changed(**changes), is_change=True)
 
     def adopt_link(self) -> None:
         """Takes over the link at the start of a session, and after the browser's back and forward buttons.
 
         Not after a change made on the page: a quick click comes with the address of before the last one. An
-        address without parameters is what turning to another page leaves, and the view stays as it was; on
-        the page itself it is that of a first visit.
+        address without parameters is what turning to another page leaves, and the view stays as it was but
+        for what was chosen elsewhere since; on the page itself it is that of a first visit.
         """
         parameters = st.query_params.to_dict()
         is_entered = st.session_state.pop(_ENTERED, False)
         if is_entered:
             st.session_state.pop(self._changed, None)
-        if st.session_state.get(self._changed) or parameters == st.session_state.get(self._link):
-            return
-        st.session_state[self._link] = parameters
-        if parameters or not is_entered or self._view not in st.session_state:
-            st.session_state[self._view] = self._kind.from_link(parameters)
+        if is_entered and not parameters:
+            st.session_state[self._link] = parameters
+            self._take_shared()
+        elif not st.session_state.get(self._changed):
+            if parameters != st.session_state.get(self._link):
+                st.session_state[self._link] = parameters
+                st.session_state[self._view] = self._kind.from_link(parameters)
+            self._share(self._shared)
+
+    def _take_shared(self) -> None:
+        known = [name for name in self._shared if _SHARED + name in st.session_state]
+        elsewhere = {name: st.session_state[_SHARED + name] for name in known}
+        if any(getattr(self.current(), name) != value for name, value in elsewhere.items()):
+            st.session_state[self._view] = self.current().changed(**elsewhere)
+
+    def _share(self, names: Iterable[str]) -> None:
+        for name in names:
+            st.session_state[_SHARED + name] = getattr(self.current(), name)
 
     def publish_link(self) -> None:
         """Writes the view into the address bar."""

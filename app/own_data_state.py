@@ -54,17 +54,17 @@ class OwnDataView:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+    def changed(self, **changes) -> OwnDataView:
+        """The changed view; other data begin with all splits, and other answers with no clip chosen."""
+        after = replace(self, **changes)
+        if after.data != self.data:
+            after = replace(after, **{"split": ALL, **changes})
+        asks = ("data", "checkpoint", "split", "task")
+        if any(getattr(self, name) != getattr(after, name) for name in asks):
+            after = replace(after, **{"emotion": None, "clip": None, **changes})
+        return after
+
 
 _linked = Linked("own-data", OwnDataView)
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; other data begin with all splits, and other answers with no clip chosen."""
-    view = current()
-    after = replace(view, **changes)
-    if after.data != view.data:
-        after = replace(after, **{"split": ALL, **changes})
-    if any(getattr(view, name) != getattr(after, name) for name in ("data", "checkpoint", "split", "task")):
-        after = replace(after, **{"emotion": None, "clip": None, **changes})
-    _linked.put(after, is_change=True)
+update = _linked.update

@@ -108,6 +108,12 @@ class ViewState:
             }
         return {name: str(value) for name, value in values.items() if value is not None}
 
+    def changed(self, **changes) -> ViewState:
+        """The changed view; another clip forgets what was chosen of the one before."""
+        if self.clip is not None and changes.get("clip", self.clip) != self.clip:
+            changes = {**dict.fromkeys(OF_ONE_CLIP), **changes}
+        return replace(self, **changes)
+
 
 def read_overlays(parameters: dict[str, str]) -> tuple[str, ...] | None:
     """The overlays of a link's parameters; None where it tells none."""
@@ -138,16 +144,9 @@ def cut_words(text: str, max_characters: int) -> str:
     return tidy[: max_characters + 1].rpartition(" ")[0] or tidy[:max_characters]
 
 
-_linked = Linked("clip", ViewState)
+_linked = Linked("clip", ViewState, shared=("checkpoint",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-
-
-def update(**changes) -> None:
-    """Changes the view; another clip forgets what was chosen of the one before."""
-    view = current()
-    if view.clip is not None and changes.get("clip", view.clip) != view.clip:
-        changes = {**dict.fromkeys(OF_ONE_CLIP), **changes}
-    _linked.put(replace(view, **changes), is_change=True)
+update = _linked.update
 
 
 def note(**changes) -> None:

@@ -68,7 +68,7 @@ def show_one(installed: dict[str, Summary]) -> None:
         )
 
     def picked() -> None:
-        state.choose(st.session_state["checkpoint-shown"])
+        state.update(checkpoint=st.session_state["checkpoint-shown"])
 
     st.session_state["checkpoint-shown"] = shown
     left, right = st.columns([6, 6], gap="large")
@@ -99,7 +99,7 @@ def folder_box() -> None:
         if not text:
             return
         try:
-            state.choose(checkpoints.give_checkpoint(Path(text)))
+            state.update(checkpoint=checkpoints.give_checkpoint(Path(text)))
         except (CheckpointError, OSError, RuntimeError) as error:
             st.session_state["checkpoint-refusal"] = str(error)
 

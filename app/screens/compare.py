@@ -61,7 +61,7 @@ def page() -> None:
         st.warning(
             FULL.format(name=plain(full), num=state.MAX_EVALUATIONS), icon=":material/playlist_remove:"
         )
-    if missing := [name for name in state.current().evaluations or () if name not in folders]:
+    if missing := [name for name in named_evaluations(state.current()) if name not in folders]:
         st.warning(
             f"The link names {plain(', '.join(missing))}, which is not here; give the folder below.",
             icon=":material/link_off:",
@@ -82,10 +82,11 @@ def page() -> None:
 
 
 def chosen_evaluations(folders: Mapping[str, Path]) -> dict[str, Opened]:
-    """The chosen evaluations, read; at first the first one and those that are of the same clips."""
-    wanted = state.current().evaluations
-    found: dict[str, Opened] = {}
-    for name in folders if wanted is None else [name for name in wanted if name in folders]:
+    """The chosen evaluations, read; at first one, and those that are of the same clips."""
+    view, found = state.current(), {}
+    wanted = view.evaluations
+    offered = sorted(folders, key=lambda name: name != view.evaluation)
+    for name in offered if wanted is None else [name for name in wanted if name in folders]:
         if (one := open_evaluation(name, folders[name])) is None:
             continue
         if wanted is not None or not found or is_alike(next(iter(found.values())), one):
@@ -93,6 +94,13 @@ def chosen_evaluations(folders: Mapping[str, Path]) -> dict[str, Opened]:
         if len(found) == state.MAX_EVALUATIONS:
             break
     return found
+
+
+def named_evaluations(view: CompareView) -> tuple[str, ...]:
+    """Names that a link, or a choice on another page, has brought."""
+    if view.evaluations is not None:
+        return view.evaluations
+    return () if view.evaluation is None else (view.evaluation,)
 
 
 def what_is_missing(chosen: Mapping[str, Opened], folders: Mapping[str, Path]) -> str:
