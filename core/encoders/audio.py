@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.config import AudioConfig
 from core.encoders.backbones import random_layout, resolve
+from core.encoders.products import quicken
 from core.encoders.trained import TrainedPart
 from core.media.clip import SAMPLE_RATE
 
@@ -147,6 +148,7 @@ class AudioEncoder(nn.Module):
         self.config = config
         self.sha256 = None
         self.backbone = self._build(config, weights)
+        quicken(self.backbone)
         self.trained = TrainedPart(self.backbone, config.num_trained_layers)
         self.backbone.eval()
         num_states = self.backbone.num_layers + 1

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.config import TextConfig
 from core.encoders.backbones import random_layout, resolve
+from core.encoders.products import quicken
 from core.encoders.trained import TrainedPart
 
 
@@ -45,6 +46,7 @@ class TextEncoder(nn.Module):
         width = self.backbone.config.hidden_size
         if width != config.width:
             raise ValueError(f"{config.backbone} is {width} wide, the configuration says {config.width}")
+        quicken(self.backbone)
         self.trained = TrainedPart(self.backbone, config.num_trained_layers)
         self.eval()
 

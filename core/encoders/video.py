@@ -22,6 +22,7 @@ from core.config import CompressionConfig, VideoConfig
 from core.encoders.alike import Alike
 from core.encoders.backbones import resolve
 from core.encoders.convolutions import ConvStages, ConvStem
+from core.encoders.products import quicken
 from core.encoders.window_blocks import WindowPlan, run_block
 
 DESCRIPTOR_SIDE = 8
@@ -144,6 +145,7 @@ class VideoEncoder(nn.Module):
             pretrained_window_sizes=(config.window_size,) * 4,
             strict_img_size=False,
         )
+        quicken(self.swin)
         if weights == "pretrained" and config.backbone is not None:
             self._load_backbone(config.backbone)
         if config.stem == "conv":

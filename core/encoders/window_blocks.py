@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from timm.models.swin_transformer_v2 import SwinTransformerV2Block, WindowAttention
 from torch import Tensor
 
+from core.encoders.products import linear
+
 MOST_HIDDEN = 1_000_000
 """Elements of the hidden layer at once, without gradients."""
 
@@ -133,8 +135,10 @@ def run_block(block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Ten
         add = torch.Tensor.add if plan.order is None else torch.Tensor.add_
         tokens = add(tokens, block.norm1(attended))
         # the widest tensor by far: in parts that the processor's cache holds
-        for part in tokens.flatten(0, 1).split(max(1, MOST_HIDDEN // block.mlp.fc1.out_features)):
-            part.add_(block.norm2(block.mlp.fc2(torch.ops.aten.gelu_(block.mlp.fc1(part)))))
+        first, second = block.mlp.fc1, block.mlp.fc2
+        for part in tokens.flatten(0, 1).split(max(1, MOST_HIDDEN // first.out_features)):
+            hidden = linear(part, first.weight, first.bias, gelu=True)
+            part.add_(block.norm2(linear(hidden, second.weight, second.bias)))
     if plan.order is not None:
         tokens = _Permuted.apply(tokens, plan.inverse, plan.order)
     return tokens.view(n, rows, columns, width)
@@ -145,7 +149,7 @@ def _attend(attention: WindowAttention, plan: WindowPlan, windows: Tensor) -> Te
     num, area, width = windows.shape
     heads = attention.num_heads
     bias = torch.cat((attention.q_bias, attention.k_bias, attention.v_bias))
-    qkv = F.linear(windows, attention.qkv.weight, bias).view(num, area, 3, heads, -1)
+    qkv = linear(windows, attention.qkv.weight, bias).view(num, area, 3, heads, -1)
     scale = attention.logit_scale.clamp(max=LARGEST_SCALE).exp().view(heads, 1)
     if torch.is_grad_enabled():
         query, key, value = qkv.unbind(2)
@@ -161,7 +165,8 @@ def _attend(attention: WindowAttention, plan: WindowPlan, windows: Tensor) -> Te
         attn_mask=plan.bias(attention, num // plan.num_windows, query.dtype),
         scale=1.0,
     )
-    return attention.proj(found.transpose(1, 2).reshape(num, area, width))
+    found = found.transpose(1, 2).reshape(num, area, width)
+    return linear(found, attention.proj.weight, attention.proj.bias)
 
 
 def _position_bias(attention: WindowAttention) -> Tensor:

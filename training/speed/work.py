@@ -76,6 +76,10 @@ def _product(a: Tensor, b: Tensor) -> tuple[Product, ...]:
     return (Product(batch, a.shape[-2], a.shape[-1], b.shape[-1]),)
 
 
+def _linear(x: Tensor, weight: Tensor) -> tuple[Product, ...]:
+    return (Product(1, math.prod(x.shape[:-1]), x.shape[-1], len(weight)),)
+
+
 def _convolution(x: Tensor, weight: Tensor, result: Tensor) -> tuple[Product, ...]:
     groups = x.shape[1] // weight.shape[1]
     places = len(result) * math.prod(result.shape[2:])
@@ -95,6 +99,8 @@ _FORMULAS: dict[object, Callable[[tuple, object], tuple[Product, ...]]] = {
     aten.bmm: lambda args, result: _product(*args[:2]),
     aten.addmm: lambda args, result: _product(*args[1:3]),
     aten.baddbmm: lambda args, result: _product(*args[1:3]),
+    torch.ops.mkldnn._linear_pointwise: lambda args, result: _linear(*args[:2]),
+    torch.ops.mkldnn._convolution_pointwise: lambda args, result: _convolution(*args[:2], result),
     aten.convolution: lambda args, result: _convolution(*args[:2], result),
     aten._scaled_dot_product_flash_attention_for_cpu: lambda args, result: _attention(*args[:3]),
 }
