@@ -58,10 +58,11 @@ def evaluations() -> dict[str, Path]:
     First come those of the checkpoint that comes first, whose clips ship too. A name that occurs twice is
     told with the folders around it; one that was removed is not among them.
     """
-    named: dict[str, Path] = {}
     shipped = sorted(evaluations_in(SHIPPED_EVALUATIONS), key=lambda f: not f.name.startswith(f"{FIRST}-"))
-    made = (*finished_evaluations(), *trained_evaluations())
-    for folder in (*shipped, *made, *_given()):
+    named = {folder.name: folder for folder in shipped}
+    for name, folder in finished_evaluations().items():
+        named[free_name(folder, named) if name in named else name] = folder
+    for folder in (*trained_evaluations(), *_given()):
         if folder not in named.values() and (folder / INFO).is_file():
             named[free_name(folder, named)] = folder
     return named

@@ -2,6 +2,10 @@
 
 Each call opens the file for itself. Writing takes SQLite's write lock at once, and a note that somebody else
 changed meanwhile is not overwritten but refused, so that nobody's words are lost.
+
+Data sets in two folders may have one name, so notes are kept by place, too. Notes of earlier versions tell
+the name alone: they are shown for each data set of that name until they are changed there, which leaves them
+as they are for the others.
 """
 
 from __future__ import annotations
@@ -12,11 +16,12 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.folders import VARIABLE, data_folder, make_closed
+from core.evaluation.artifact import SHIPPED, Evaluation
 
 MAX_NOTE_CHARACTERS = 10_000
 MAX_TAG_CHARACTERS = 60
@@ -28,8 +33,15 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (
   data TEXT NOT NULL, key TEXT NOT NULL, tags TEXT NOT NULL, note TEXT NOT NULL, changed TEXT NOT NULL,
   version INTEGER NOT NULL, PRIMARY KEY (data, key)
-)
+);
+CREATE TABLE IF NOT EXISTS placed (
+  data TEXT NOT NULL, place TEXT NOT NULL, key TEXT NOT NULL, tags TEXT NOT NULL, note TEXT NOT NULL,
+  changed TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (data, place, key)
+);
 """
+_BY_NAME = "SELECT data, '' AS place, key, tags, note, changed, version FROM notes"
+_PLACED = "SELECT data, place, key, tags, note, changed, version FROM placed"
+_ALL = f"{_BY_NAME} UNION ALL {_PLACED}"
 
 
 class NotesError(Exception):
@@ -57,6 +69,7 @@ class Note:
 
     Attributes:
         data: name of the data set; keys are unique in it.
+        place: where it lies (`place_of`), which parts data sets of one name; "" where that is not known.
         key: of the clip.
         tags: short words, each once, in the order they were given.
         note: free text.
@@ -65,6 +78,7 @@ class Note:
     """
 
     data: str
+    place: str = ""
     key: str
     tags: tuple[str, ...] = ()
     note: str = ""
@@ -87,15 +101,27 @@ class Notes:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def get(self, data: str, key: str) -> Note:
+    def get(self, data: str, key: str, place: str = "") -> Note:
         """The note on a clip; an empty one where there is none. Raises NotesError."""
-        found = self._read("SELECT * FROM notes WHERE data = ? AND key = ?", (data, key))
-        return found[0] if found else Note(data=data, key=key)
+        rows = self._read("WHERE data = ? AND key = ? AND place IN ('', ?)", (data, key, place))
+        return _chosen(rows, place).get(key, Note(data=data, place=place, key=key))
 
-    def all(self, data: str | None = None) -> tuple[Note, ...]:
+    def all(self, data: str | None = None, place: str = "") -> tuple[Note, ...]:
         """All notes that are not empty, of one data set or of every one, by key. Raises NotesError."""
-        rows = self._read("SELECT * FROM notes WHERE ? IS NULL OR data = ? ORDER BY data, key", (data, data))
+        if data is None:
+            rows = self._read("ORDER BY data, place, key", ())
+        else:
+            found = self._read("WHERE data = ? AND place IN ('', ?)", (data, place))
+            rows = sorted(_chosen(found, place).values(), key=lambda note: note.key)
         return tuple(note for note in rows if not note.is_empty)
+
+    def elsewhere(self, data: str, place: str) -> dict[str, tuple[Note, ...]]:
+        """Notes that are not empty on other data sets of the same name, by place. Raises NotesError."""
+        found: dict[str, tuple[Note, ...]] = {}
+        for note in self._read("WHERE data = ? AND place NOT IN ('', ?) ORDER BY place, key", (data, place)):
+            if not note.is_empty:
+                found[note.place] = (*found.get(note.place, ()), note)
+        return found
 
     def save(self, before: Note, *, tags: Iterable[str], note: str) -> Note:
         """Write tags and text on a clip.
@@ -116,17 +142,17 @@ class Notes:
         if problem := _too_long(tags, note):
             raise NotesError(f"{problem}; shorten it.")
         with self._writing() as connection:
-            now = _one(connection, before.data, before.key)
+            now = _one(connection, before.data, before.place, before.key)
             if now.version != before.version:
                 raise NoteChangedError(now)
             return _put(connection, now, tags, note)
 
-    def to_csv(self, data: str | None = None) -> str:
-        """All notes as CSV with the columns `COLUMNS`. Raises NotesError."""
+    def to_csv(self, data: str | None = None, place: str = "") -> str:
+        """All notes as CSV with the columns `COLUMNS`, which tell no place. Raises NotesError."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for note in self.all(data):
+        for note in self.all(data, place):
             writer.writerow([note.data, note.key, "; ".join(note.tags), note.note, note.changed])
         return text.getvalue()
 
@@ -144,7 +170,7 @@ class Notes:
         num_changed = 0
         with self._writing() as connection:
             for new in notes:
-                now = _one(connection, new.data, new.key)
+                now = _one(connection, new.data, new.place, new.key)
                 tags = tidy_tags([*now.tags, *new.tags])
                 note = with_paragraphs(now.note, new.note)
                 if problem := _too_long(tags, note):
@@ -154,24 +180,25 @@ class Notes:
                     num_changed += 1
         return num_changed
 
-    def _read(self, query: str, values: tuple) -> list[Note]:
+    def _read(self, which: str, values: tuple) -> list[Note]:
         if not self.path.is_file():
             return []
         try:
             with self._connected() as connection:
-                return [_note(row) for row in connection.execute(query, values)]
+                return _rows(connection, _ALL, which, values)
         except NotesError:
             # of a folder that is full or can only be read; what is still in the log would be missing
             log = self.path.with_name(f"{self.path.name}-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            return self._read_unwritten(query, values)
+            return self._read_unwritten(which, values)
 
-    def _read_unwritten(self, query: str, values: tuple) -> list[Note]:
+    def _read_unwritten(self, which: str, values: tuple) -> list[Note]:
         with self._told():
             connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
             with closing(connection):
-                return [_note(row) for row in connection.execute(query, values)]
+                there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+                return _rows(connection, _ALL if "placed" in there else _BY_NAME, which, values)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -196,7 +223,7 @@ class Notes:
                 sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
             ) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute(_SCHEMA)
+                connection.executescript(_SCHEMA)
                 yield connection
 
     @contextmanager
@@ -214,6 +241,16 @@ class Notes:
 def default_notes() -> Notes:
     """The notes of this user (`app.folders.data_folder`)."""
     return Notes(data_folder() / "notes.sqlite")
+
+
+def place_of(evaluation: Evaluation) -> str:
+    """Where the data of an evaluation lie: their folder, or what else parts them from their namesakes."""
+    if evaluation.media_folder is not None:
+        return str(evaluation.media_folder.resolve())
+    paths = evaluation.predictions["path"]
+    if all(isinstance(path, str) and path.startswith(f"{SHIPPED}/") for path in paths):
+        return SHIPPED
+    return f"sha256:{evaluation.info.data_sha256[:16]}"
 
 
 def read_csv(text: str) -> tuple[tuple[Note, ...], tuple[str, ...]]:
@@ -283,17 +320,32 @@ def _too_long(tags: tuple[str, ...], note: str) -> str:
 
 
 def _note(row: tuple) -> Note:
-    data, key, tags, note, changed, version = row
-    return Note(data=data, key=key, tags=tidy_tags([tags]), note=note, changed=changed, version=int(version))
+    data, place, key, tags, note, changed, version = row
+    words = {"tags": tidy_tags([tags]), "note": note}
+    return Note(data=data, place=place, key=key, **words, changed=changed, version=int(version))
 
 
-def _one(connection: sqlite3.Connection, data: str, key: str) -> Note:
-    row = connection.execute("SELECT * FROM notes WHERE data = ? AND key = ?", (data, key)).fetchone()
-    return Note(data=data, key=key) if row is None else _note(row)
+def _rows(connection: sqlite3.Connection, table: str, which: str, values: tuple) -> list[Note]:
+    return [_note(row) for row in connection.execute(f"SELECT * FROM ({table}) {which}", values)]
+
+
+def _chosen(rows: Iterable[Note], place: str) -> dict[str, Note]:
+    """By key: a place's own notes, and those that tell the name alone where it has none."""
+    ordered = sorted(rows, key=lambda note: note.place != "")
+    return {note.key: replace(note, place=place) for note in ordered}
+
+
+def _one(connection: sqlite3.Connection, data: str, place: str, key: str) -> Note:
+    which, values = "WHERE data = ? AND key = ? AND place IN ('', ?)", (data, key, place)
+    found = _chosen(_rows(connection, _ALL, which, values), place)
+    return found.get(key, Note(data=data, place=place, key=key))
 
 
 def _put(connection: sqlite3.Connection, now: Note, tags: tuple[str, ...], note: str) -> Note:
     changed, version = datetime.now(UTC).isoformat(timespec="seconds"), now.version + 1
-    row = (now.data, now.key, "; ".join(tags), note, changed, version)
-    connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?)", row)
+    row = (now.data, now.place, now.key, "; ".join(tags), note, changed, version)
+    if now.place:
+        connection.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    else:
+        connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?)", (row[0], *row[2:]))
     return _note(row)

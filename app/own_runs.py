@@ -10,12 +10,13 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from app.folders import data_folder
+from app.folders import data_folder, free_name
 from app.runs import BROKEN_OFF, ELSEWHERE, Run, RunError, Runs
 from core.evaluation.artifact import INFO
 from core.writing import replacing
@@ -146,14 +147,7 @@ class OwnRuns(Runs):
 
     def known(self, name: str) -> OwnWork | None:
         """What the run of a name is; None where there is none."""
-        if not _NAME.fullmatch(name):
-            return None
-        try:
-            text = (self.folder / name / RECORD).read_text(encoding="utf-8")
-            found = OwnWork.from_dict(json.loads(text))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return found if found.name == name else None
+        return _recorded(self.folder, name)
 
     def earlier(self) -> tuple[OwnWork, ...]:
         """All runs that there are, the latest first."""
@@ -199,10 +193,46 @@ class OwnRuns(Runs):
             raise RunError(f"{of.home(self.folder)} cannot be removed ({error.strerror}).") from error
 
 
-def finished_evaluations(folder: Path | None = None) -> tuple[Path, ...]:
-    """Folders of the evaluations that runs made, for pages that offer evaluations."""
+def finished_evaluations(folder: Path | None = None) -> dict[str, Path]:
+    """Folders of the evaluations that runs made, by the name that pages offer them under.
+
+    Those of data, or by checkpoints, of one name are told with the folders around these, and all of them: so
+    that a link never comes to mean another one.
+    """
     folder = data_folder() / "own-data" if folder is None else folder
-    return tuple(sorted(path.parent for path in folder.glob(f"evaluate-*/*/{INFO}")))
+    found = sorted(path.parent for path in folder.glob(f"evaluate-*/*/{INFO}"))
+    named: dict[str, Path] = {}
+    for path in found:
+        name, alike = path.name, [other for other in found if other.name == path.name]
+        works = [_recorded(folder, other.parent.name) for other in alike]
+        if len(alike) > 1 and None not in works:
+            work = works[alike.index(path)]
+            data = _parted(folder_of(work.data), {folder_of(one.data) for one in works})
+            checkpoint = _parted(work.checkpoint, {one.checkpoint for one in works})
+            name = "".join((f"{data}/" * bool(data), name, f" ({checkpoint})" * bool(checkpoint)))
+        named[free_name(path, named) if name in named else name] = path
+    return named
+
+
+def _recorded(folder: Path, name: str) -> OwnWork | None:
+    """What the run of a name in the folder of all runs is; None where there is none."""
+    if not _NAME.fullmatch(name):
+        return None
+    try:
+        found = OwnWork.from_dict(json.loads((folder / name / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if found.name == name else None
+
+
+def _parted(folder: Path, others: Collection[Path]) -> str:
+    """The folders around one that part it from others of its name, as few as do; "" where there are none."""
+    around = [other.parent.parts for other in others if other != folder]
+    parts = folder.parent.parts
+    for number in range(1, len(parts)):
+        if all(other[-number:] != parts[-number:] for other in around):
+            return "/".join(parts[-number:]) if around else ""
+    return "/".join(parts) if around else ""
 
 
 def left_in_words(seconds: float | None) -> str:

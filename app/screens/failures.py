@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.notes import (
     Notes,
     NotesError,
     default_notes,
+    place_of,
     read_csv,
     tidy_tags,
     with_paragraphs,
@@ -37,6 +39,7 @@ from app.views.failures.notes_box import field_keys, known_tags, note_box, notes
 from app.views.failures.selection import Selection, select
 from app.views.failures.tables import slices_list, suspects_list
 from app.views.markup import plain
+from core.evaluation import Evaluation
 from core.evaluation.artifact import ALL, subset_name
 from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
@@ -220,10 +223,10 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
             detail.media(evaluation, row, path)
             link_to_clip_page(of, key, path)
             note_box(
-                note_of(store, evaluation.info.data, key),
+                note_of(store, evaluation, key),
                 known_tags(notes),
                 refusal=st.session_state.get("note-refusal", {}).get(key, ""),
-                on_save=partial(keep_note, store, evaluation.info.data, key),
+                on_save=partial(keep_note, store, evaluation, key),
             )
         with right:
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
@@ -258,31 +261,32 @@ def link_to_clip_page(of: Opened, key: str, path: Path | None) -> None:
 def read_notes(store: Notes, of: Opened) -> tuple[Note, ...]:
     """The notes on the evaluation's data; none, with a sentence on the page, where they cannot be read."""
     try:
-        return store.all(of.evaluation.info.data)
+        return store.all(of.evaluation.info.data, place_of(of.evaluation))
     except NotesError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return ()
 
 
-def note_of(store: Notes, data: str, key: str) -> Note:
+def note_of(store: Notes, evaluation: Evaluation, key: str) -> Note:
     """The note on a clip as it was when the clip was opened, or kept last, in this session."""
     seen = st.session_state.get("note-seen")
-    if seen is None or (seen.data, seen.key) != (data, key):
+    data, place = evaluation.info.data, place_of(evaluation)
+    if seen is None or (seen.data, seen.place, seen.key) != (data, place, key):
         try:
-            seen = store.get(data, key)
+            seen = store.get(data, key, place)
         except NotesError:  # told above
-            seen = Note(data=data, key=key)
+            seen = Note(data=data, place=place, key=key)
         st.session_state["note-seen"] = seen
     return seen
 
 
-def keep_note(store: Notes, data: str, key: str, tags: tuple[str, ...], text: str) -> None:
+def keep_note(store: Notes, evaluation: Evaluation, key: str, tags: tuple[str, ...], text: str) -> None:
     """Keeps tags and text of a clip, or remembers in a sentence why not.
 
     Where somebody else wrote meanwhile, both are put into the fields, so that the next click keeps both.
     """
     st.session_state["note-refusal"] = {}
-    seen = note_of(store, data, key)
+    seen = note_of(store, evaluation, key)
     try:
         st.session_state["note-seen"] = store.save(seen, tags=tags, note=text)
     except NoteChangedError as error:
@@ -297,32 +301,57 @@ def keep_note(store: Notes, data: str, key: str, tags: tuple[str, ...], text: st
 
 def show_notes(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, ...]) -> None:
     """Draws all notes, with export and import."""
-    data = of.evaluation.info.data
+    data, place = of.evaluation.info.data, place_of(of.evaluation)
+    try:
+        elsewhere = store.elsewhere(data, place)
+    except NotesError:  # told above
+        elsewhere = {}
     notes_list(
         notes,
         data=data,
         is_shown=view.show == state.NOTED,
-        to_csv=partial(store.to_csv, data),
+        to_csv=partial(store.to_csv, data, place),
         faults=st.session_state.get("import-faults", ()),
         told=st.session_state.get("import-told", ""),
         number=st.session_state.get("import-number", 0),
         on_show=partial(state.update, show=state.NOTED),
         on_open=lambda key: state.update(show=state.NOTED, clip=key),
-        on_import=partial(take_notes, store),
+        on_import=partial(take_notes, store, data, place),
+        elsewhere=elsewhere,
+        on_copy=partial(copy_notes, store, place),
     )
 
 
-def take_notes(store: Notes, content: bytes) -> None:
-    """Merges the notes of a CSV into those that are kept, or remembers what is wrong with it."""
+def copy_notes(store: Notes, place: str, notes: tuple[Note, ...]) -> None:
+    """Adds the notes of another place to those of this one."""
+    st.session_state["import-faults"] = ()
+    try:
+        num = store.add(replace(note, place=place) for note in notes)
+        st.session_state["import-told"] = told_of("copied", len(notes), num)
+        st.session_state.pop("note-seen", None)
+    except NotesError as error:
+        st.session_state["import-faults"] = (str(error),)
+
+
+def told_of(what: str, num_notes: int, num_new: int) -> str:
+    """What was done with notes, in a sentence."""
+    if num_notes == 1:
+        return f"One note was {what}" + ("." if num_new else ", which told nothing new.")
+    return f"{num_notes} notes were {what}, {num_new} of them told something new."
+
+
+def take_notes(store: Notes, data: str, place: str, content: bytes) -> None:
+    """Merges the notes of a CSV into those that are kept, or remembers what is wrong with it.
+
+    Those on data of the shown name are taken for notes on the shown data.
+    """
     st.session_state["import-number"] = st.session_state.get("import-number", 0) + 1
     st.session_state["import-told"] = ""
     try:
         notes, faults = read_csv(content.decode("utf-8"))
         if not faults:
-            num = store.add(notes)
-            st.session_state["import-told"] = (
-                f"{len(notes)} notes were read, {num} of them told something new."
-            )
+            num = store.add(replace(note, place=place) if note.data == data else note for note in notes)
+            st.session_state["import-told"] = told_of("read", len(notes), num)
             st.session_state.pop("note-seen", None)
     except UnicodeDecodeError:
         faults = ("The file is not in UTF-8; export it again as UTF-8.",)

@@ -177,7 +177,7 @@ def test_notes_are_kept_and_listed(page, shipped):
     page.multiselect[0].set_value(["face hidden"])
     next(button for button in page.button if button.label == "Keep tags and note").click().run()
     assert not page.exception and not page.error
-    kept = notes.default_notes().get("clips", "c0.mp4")
+    kept = notes.default_notes().get("clips", "c0.mp4", str(shipped))
     assert (kept.tags, kept.note) == (("face hidden",), "a hidden face")
     # somebody else writes; what is written here is not lost, nor is theirs
     notes.default_notes().save(kept, tags=("theirs",), note="a beard")
@@ -187,7 +187,31 @@ def test_notes_are_kept_and_listed(page, shipped):
     assert page.text_area[0].value == "a beard\n\nbeard"
     next(button for button in page.button if button.label == "Keep tags and note").click().run()
     assert not page.error
-    assert notes.default_notes().get("clips", "c0.mp4").note == "a beard\n\nbeard"
+    assert notes.default_notes().get("clips", "c0.mp4", str(shipped)).note == "a beard\n\nbeard"
+
+
+def test_two_folders_of_one_name_do_not_mix_their_notes(page, tmp_path):
+    for parent in ("a", "b"):
+        clips = tmp_path / parent / "clips"
+        clips.mkdir(parents=True)
+        written(clips, name=f"../{parent}-test")
+    page.run()
+    for parent in ("a", "b"):
+        page.text_input(key="evaluation-folder").set_value(str(tmp_path / parent / f"{parent}-test")).run()
+    page.query_params = {"evaluation": "a-test", "open": "c0.mp4"}
+    page.run()
+    page.text_area[0].set_value("of the first")
+    next(button for button in page.button if button.label == "Keep tags and note").click().run()
+    page.query_params = {"evaluation": "b-test", "open": "c0.mp4", "part": "notes"}
+    page.run()
+    assert not page.exception and page.text_area[0].value == ""
+    assert f"1 on other data called clips, at {tmp_path / 'a' / 'clips'}, is not shown." in [
+        one.value.replace("\\", "") for one in page.caption
+    ]
+    # they were moved
+    next(button for button in page.button if button.label == "They are the same clips: copy").click().run()
+    assert page.text_area[0].value == "of the first"
+    assert page.success[0].value == "One note was copied."
 
 
 def test_what_is_not_at_hand_is_told(page, shipped):

@@ -40,6 +40,67 @@ def test_a_note_is_kept(notes):
     assert notes.get("others", "a.mp4").is_empty
 
 
+def test_data_of_one_name_in_two_folders_have_notes_of_their_own(notes):
+    for place, words in {"/a/clips": "one", "/b/clips": "two"}.items():
+        notes.save(notes.get("clips", "x.mp4", place), tags=(), note=words)
+    assert [note.note for note in notes.all("clips", "/a/clips")] == ["one"]
+    assert notes.get("clips", "x.mp4", "/b/clips").note == "two" and notes.get("clips", "x.mp4").is_empty
+    assert notes.all("clips", "/c/clips") == ()
+    found = notes.elsewhere("clips", "/a/clips")
+    assert {place: [note.note for note in those] for place, those in found.items()} == {"/b/clips": ["two"]}
+    # a CSV tells no place of this machine
+    assert "/b" not in notes.to_csv("clips", "/b/clips") and "two" in notes.to_csv("clips", "/b/clips")
+    assert [(note.place, note.note) for note in notes.all()] == [("/a/clips", "one"), ("/b/clips", "two")]
+
+
+EARLIER = """
+CREATE TABLE notes (
+  data TEXT NOT NULL, key TEXT NOT NULL, tags TEXT NOT NULL, note TEXT NOT NULL, changed TEXT NOT NULL,
+  version INTEGER NOT NULL, PRIMARY KEY (data, key)
+);
+INSERT INTO notes VALUES ('clips', 'x.mp4', 'odd; loud', 'as before', '2026-01-01T00:00:00+00:00', 3);
+INSERT INTO notes VALUES ('others', 'y.mp4', '', 'elsewhere', '2026-01-01T00:00:00+00:00', 1);
+"""
+
+
+@pytest.fixture
+def earlier(notes):
+    """Notes as a version wrote them that knew names alone."""
+    notes.path.parent.mkdir()
+    with sqlite3.connect(notes.path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(EARLIER)
+    connection.close()
+    return notes
+
+
+def test_notes_of_earlier_versions_are_there_for_each_data_set_of_their_name(earlier):
+    for place in ("", "/a/clips", "/b/clips"):
+        (kept,) = earlier.all("clips", place)
+        assert (kept.tags, kept.note, kept.version) == (("odd", "loud"), "as before", 3)
+    seen = earlier.get("clips", "x.mp4", "/a/clips")
+    earlier.save(seen, tags=(), note="now mine")
+    # who saw it before is told, as ever
+    with pytest.raises(NoteChangedError):
+        earlier.save(seen, tags=(), note="lost?")
+    assert [note.note for note in earlier.all("clips", "/a/clips")] == ["now mine"]
+    assert [note.note for note in earlier.all("clips", "/b/clips")] == ["as before"]
+    # taken away in one place, it stays in the other
+    earlier.save(earlier.get("clips", "x.mp4", "/a/clips"), tags=(), note="")
+    assert earlier.all("clips", "/a/clips") == () and len(earlier.all("clips", "/b/clips")) == 1
+    # the version that wrote them reads them still
+    with sqlite3.connect(earlier.path) as connection:
+        assert connection.execute("SELECT key, note, version FROM notes ORDER BY key").fetchall() == [
+            ("x.mp4", "as before", 3),
+            ("y.mp4", "elsewhere", 1),
+        ]
+
+
+def test_notes_of_earlier_versions_can_be_read_on_a_full_disk(earlier):
+    with files_of_at_most(0):
+        assert [note.note for note in earlier.all("clips", "/a/clips")] == ["as before"]
+
+
 def test_emptied_notes_are_not_listed(notes):
     write(notes, "b.mp4", note="two")
     write(notes, "a.mp4", note="one")

@@ -324,7 +324,30 @@ def test_evaluations_of_own_data_are_offered(tmp_path):
         "predict-a-2/x/evaluation.json",
         "evaluate-b-3/run.json",
     )
-    assert finished_evaluations(tmp_path) == (tmp_path / "evaluate-a-1" / "a-test-full",)
+    assert finished_evaluations(tmp_path) == {"a-test-full": tmp_path / "evaluate-a-1" / "a-test-full"}
+
+
+def test_evaluations_of_data_or_by_checkpoints_of_one_name_are_told_apart(tmp_path):
+    home = tmp_path / "own-data"
+    made = {}
+    for parent, checkpoint in (("a", "full"), ("b", "full"), ("b", "other/full"), ("b", "tiny")):
+        data = tmp_path / parent / "clips"
+        data.mkdir(parents=True, exist_ok=True)
+        checkpoint = tmp_path / "checkpoints" / checkpoint
+        work = OwnWork(task=EVALUATE, data=data, split="test", checkpoint=checkpoint)
+        folder = work.evaluation(home)
+        folder.mkdir(parents=True)
+        (folder / "evaluation.json").write_text("{}")
+        work.begin(home)
+        made[parent, checkpoint.parent.name, checkpoint.name] = folder
+        if len(made) == 1:
+            assert list(finished_evaluations(home)) == ["clips-test-full"]
+    assert finished_evaluations(home) == {
+        "a/clips-test-full (checkpoints)": made["a", "checkpoints", "full"],
+        "b/clips-test-full (checkpoints)": made["b", "checkpoints", "full"],
+        "b/clips-test-full (other)": made["b", "other", "full"],
+        "clips-test-tiny": made["b", "checkpoints", "tiny"],
+    }
 
 
 def test_an_evaluation_that_was_removed_is_not_offered(tmp_path):

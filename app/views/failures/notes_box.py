@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.notes import MAX_NOTE_CHARACTERS, MAX_TAG_CHARACTERS, Note, tidy_tags
 from app.views.markup import plain
+from core.evaluation.artifact import SHIPPED
 
 SUGGESTED = ("wrong label", "face hidden", "noisy", "sarcasm", "ambiguous")
 """Tags that are offered before anybody gave one."""
@@ -56,7 +57,7 @@ def note_box(note: Note, known_tags: Sequence[str], *, refusal: str, on_save) ->
 
 def field_keys(note: Note) -> tuple[str, str]:
     """Keys of the fields for a note's tags and text; another version has other fields, which begin anew."""
-    suffix = f"{note.data}-{note.key}-{note.version}"
+    suffix = f"{note.data}-{note.place}-{note.key}-{note.version}"
     return f"tags-{suffix}", f"note-{suffix}"
 
 
@@ -72,6 +73,8 @@ def notes_list(
     on_show,
     on_open,
     on_import,
+    elsewhere: Mapping[str, tuple[Note, ...]],
+    on_copy,
 ) -> None:
     """Draws all notes on a data set, with export and import.
 
@@ -86,6 +89,8 @@ def notes_list(
         on_show: is called when the gallery shall hold the noted clips.
         on_open: takes a clip's key.
         on_import: takes the file's bytes.
+        elsewhere: notes on other data sets of the same name, by place.
+        on_copy: takes those of a place.
     """
     st.html(f'<div class="chart-title">Tags and notes <span>on clips of {escape(data)}</span></div>')
     if notes:
@@ -102,7 +107,30 @@ def notes_list(
         st.info(
             "Nothing is noted yet: open a clip below and write what you see.", icon=":material/edit_note:"
         )
+    for place, others in elsewhere.items():
+        _offer(place, others, data=data, on_copy=on_copy)
     _import(faults, told, number, on_import)
+
+
+def _offer(place: str, notes: tuple[Note, ...], *, data: str, on_copy) -> None:
+    """Tells of notes on another data set of the same name, which may be this one before it was moved."""
+    what = {SHIPPED: "the clips that ship"}.get(place, place)
+    where = "whose files are not known" if place.startswith("sha256:") else f"at {plain(what)}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(
+            f"{len(notes)} on other data called {plain(data)}, {where}, "
+            f"{'is' if len(notes) == 1 else 'are'} not shown.",
+            width="content",
+        )
+        st.button(
+            "They are the same clips: copy",
+            icon=":material/content_copy:",
+            type="tertiary",
+            key=f"copy-notes-{place}",
+            on_click=on_copy,
+            args=(notes,),
+            help="For data that were moved: the notes are added to these clips, and stay where they are.",
+        )
 
 
 def notes_table(notes: tuple[Note, ...]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -156,9 +157,12 @@ def progress_words(progress: Progress | None, *, goes_on: bool = True) -> str:
 
 def earlier_list(works: Sequence[tuple[OwnWork, str | None]], *, trouble: str, on_open, on_remove) -> None:
     """Draws the runs that there are; `on_open(work)` turns to one, `on_remove(work)` deletes what it made."""
+    titles = Counter((work.task, work.title) for work, _ in works)
     for place, (work, state) in enumerate(works):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             name = f"{TASK_NAMES[work.task]}: {work.title}"
+            if titles[work.task, work.title] > 1:
+                name += f", from {work.data}"
             st.button(
                 f"{plain(name)} ({STATE_NAMES.get(state, 'goes on')})",
                 type="tertiary",
