@@ -31,6 +31,8 @@ class ModelInput:
         frame_tokens: what `VideoEncoder.embed` returns of each frame, `(batch, frame, rows, columns, width)`,
             in place of frames: for several questions about one clip.
         frame_mask: `(batch, frame)` True on real frames, which come first.
+        of_clip: `(batch,)` for several questions about one clip: which of `frame_tokens` and of `frame_mask`,
+            whose first dimension is then that of the clips, each row is about.
         video_features: `(batch, channels)` what the temporal network returns, in place of frames.
         waveforms, num_samples: `(batch, sample)` at 16 kHz and `(batch,)`.
         audio_features: what `AudioEncoder.forward` returns, in place of waveforms.
@@ -42,6 +44,7 @@ class ModelInput:
     frames: Tensor | None = None
     frame_tokens: Tensor | None = None
     frame_mask: Tensor | None = None
+    of_clip: Tensor | None = None
     video_features: Tensor | None = None
     waveforms: Tensor | None = None
     num_samples: Tensor | None = None
@@ -173,8 +176,12 @@ class DeepMSI(nn.Module):
         rows = batch.present[:, 0].nonzero().squeeze(1)
         video, video_feature = None, batch.video_features
         if len(rows) and video_feature is None:
-            encode = self.video if batch.frame_tokens is None else self.video.encode
-            video = encode(seen[rows], batch.frame_mask[rows], guide[rows], choice)
+            if batch.of_clip is not None:
+                of_clip = batch.of_clip[rows]
+                video = self.video.encode(seen, batch.frame_mask, guide[rows], choice, of_clip)
+            else:
+                encode = self.video if batch.frame_tokens is None else self.video.encode
+                video = encode(seen[rows], batch.frame_mask[rows], guide[rows], choice)
             summary = self.temporal(video.frame_vectors, video.frame_mask)
             video_feature = summary.new_zeros(len(guide), summary.shape[1]).index_copy(0, rows, summary)
         features["video"] = self._or_absent("video", video_feature, batch.present)

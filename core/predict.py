@@ -298,8 +298,9 @@ class Predictor:
                 present=torch.tensor(
                     [[m in subset for m in MODALITIES] for _, subset in asked], device=self._device
                 ),
-                frame_tokens=None if tokens is None else tokens[of_clip],
-                frame_mask=None if tokens is None else frame_mask[of_clip],
+                frame_tokens=tokens,
+                frame_mask=frame_mask,
+                of_clip=None if tokens is None else of_clip,
                 audio_features=None if audio is None else audio[of_clip],
                 text_features=None if text is None else text[of_clip],
             )

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from core.compression import Compressed
 
+LOOKED_AT = 1024
+"""Elements of a row, spread over it, by which rows are told apart before they are compared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Alike:
@@ -37,20 +40,22 @@ class Alike:
     def of(cls, rows: Tensor) -> Alike:
         """By content; rows lie in the processor's memory."""
         flat = rows.detach().flatten(1).contiguous()
+        some = flat[:, :: 1 + flat.shape[1] // LOOKED_AT].contiguous().view(torch.uint8).numpy()
         found: dict[int, list[int]] = {}
 
         def kind(row: int) -> int:
             # the sum finds them, the comparison decides
-            among = found.setdefault(zlib.crc32(flat[row].view(torch.uint8).numpy()), [])
+            among = found.setdefault(zlib.crc32(some[row]), [])
             same = next((other for other in among if torch.equal(flat[other], flat[row])), None)
             if same is None:
                 among.append(row)
             return row if same is None else same
 
-        return cls._by(kind(row) for row in range(len(flat)))
+        return cls.by(kind(row) for row in range(len(flat)))
 
     @classmethod
-    def _by(cls, kinds: Iterable[Hashable]) -> Alike:
+    def by(cls, kinds: Iterable[Hashable]) -> Alike:
+        """By what is known of each row."""
         numbers: dict[Hashable, int] = {}
         first, index = [], []
         for row, kind in enumerate(kinds):
@@ -60,10 +65,14 @@ class Alike:
             index.append(numbers[kind])
         return cls(None if len(first) == len(index) else torch.tensor(first), torch.tensor(index))
 
+    def then(self, among: Alike) -> Alike:
+        """The same, where some of the single rows turned out to be the same."""
+        return self.by(among.index[self.index].tolist())
+
     def after(self, step: Compressed) -> Alike:
         """Those that were the same before a step, and of which it kept and merged the same."""
-        parts = (_contents(part) for part in (step.kept, step.source_map))
-        return self._by(zip(self.index.tolist(), *parts, strict=True))
+        parts = (contents(part) for part in (step.kept, step.source_map))
+        return self.by(zip(self.index.tolist(), *parts, strict=True))
 
     def single(self, rows: Tensor) -> Tensor:
         """One row of every kind."""
@@ -74,5 +83,6 @@ class Alike:
         return single if self.first is None else single[self.index]
 
 
-def _contents(rows: Tensor) -> list[bytes]:
+def contents(rows: Tensor) -> list[bytes]:
+    """Every row as what can be looked up."""
     return [one.tobytes() for one in rows.contiguous().view(torch.uint8).numpy()]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from core.compression import Choice, Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
-from core.encoders.alike import Alike
+from core.encoders.alike import Alike, contents
 from core.encoders.backbones import resolve
 from core.encoders.convolutions import ConvStages, ConvStem
 from core.encoders.products import quicken
@@ -230,32 +230,42 @@ class VideoEncoder(nn.Module):
         return self.swin.patch_embed((pictures - self.mean) / self.deviation)
 
     def stages(
-        self, tokens: Tensor, guide: Tensor, patches: tuple[Choice | None, ...] = ()
+        self,
+        tokens: Tensor,
+        guide: Tensor,
+        patches: tuple[Choice | None, ...] = (),
+        alike: Alike | None = None,
     ) -> tuple[Tensor, tuple[Compressed, ...]]:
         """Embedded frames through the four stages.
 
         Args:
-            tokens: `(n, rows, columns, embed_dim)`.
+            tokens: `(n, rows, columns, embed_dim)`; where `alike` is given, one of every kind.
             guide: `(n, guide_width)`.
             patches: what each compression step is to keep; empty where they decide for themselves.
+            alike: which of the n are known to be the same.
 
         Returns:
             Vectors `(n, feature_width)` and the compression steps.
         """
-        is_asked_only = not (torch.is_grad_enabled() or self.training) and tokens.device.type == "cpu"
-        alike = Alike.of(tokens) if is_asked_only else Alike.none(tokens)
-        x, steps, begin = tokens, [], -1
+        is_asked_only = self._is_asked_only(tokens)
+        among = Alike.of(tokens) if is_asked_only else Alike.none(tokens)
+        alike = among if alike is None else alike.then(among)
+        x, steps, begin = among.single(tokens), [], -1
         for position, (rows, columns) in sorted(self._steps.items()):
-            x = self._run(begin, position, alike.single(x), in_parts=is_asked_only)
+            x = self._run(begin, position, x, in_parts=is_asked_only)
             choice = patches[len(steps)] if patches else None
             step = select_and_merge(
                 alike.every(x).flatten(1, 2), guide, rows * columns, self.compression, choice=choice
             )
             x = (step.tokens * step.gate.unsqueeze(-1)).unflatten(1, (rows, columns))
             alike = alike.after(step) if is_asked_only else alike
+            x = alike.single(x)
             steps.append(step)
             begin = position
-        return alike.every(self._run(begin, None, alike.single(x), in_parts=is_asked_only)), tuple(steps)
+        return alike.every(self._run(begin, None, x, in_parts=is_asked_only)), tuple(steps)
+
+    def _is_asked_only(self, tokens: Tensor) -> bool:
+        return not (torch.is_grad_enabled() or self.training) and tokens.device.type == "cpu"
 
     def _run(self, begin: int, end: int | None, x: Tensor, *, in_parts: bool) -> Tensor:
         """Through stage 3 from behind block `begin` to behind `end`; -1 is its entrance, None the vectors.
@@ -379,30 +389,66 @@ class VideoEncoder(nn.Module):
         return self.encode(tokens, mask, guide, choice)
 
     def encode(
-        self, tokens: Tensor, mask: Tensor, guide: Tensor, choice: VideoChoice | None = None
+        self,
+        tokens: Tensor,
+        mask: Tensor,
+        guide: Tensor,
+        choice: VideoChoice | None = None,
+        of_clip: Tensor | None = None,
     ) -> VideoOutput:
-        """`forward` of embedded frames: `(batch, candidate frame, rows, columns, embed_dim)`."""
+        """`forward` of embedded frames.
+
+        Args:
+            tokens: `(clip, candidate frame, rows, columns, embed_dim)`.
+            mask: `(clip, candidate frame)`.
+            guide: `(batch, guide_width)`.
+            choice: as `forward`.
+            of_clip: `(batch,)` which of the clips each guide is for; None for one guide each.
+        """
         choice = choice or VideoChoice()
-        batch, grid = len(tokens), tokens.shape[2:]
+        grid = tokens.shape[2:]
         guide = guide + self.base_guide
-        summaries = self.selector.summary(tokens.flatten(0, 1)).unflatten(0, (batch, -1))
-        selection = self.select(tokens.flatten(2), summaries, mask, guide, choice.frames)
+        summaries = self.selector.summary(tokens.flatten(0, 1)).unflatten(0, (len(tokens), -1))
+        if of_clip is None:
+            of_clip = torch.arange(len(tokens), device=tokens.device)
+        summaries, mask = summaries[of_clip], mask[of_clip]
+        frames, is_asked_only = tokens.flatten(2), self._is_asked_only(tokens)
+        # embedded frames are large: where there are several guides to a clip, they are not copied for each
+        chosen = summaries if is_asked_only else frames[of_clip]
+        selection = self.select(chosen, summaries, mask, guide, choice.frames)
         num_kept = selection.kept.shape[1]
-        kept = selection.tokens.reshape(batch * num_kept, *grid)
         # padding costs as much as frames do, and a batch norm would count it
         real = selection.kept_mask.flatten()
+        alike = None
+        if is_asked_only:
+            clips, maps = of_clip.repeat_interleave(num_kept)[real], selection.source_map.flatten(0, 1)[real]
+            alike = Alike.by(zip(clips.tolist(), contents(maps), strict=True))
+            kept = _merged(frames, alike.single(clips), alike.single(maps))
+            merged = _spread(alike.every(kept), real).unflatten(0, selection.kept.shape)
+            selection = replace(selection, tokens=merged)
+        else:
+            kept = selection.tokens.flatten(0, 1)[real]
         patches = tuple(step and step.rows(real.nonzero().squeeze(1)) for step in choice.patches)
-        vectors, steps = self.stages(kept[real], guide.repeat_interleave(num_kept, 0)[real], patches)
+        guides = guide.repeat_interleave(num_kept, 0)[real]
+        vectors, steps = self.stages(kept.unflatten(1, grid), guides, patches, alike)
         vectors, steps = _spread(vectors, real), tuple(_spread_step(step, real) for step in steps)
         # the frames' gate: scaling their vectors says what a frame is worth, scaling tokens that are
         # normalised afterwards would not
-        vectors = vectors.unflatten(0, (batch, num_kept)) * selection.gate.unsqueeze(-1)
+        vectors = vectors.unflatten(0, selection.kept.shape) * selection.gate.unsqueeze(-1)
         return VideoOutput(
             frame_vectors=vectors,
             frame_mask=selection.kept_mask,
             selection=selection,
             patch_steps=steps,
         )
+
+
+def _merged(frames: Tensor, clips: Tensor, maps: Tensor) -> Tensor:
+    """Rows `(row, dim)` merged of the frames `(clip, frame, dim)` of a clip each, by maps `(row, frame)`."""
+    merged = frames.new_empty(len(maps), frames.shape[2])
+    for clip in clips.unique().tolist():
+        merged[clips == clip] = maps[clips == clip] @ frames[clip]
+    return merged
 
 
 def _spread(values: Tensor, real: Tensor) -> Tensor:

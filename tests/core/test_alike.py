@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import core.encoders.alike
 import core.encoders.video
 from core.config import PRESETS, CompressionConfig
 from core.encoders.alike import Alike
@@ -81,3 +82,38 @@ def test_with_gradients_every_row_is_computed(encoder, rows_met):
     mask = torch.ones(frames.shape[:2], dtype=torch.bool)
     encoder(frames, mask, torch.randn(1, CONFIG.guide_width))
     assert set(rows_met) == {CONFIG.num_kept_frames}
+
+
+@pytest.mark.parametrize("is_asked_only", [True, False])
+def test_several_guides_share_the_frames_of_their_clip(encoder, is_asked_only):
+    generator = torch.Generator().manual_seed(4)
+    frames = torch.rand(2, CONFIG.num_candidate_frames, 3, 64, 64, generator=generator)
+    # the second clip has fewer frames than are kept
+    mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+    mask[1, 2:] = False
+    guides = torch.randn(5, CONFIG.guide_width, generator=generator)
+    of_clip = torch.tensor([1, 0, 0, 1, 0])
+    with torch.inference_mode(is_asked_only):
+        tokens = encoder.embed(frames.flatten(0, 1)).unflatten(0, mask.shape)
+        together = encoder.encode(tokens, mask, guides, of_clip=of_clip)
+        for row, (clip, guide) in enumerate(zip(of_clip.tolist(), guides, strict=True)):
+            one = encoder.encode(tokens[clip, None], mask[clip, None], guide[None])
+            for ours, theirs in (
+                (together.frame_vectors[row], one.frame_vectors[0]),
+                (together.selection.source_map[row], one.selection.source_map[0]),
+                (
+                    together.selection.tokens[row][together.frame_mask[row]],
+                    one.selection.tokens[0][one.frame_mask[0]],
+                ),
+            ):
+                torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+            assert torch.equal(together.selection.kept[row], one.selection.kept[0])
+            assert torch.equal(together.frame_mask[row], one.frame_mask[0])
+    most = CONFIG.num_kept_frames
+    assert together.frame_mask.sum(1).tolist() == [2, most, most, 2, most]
+
+
+def test_rows_that_differ_where_nobody_looks_are_told_apart():
+    rows = torch.zeros(2, 3 * core.encoders.alike.LOOKED_AT)
+    rows[1, 1] = 1e-9
+    assert Alike.of(rows).first is None and len(Alike.of(rows * 0).first) == 1
