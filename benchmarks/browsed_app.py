@@ -11,13 +11,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+FLAGS = ("--no-sandbox", "--disable-gpu")
 RESTS = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 """Whether the page's script has ended."""
 
@@ -30,16 +31,29 @@ _ALL = """const all = (selector, root = document) => [
 
 
 @contextmanager
-def running_app() -> Iterator[str]:
-    """Starts the app, with nothing in its folders but what ships, and gives its address."""
+def running_app(*arguments: str, temporary: Path | None = None, log: Path | None = None) -> Iterator[str]:
+    """Starts the app, with nothing in its folders but what ships, and gives its address.
+
+    Args:
+        arguments: of the command, beside port and browser.
+        temporary: where its sessions put their files, None where the system has them.
+        log: takes what it says of its errors, None for the terminal.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser"]
+    command = [sys.executable, "-m", "app.cli", "app", "--port", str(port), "--no-browser", *arguments]
     root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as private:
         own = {"DEEPMSI_DATA_DIR": private, "DEEPMSI_CACHE_DIR": str(Path(private) / "cache")}
-        with subprocess.Popen(command, cwd=root, env=os.environ | own, stdout=subprocess.DEVNULL) as server:
+        if temporary is not None:
+            own["TMPDIR"] = str(temporary)
+        with (
+            nullcontext() if log is None else log.open("w") as errors,
+            subprocess.Popen(
+                command, cwd=root, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=errors
+            ) as server,
+        ):
             try:
                 address = f"http://localhost:{port}/"
                 deadline = time.monotonic() + START_SECONDS
@@ -63,13 +77,18 @@ def _listens(address: str) -> bool:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The installed Chromium, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path_of_chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def path_of_chromium() -> str:
+    """Where the installed Chromium lies."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         raise SystemExit("Chromium is needed: install it, for example with apt-get install chromium.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+    return path
 
 
 def wait_for(page: Page, condition: str) -> Any:
@@ -77,8 +96,12 @@ def wait_for(page: Page, condition: str) -> Any:
 
     In it, `all(selector)` gives the elements of the page and of its components, whose trees are their own.
     """
-    found = page.wait_for_function(f"() => {{ {_ALL}; return {condition} }}", polling="raf")
-    return found.json_value()
+    return page.wait_for_function(holds(condition), polling="raf").json_value()
+
+
+def holds(condition: str) -> str:
+    """A function of JavaScript that returns an expression; in it `all` is as `wait_for` says."""
+    return f"() => {{ {_ALL}; return {condition} }}"
 
 
 def wait_for_rest(page: Page, *, still_seconds: float = 0.5) -> None:
