@@ -13,12 +13,20 @@ from app.clips import OWN_CLIP
 from app.linked import Linked
 from core.attribution.elements import METHODS
 from core.attribution.explain import DEFAULTS
+from core.media.languages import LANGUAGES
+from core.media.speech_models import Speech
 
 OVERLAYS = ("kept", "lines", "points")
 """What can be laid over a frame: the fate of its patches, lines to their keepers, and their attribution."""
 
 OF_ONE_CLIP = ("frame", "emotion", "instead_of", "words", "baseline")
 """Of the view, what another clip forgets."""
+
+SHIPPED_MODEL = "shipped"
+"""How a link names the speech model that comes with the app."""
+
+MAX_MODEL_CHARACTERS = 300
+"""Longest name or path of a speech model that is read from a link."""
 
 MAX_WORDS_CHARACTERS = 600
 """Longest transcript that a link holds, and, where the clip's own is not longer, that the app takes."""
@@ -42,6 +50,7 @@ class ViewState:
         overlays: what is laid over the frame, of `OVERLAYS`; None for what is so at first.
         edits: what is tried under "what if", as `app.views.whatif.said` writes it; None for nothing.
         checkpoint: name of the chosen checkpoint, None for the first one.
+        speech: how the sound is listened to where words are to be recognised; None for as it was before.
         is_truth_hidden: labels, and how clips were made, are not to be told, so that people can guess first.
     """
 
@@ -57,6 +66,7 @@ class ViewState:
     overlays: tuple[str, ...] | None = None
     edits: str | None = None
     checkpoint: str | None = None
+    speech: Speech | None = None
     is_truth_hidden: bool = False
 
     @classmethod
@@ -82,6 +92,7 @@ class ViewState:
             overlays=read_overlays(parameters),
             edits=parameters.get("what-if") or None,
             checkpoint=parameters.get("checkpoint") or None,
+            speech=_speech(parameters),
             is_truth_hidden=parameters.get("made") == "hidden",
         )
 
@@ -93,6 +104,8 @@ class ViewState:
         made = "hidden" if self.is_truth_hidden else None
         methods = ",".join(":".join(pair) for pair in self.methods) or None
         values = {"clip": self.clip, "checkpoint": self.checkpoint, "made": made, "methods": methods}
+        if self.speech is not None:
+            values |= {"speech": self.speech.model or SHIPPED_MODEL, "language": self.speech.language or None}
         if self.clip != OWN_CLIP:
             fits = self.words is not None and len(self.words) <= MAX_WORDS_CHARACTERS
             values |= {
@@ -124,6 +137,14 @@ def read_overlays(parameters: dict[str, str]) -> tuple[str, ...] | None:
 def said_overlays(overlays: tuple[str, ...] | None) -> str | None:
     """The overlays as a link's parameter "over"; None for what is so at first."""
     return None if overlays is None else ",".join(overlays) or "nothing"
+
+
+def _speech(parameters: dict[str, str]) -> Speech | None:
+    model, language = parameters.get("speech", "").strip(), parameters.get("language", "")
+    if not model or len(model) > MAX_MODEL_CHARACTERS or not model.isprintable():
+        return None
+    known = language if language in LANGUAGES else ""
+    return Speech(model="" if model == SHIPPED_MODEL else model, language=known)
 
 
 def _methods(text: str) -> tuple[tuple[str, str], ...]:

@@ -35,11 +35,12 @@ from app.views.transcript import (
     NONE_RECOGNISED,
     SOUNDLESS,
     speech_box,
+    speech_offer,
     transcript_box,
 )
 from app.views.truth import truth_toggle
 from core.media import MediaError
-from core.media.speech_models import Speech
+from core.media.speech_models import Speech, is_at_hand
 
 
 def page() -> None:
@@ -53,7 +54,7 @@ def page() -> None:
     )
     choice = pick_clip()
     if choice is not None and choice.transcript is None:
-        choice = replace(choice, speech=st.session_state.get("speech", choice.speech))
+        choice = replace(choice, speech=speech_for(choice))
     # before the model is asked, so that a reload in the meantime loses nothing
     state.publish_link()
     model = open_model(answering.name, lacking="no emotion can be predicted")
@@ -252,8 +253,19 @@ def show(choice: ClipChoice, explained: Explained, *, is_label_hidden: bool, own
 
 def take_speech(speech: Speech) -> None:
     """Has this session's clips listened to in another way; typed words go."""
-    st.session_state["speech"] = speech
-    state.update(words=None)
+    st.session_state["speech-agreed"] = speech
+    state.update(speech=speech, words=None)
+
+
+def speech_for(choice: ClipChoice) -> Speech:
+    """How to listen to a clip. What only a link asks for fetches nothing before a person agrees."""
+    wanted = state.current().speech
+    if wanted is None or wanted == choice.speech:
+        return choice.speech
+    if wanted != st.session_state.get("speech-agreed") and not is_at_hand(wanted):
+        speech_offer(wanted, instead=choice.speech, on_speech=take_speech)
+        return choice.speech
+    return wanted
 
 
 def why_no_words(choice: ClipChoice, explained: Explained) -> str:

@@ -118,6 +118,30 @@ def speech_box(speech: Speech, *, on_speech) -> None:
         )
 
 
+def speech_offer(speech: Speech, *, instead: Speech, on_speech) -> None:
+    """Draws that a link asks for a model which would have to be fetched, and the way to agree.
+
+    Args:
+        speech: as the link has it.
+        instead: what listens meanwhile.
+        on_speech: takes the `Speech` that is agreed to.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="speech-offer"):
+        st.warning(
+            f"The link has the words recognised by {plain(speech.model_name)}, which is not on this machine. "
+            f"{plain(instead.model_name)} listens instead.",
+            icon=":material/link_off:",
+        )
+        st.button(
+            "Fetch it, then listen again",
+            icon=":material/download:",
+            key="speech-fetch",
+            on_click=on_speech,
+            args=(speech,),
+            help="From the Hugging Face hub, once. The sound stays on the machine that runs the app.",
+        )
+
+
 def _where_from(original: Transcript | None, edited: str | None, absence: str) -> str:
     """Who wrote the words: the person who looks, a model, or whoever gave the clip."""
     if edited is not None:

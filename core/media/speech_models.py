@@ -93,6 +93,17 @@ def is_available(speech: Speech = SHIPPED_SPEECH) -> bool:
     return unavailable_sentence(speech) is None
 
 
+def is_at_hand(speech: Speech) -> bool:
+    """Whether the model lies on this machine, so that listening fetches nothing."""
+    if not speech.model or speech.is_folder:
+        return True
+    try:
+        _require_library()
+        return _kept(speech.model) is not None
+    except MediaError:  # told when it is to listen
+        return True
+
+
 def english_only(speech: Speech) -> str:
     """That a model does not know the language that is asked for, and what to do."""
     return (
@@ -127,20 +138,16 @@ def load(speech_model: str):
 def _fetched(name: str) -> Path:
     """The folder where a model of the hub lies, fetched now if it is not there."""
     from faster_whisper.utils import available_models, download_model
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    known = f"{name} is no folder here"
+    known = _unknown(name)
     if "/" not in name and name not in available_models():
         raise MediaError(
             f"{known}, and no model on the Hugging Face hub has such a name (they look like "
             "Systran/faster-whisper-small); check it, or type the words."
         )
-    try:
-        return Path(download_model(name, local_files_only=True))
-    except HFValidationError as error:
-        raise MediaError(f"{known}, and cannot be a name on the Hugging Face hub; check it.") from error
-    except (OSError, ValueError):  # not fetched before
-        pass
+    if (kept := _kept(name)) is not None:
+        return kept
     try:
         return Path(download_model(name))
     except RepositoryNotFoundError as error:
@@ -152,6 +159,25 @@ def _fetched(name: str) -> Path:
         raise MediaError(
             f"{known}, was not fetched before, and cannot be fetched now ({_first_line(error)}): {REMEDIES}."
         ) from error
+
+
+def _kept(name: str) -> Path | None:
+    """The folder where a model of the hub lies that was fetched before; None where it was not."""
+    from faster_whisper.utils import download_model
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(download_model(name, local_files_only=True))
+    except HFValidationError as error:
+        raise MediaError(
+            f"{_unknown(name)}, and cannot be a name on the Hugging Face hub; check it."
+        ) from error
+    except (OSError, ValueError):
+        return None
+
+
+def _unknown(name: str) -> str:
+    return f"{name} is no folder here"
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,7 @@ from app.playback import Playable, is_playable, playable_copy
 from app.shelf import Shelf
 from app.state import MAX_WORDS_CHARACTERS, ViewState
 from core.media import MediaError, Transcript, decode, open_clip
+from core.media.speech_models import Speech
 from sample_data.corpus.schema import Sound, Timed
 from tests.app.conftest import write_clip
 from tests.core.media.made_media import grey_pictures, tone, write_media
@@ -46,6 +47,24 @@ def test_a_link_restores_what_is_laid_over_tried_and_judged():
     assert ViewState.from_link(view.to_link()) == view
     bare = ViewState(overlays=())
     assert bare.to_link() == {"over": "nothing"} and ViewState.from_link(bare.to_link()) == bare
+
+
+@pytest.mark.parametrize(
+    ("speech", "link"),
+    [
+        (Speech(), {"speech": "shipped"}),
+        (Speech(model="some/model", language="de"), {"speech": "some/model", "language": "de"}),
+    ],
+)
+def test_a_link_restores_how_the_sound_is_listened_to(speech, link):
+    view = ViewState(clip=OWN_CLIP, speech=speech)
+    assert view.to_link() == {"clip": "own"} | link and ViewState.from_link(view.to_link()) == view
+
+
+def test_senseless_speech_in_a_link_is_left_out():
+    for link in ({"speech": " "}, {"speech": "x" * 301}, {"speech": "a\x00b"}, {"language": "de"}):
+        assert ViewState.from_link(link).speech is None
+    assert ViewState.from_link({"speech": "a/b", "language": "xx"}).speech == Speech(model="a/b")
 
 
 def test_a_link_keeps_the_truth_hidden():

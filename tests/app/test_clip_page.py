@@ -341,11 +341,31 @@ def test_an_own_clip_is_listened_to_again_with_the_model_that_is_named(page, cli
     assert not page.exception
     assert calls == [Speech(), Speech(model="some/model", language="de")]
     assert page.text_area[0].value == "heard 2" and "some\\/model (German)" in told()
+    assert link_of(page)["speech"] == "some/model" and link_of(page)["language"] == "de"
     # a language that the shipped model does not know costs the words alone, and is told
     page.text_input(key="speech-model").set_value("")
     press("Listen again")
     assert not page.error and len(calls) == 2 and page.text_area[0].value == ""
     assert "knows English only, not German" in html_of(page)
+
+
+def test_a_speech_model_out_of_a_link_is_fetched_by_those_alone_who_agree(page, clip_folder, monkeypatch):
+    heard = []
+
+    def listen(waveform, *, speech, start_seconds):
+        heard.append(speech.model)
+        return Transcript(text="heard", source="speech-to-text", recogniser=speech.model_name, language="en")
+
+    monkeypatch.setattr("core.predict.speech_to_text", listen)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    page.query_params = {"clip": "own", "speech": "nobody/has-this"}
+    page.run()
+    upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
+    assert not page.exception and heard == [""]
+    assert "nobody/has-this, which is not on this machine" in page.warning[0].value.replace("\\", "")
+    assert link_of(page)["speech"] == "nobody/has-this"
+    button(page, "Fetch it, then listen again").click().run()
+    assert not page.exception and heard == ["", "nobody/has-this"] and not page.warning
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video"])
