@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from core.media.apart import run_apart
+from core.media.asked import Asked
 from core.media.clip import Clip, DecodedMedia, Frames, MediaError, MediaInfo, Transcript
 from core.media.door import OpenMedia, open_file, open_media, told
 from core.media.limits import DEFAULT_LIMITS, Limits
@@ -38,7 +40,7 @@ _SHORT_SECONDS = 0.5
 _LONG_SECONDS = 30.0
 """More than an utterance lasts; of 32 pictures of it one comes every second."""
 
-_NUM_THREADS = 2
+_MOST_THREADS = 2
 _SEEK_FROM_SECONDS = 10.0
 _SEEK_MARGIN_SECONDS = 2.0
 
@@ -264,7 +266,25 @@ def _cut_span(
 
 
 def _read(clip: Clip, num_frames: int, limits: Limits, *, is_seeking: bool) -> _Reading | None:
-    """One pass over the span; None when seeking did not land before its start: then repeat without."""
+    """The span; None when seeking did not land before its start: then repeat without."""
+    try:
+        return _pass(clip, num_frames, limits, is_seeking=is_seeking, is_complete=False)
+    except _LeftOutError:
+        return _pass(clip, num_frames, limits, is_seeking=is_seeking, is_complete=True)
+
+
+class _LeftOutError(Exception):
+    """A picture was not decoded that may have been asked for."""
+
+
+def _pass(
+    clip: Clip, num_frames: int, limits: Limits, *, is_seeking: bool, is_complete: bool
+) -> _Reading | None:
+    """One pass over the span, in which every picture is decoded or those that are asked for.
+
+    Raises:
+        _LeftOutError: where others than these turned out to be on screen, or something was damaged.
+    """
     parts = (np.arange(num_frames) + 0.5) / num_frames
     with open_media(clip.path, limits) as media:
         if media.num_bytes != clip.info.num_bytes:
@@ -280,10 +300,15 @@ def _read(clip: Clip, num_frames: int, limits: Limits, *, is_seeking: bool) -> _
         )
         builder = WaveformBuilder(clip.start_seconds, clip.end_seconds)
         if video is not None:
-            video.thread_type, video.thread_count = "AUTO", _NUM_THREADS
+            video.thread_type, video.thread_count = "AUTO", _num_threads()
         sinks = {stream.index: sink for stream, sink in ((video, picker), (audio, builder)) if stream}
         damage = Counter()
-        for packet in _demux(media, damage):
+        packets = _demux(media, damage)
+        asked = None
+        if video is not None and not is_complete:
+            asked = Asked(video, picker.moments_seconds)
+            packets = asked.read(packets)
+        for packet in packets:
             sink = sinks.get(packet.stream.index)
             if sink is None or sink.is_done:
                 continue
@@ -293,14 +318,27 @@ def _read(clip: Clip, num_frames: int, limits: Limits, *, is_seeking: bool) -> _
                 break
         if is_seeking and any(sink.first_seconds > clip.start_seconds for sink in sinks.values()):
             return None
+        frames = picker.finish()
+        if (
+            asked is not None
+            and asked.has_left_out
+            and (damage.total() or frames is None or not asked.are_those(frames.times_seconds))
+        ):
+            raise _LeftOutError
         return _Reading(
-            frames=picker.finish(),
+            frames=frames,
             waveform=builder.finish(),
             has_video_stream=media.video is not None,
             has_audio_stream=media.audio is not None,
             num_damaged=damage.total(),
             announced_seconds=(media.container.duration or 0) / av.time_base,
         )
+
+
+def _num_threads() -> int:
+    """Of a decoder: one that has no core of its own only makes the others wait."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
 
 
 def _seek(media: OpenMedia, start_seconds: float) -> bool:

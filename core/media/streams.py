@@ -74,7 +74,7 @@ class PicturePicker:
     """
 
     def __init__(self, moments_seconds: Sequence[float], *, sample_aspect: float | None, max_side: int):
-        self._moments = list(moments_seconds)
+        self.moments_seconds = list(moments_seconds)
         self._next = 0
         self._held: VideoFrame | None = None
         self._held_seconds = -np.inf
@@ -88,7 +88,7 @@ class PicturePicker:
     @property
     def is_done(self) -> bool:
         """Every moment has its frame."""
-        return self._next == len(self._moments)
+        return self._next == len(self.moments_seconds)
 
     def add(self, frame: VideoFrame) -> None:
         """Takes the next frame in order of presentation; one without a time or out of order is dropped."""
@@ -109,7 +109,7 @@ class PicturePicker:
 
     def _pick_held(self, *, until_seconds: float) -> None:
         first = self._next
-        while not self.is_done and self._moments[self._next] < until_seconds:
+        while not self.is_done and self.moments_seconds[self._next] < until_seconds:
             self._next += 1
         if self._next > first:
             if self._orientation is None:
