@@ -146,10 +146,11 @@ def compression_effects(
 
     of_patches = None
     if steps:
+        versions = patch_versions(steps, num_random, rng)
+        chosen = [tuple(_choice(positions, subject.device) for positions in one) for one in versions]
+        # all at once: up to where patches are dropped, the frames of all are the same
         found = ask(VideoChoice(frames=held), model=twin)
-        for version in patch_versions(steps, num_random, rng):
-            patch_choice = tuple(_choice(positions, subject.device) for positions in version)
-            found += ask(VideoChoice(frames=held, patches=patch_choice))
+        found += ask(*(VideoChoice(frames=held, patches=patches) for patches in chosen))
         is_kept = np.zeros((len(kept), steps[0].relevance.shape[1]), bool)
         np.put_along_axis(is_kept, _original_positions(steps)[-1], True, axis=1)
         seen = None if patches is None else patches.values.reshape(num_frames, -1)[kept]

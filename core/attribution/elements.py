@@ -16,6 +16,7 @@ from torch import Tensor
 
 from core.attribution.asking import Asking, Progress
 from core.attribution.gradients import integrated_gradients
+from core.attribution.removal import Remembered
 from core.attribution.results import Attribution, Target
 from core.attribution.subject import Cancelled, Subject, Variant
 from core.labels import MODALITIES
@@ -43,7 +44,7 @@ class Method:
 METHODS = {
     "integrated-gradients": Method(
         elements=("word", "window", "frame", "patch"),
-        version=2,
+        version=3,
         sentence=(
             "Follows the answer's slope from an empty input (masked words, silence, a blurred face) to the "
             "clip; all shares together make up the difference."
@@ -121,7 +122,7 @@ def attribute(
         num_samples: orders of Shapley sampling, each of which asks once per word or kept frame; when None,
             `NUM_SAMPLES`.
         smooth: average integrated gradients over so many noisy versions of the input (SmoothGrad, Smilkov et
-            al. 2017), each in `FIRST_STEPS` steps; 0 for the input as it is. The noise shows in the gap.
+            al. 2017), each in `SMOOTH_STEPS` steps; 0 for the input as it is. The noise shows in the gap.
         seed: of orders and noise.
         cancelled: asked before every batch.
         progress: told how far it is.
@@ -129,7 +130,7 @@ def attribute(
     Raises:
         ExplanationCancelledError: if `cancelled` says so.
         ValueError: if the method is not for such elements, the clip has none, the target is no label, or
-            there are fewer steps than `PART_STEPS`.
+            there are fewer steps than `FEWEST_STEPS`.
     """
     if method not in METHODS or element not in METHODS[method].elements:
         raise ValueError(f"{method!r} is no method for elements of the kind {element!r}")
@@ -242,13 +243,20 @@ def _shapley(asking: Asking, element: str, num_samples: int, seed: int) -> tuple
     subject, absent = asking.subject, absent_others("shapley-sampling", element)
     num = len(subject.frame_times) if element == "frame" else len(subject.words)
     players = _kept_frames(subject) if element == "frame" else np.arange(num)
-    asking.num_expected = num_samples * len(players) + 3
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        stays = np.zeros((len(rows), num), bool)
+        stays[:, players] = rows
+        versions = [Variant(**{f"{element}s": row}, without=absent) for row in stays]
+        return asking.variants(versions, FEW_BATCH)
+
+    # many orders meet the same set, and a batch of sentences of one length holds no padding
+    values_of, sets = Remembered(ask), _sets_met(len(players), num_samples, seed)
+    asking.num_expected = len(sets) + 1
+    values_of(sets)
 
     def value(stays: Tensor) -> Tensor:
-        rows = np.zeros((len(stays), num), bool)
-        rows[:, players] = stays.numpy() > 0.5
-        versions = [Variant(**{f"{element}s": row}, without=absent) for row in rows]
-        return torch.from_numpy(asking.variants(versions, FEW_BATCH))
+        return torch.from_numpy(values_of(stays.numpy() > 0.5))
 
     sampling = ShapleyValueSampling(value)
     sampling.permutation_generator = lambda players, orders: _antithetic(players, orders, seed)
@@ -258,6 +266,14 @@ def _shapley(asking: Asking, element: str, num_samples: int, seed: int) -> tuple
     values = np.zeros(num)
     values[players] = _array(found[0])
     return values, float(value(torch.zeros(1, len(players))))
+
+
+def _sets_met(num_players: int, num_orders: int, seed: int) -> np.ndarray:
+    """`(set, player)` bool: who has joined at any moment of any order, each set once, small ones first."""
+    numbers = np.arange(num_players + 1)[:, None]
+    met = [np.argsort(order) < numbers for order in _antithetic(num_players, num_orders, seed)]
+    sets = np.unique(np.concatenate(met), axis=0)
+    return sets[np.argsort(sets.sum(1), kind="stable")]
 
 
 def _antithetic(num_players: int, num_orders: int, seed: int) -> Iterator[list[int]]:

@@ -46,7 +46,7 @@ COSTS = {"prediction": 2, "word": 2, "window": 4, "frame": 8, "patch": 8, "effec
 
 TEST_COST = 8
 
-AGAIN = {"integrated-gradients": {"num_steps": 6}, "shapley-sampling": {"num_samples": 8}, "occlusion": {}}
+AGAIN = {"integrated-gradients": {"num_steps": 7}, "shapley-sampling": {"num_samples": 8}, "occlusion": {}}
 """Settings with which the tests explain hardly changed clips and networks that have forgotten something; the
 clip itself is explained with them too, to be compared with."""
 
@@ -139,7 +139,7 @@ def explain(
     )
     told = on_part or (lambda part: None)
     make = subject or (lambda: Subject(predictor, prepared))
-    parts = _Parts(predictor, prepared, store or _NoStore(), make, cancelled)
+    parts = _Parts(predictor, prepared, store or _OwnStore(), make, cancelled)
 
     if prediction is None:
         with meter.part("prediction", "asking the model about every coalition"):
@@ -186,11 +186,16 @@ def _check(methods: Mapping[str, str], tested: Collection[str]) -> None:
             raise ValueError(f"{name!r} is no method for a {element}; there are {', '.join(known)}")
 
 
-class _NoStore:
-    """Keeps nothing."""
+class _OwnStore:
+    """Keeps parts for one explanation: frames are made of patches, which are not to be worked out twice."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, object] = {}
 
     def get_or_compute(self, key: ExplanationKey, result_type: type[T], compute: Callable[[], T]) -> T:
-        return compute()
+        if key.digest not in self._kept:
+            self._kept[key.digest] = compute()
+        return self._kept[key.digest]
 
 
 class _Parts:
@@ -200,7 +205,7 @@ class _Parts:
         self,
         predictor: Predictor,
         prepared: PreparedClip,
-        store: ExplanationStore | _NoStore,
+        store: ExplanationStore | _OwnStore,
         make_subject: Callable[[], Subject],
         cancelled: Cancelled | None,
     ) -> None:

@@ -1,14 +1,14 @@
-"""Integrated gradients of words, sound and pictures (Sundararajan et al. 2017), with Captum's mathematics.
+"""Integrated gradients of words, sound and pictures (Sundararajan et al. 2017).
 
-The path from the empty input to the clip is cut into parts with few steps each, and the part that misses most
-of the answer's known change is halved, as far as the number of steps allows.
+The path from the empty input to the clip is cut into parts, and the part that misses most of the answer's
+known change is halved, as far as the number of steps allows. Neighbours share an end, halves what was looked
+at before, and whoever asks for a slope is told the answer too: no pass is thrown away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,13 +18,19 @@ from core.attribution.asking import Asking
 from core.media.clip import SAMPLE_RATE
 from core.model import DeepMSI
 
-NUM_STEPS = {"word": 96, "window": 18, "frame": 24, "patch": 24}
+NUM_STEPS = {"word": 96, "window": 17, "frame": 21, "patch": 21}
 """No more points of the path are looked at than so many. The answer jumps along that of words, whose points
 cost little."""
 
-FIRST_STEPS, PART_STEPS = 12, 3
-"""So many are looked at first, three (Gauss-Legendre) to each part of the path; while that is too coarse, the
-part whose integral misses most of the answer's known change is halved."""
+FIRST_PARTS = 4
+"""The path is cut into so many at first. Of each the ends and the middle are looked at (Simpson's rule), and
+while that is too coarse, the part whose integral misses most of the answer's known change is halved."""
+
+FEWEST_STEPS = 3
+"""Of a single part."""
+
+SMOOTH_STEPS = 12
+"""Gauss-Legendre steps for each noisy version of the input."""
 
 GAP_SHARE, GAP = 0.01, 0.002
 """It is fine enough when the parts miss no more than this share of the whole change, or so many points."""
@@ -67,16 +73,16 @@ def integrated_gradients(
         asking: for the value.
         element: "word", "window", "frame" or "patch".
         num_steps: most points of the path; `NUM_STEPS` when None.
-        smooth: noisy versions of the input, each in `FIRST_STEPS` steps; 0 for the input as it is.
+        smooth: noisy versions of the input, each in `SMOOTH_STEPS` steps; 0 for the input as it is.
         seed: of the noise.
 
     Raises:
         ExplanationCancelledError: if it is not wanted any more.
-        ValueError: if there are fewer steps than `PART_STEPS`.
+        ValueError: if there are fewer steps than `FEWEST_STEPS`.
     """
     num_steps = NUM_STEPS[element] if num_steps is None else num_steps
-    if num_steps < PART_STEPS:
-        raise ValueError(f"num_steps should be at least {PART_STEPS}, not {num_steps}")
+    if num_steps < FEWEST_STEPS:
+        raise ValueError(f"num_steps should be at least {FEWEST_STEPS}, not {num_steps}")
     path = Path(num_steps=num_steps, pass_steps=PASS_STEPS.get(element, 1), smooth=smooth, seed=seed)
     return {"word": _of_words, "window": _of_sound}.get(element, _of_patches)(asking, path)
 
@@ -95,11 +101,12 @@ def _of_words(asking: Asking, path: Path) -> tuple[np.ndarray, float]:
         features = model.text.from_embeddings(embeddings, mask.expand(len(embeddings), -1))
         return subject.differentiable(model, len(embeddings), text_features=features)
 
-    (found,), empty = _integrate(asking, path, answer, (inputs,), (blanks,))
-    of_tokens = _array(found[0].sum(-1))
-    values = np.zeros(len(subject.words))
-    np.add.at(values, word_of_token[word_of_token >= 0], of_tokens[word_of_token >= 0])
-    return values, empty
+    def of_words(found: Tensor) -> np.ndarray:
+        values, of_tokens = np.zeros(len(subject.words)), _array(found.sum(-1))
+        np.add.at(values, word_of_token[word_of_token >= 0], of_tokens[word_of_token >= 0])
+        return values
+
+    return _integrate(asking, path, answer, of_words, (inputs,), (blanks,))
 
 
 def _of_sound(asking: Asking, path: Path) -> tuple[np.ndarray, float]:
@@ -116,15 +123,17 @@ def _of_sound(asking: Asking, path: Path) -> tuple[np.ndarray, float]:
         features = model.audio.from_inputs(parts, length.expand(len(parts[0])))
         return subject.differentiable(model, len(parts[0]), audio_features=features)
 
-    found, empty = _integrate(asking, path, answer, inputs, blanks)
-    values = np.zeros(len(subject.window_starts))
-    for number, part in enumerate(found):
-        at_step = _array(part[0].reshape(-1, part.shape[-1]).sum(0))
-        sample = number * part_samples + step * np.arange(len(at_step))
-        # what lies behind the end is silence, but its first step still hears the last samples
-        window = np.minimum(sample * len(values) // waveform.shape[1], len(values) - 1)
-        np.add.at(values, window, at_step)
-    return values, empty
+    def of_windows(*found: Tensor) -> np.ndarray:
+        values = np.zeros(len(subject.window_starts))
+        for number, part in enumerate(found):
+            at_step = _array(part.reshape(-1, part.shape[-1]).sum(0))
+            sample = number * part_samples + step * np.arange(len(at_step))
+            # what lies behind the end is silence, but its first step still hears the last samples
+            window = np.minimum(sample * len(values) // waveform.shape[1], len(values) - 1)
+            np.add.at(values, window, at_step)
+        return values
+
+    return _integrate(asking, path, answer, of_windows, inputs, blanks)
 
 
 def _of_patches(asking: Asking, path: Path) -> tuple[np.ndarray, float]:
@@ -138,94 +147,101 @@ def _of_patches(asking: Asking, path: Path) -> tuple[np.ndarray, float]:
     def answer(model: DeepMSI, frames: Tensor) -> Tensor:
         return subject.differentiable(model, len(frames), frames=frames)
 
-    (found,), empty = _integrate(asking, path, answer, (inputs[None],), (blanks[None],))
-    of_pixels = found[0].sum(1)
-    height, width = of_pixels.shape[1] // rows, of_pixels.shape[2] // columns
-    cells = of_pixels.unflatten(2, (columns, width)).unflatten(1, (rows, height))
-    values = np.zeros((len(subject.frame_times), rows, columns))
-    values[subject.has_part] = _array(cells.sum((2, 4)))
-    return values, empty
+    def of_patches(found: Tensor) -> np.ndarray:
+        of_pixels = found.sum(1)
+        height, width = of_pixels.shape[1] // rows, of_pixels.shape[2] // columns
+        cells = of_pixels.unflatten(2, (columns, width)).unflatten(1, (rows, height))
+        values = np.zeros((len(subject.frame_times), rows, columns))
+        values[subject.has_part] = _array(cells.sum((2, 4)))
+        return values
+
+    return _integrate(asking, path, answer, of_patches, (inputs[None],), (blanks[None],))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Part:
-    """A part of the path, from one share of the way to another, and what its integral misses."""
+    """A part of the path by three points, as shares of the way; what it gives, and misses of the change."""
 
     low: float
+    middle: float
     high: float
-    found: tuple[Tensor, ...]
+    found: np.ndarray
     error: float
 
 
 def _integrate(
-    asking: Asking, path: Path, answer: Answer, inputs: tuple[Tensor, ...], blanks: tuple[Tensor, ...]
-) -> tuple[tuple[Tensor, ...], float]:
-    """Integrated gradients of `(1, …)` inputs, and the value at the blanks."""
-    from captum.attr import IntegratedGradients
+    asking: Asking,
+    path: Path,
+    answer: Answer,
+    shares_of: Callable[..., np.ndarray],
+    inputs: tuple[Tensor, ...],
+    blanks: tuple[Tensor, ...],
+) -> tuple[np.ndarray, float]:
+    """Integrated gradients of `(1, …)` inputs, and the value at the blanks.
+
+    `shares_of` adds up what the numbers of an input `(…)` gave to what its elements gave.
+    """
 
     def value(*given: Tensor) -> Tensor:
         return asking.value(len(given[0]), lambda model: answer(model, *given))
 
-    def at(*shares: float) -> tuple[Tensor, ...]:
-        return tuple(
-            torch.cat([blank + share * (x - blank) for share in shares])
-            for x, blank in zip(inputs, blanks, strict=True)
-        )
-
-    @torch.no_grad()
-    def note_values(*shares: float) -> None:
-        for few in _chunks(shares, path.pass_steps):
-            known.update(zip(few, value(*at(*few)).tolist(), strict=True))
-
-    explainer = IntegratedGradients(value)
-    known: dict[float, float] = {}
     if path.smooth:
-        note_values(0.0)
-        return _smooth(asking, path, explainer, inputs, blanks), known[0.0]
+        with torch.no_grad():
+            empty = float(value(*blanks))
+        return shares_of(*(part[0] for part in _smooth(asking, path, value, inputs, blanks))), empty
 
-    def integrals(edges: list[tuple[float, float]]) -> list[_Part]:
-        found = []
-        for few in _chunks(edges, max(1, path.pass_steps // PART_STEPS)):
-            together = explainer.attribute(
-                at(*(high for _, high in few)),
-                baselines=at(*(low for low, _ in few)),
-                n_steps=PART_STEPS,
-                internal_batch_size=path.pass_steps,
-                method="gausslegendre",
+    known: dict[float, tuple[float, np.ndarray]] = {}
+
+    @torch.enable_grad()
+    def look_at(shares: Sequence[float]) -> None:
+        """Have the value, and by how much each element lifts it on the whole way at this slope."""
+        for few in _chunks(shares, path.pass_steps):
+            given = tuple(
+                torch.cat([blank + share * (x - blank) for share in few]).requires_grad_()
+                for x, blank in zip(inputs, blanks, strict=True)
             )
-            for row, (low, high) in enumerate(few):
-                own = tuple(one[row : row + 1].detach() for one in together)
-                total = sum(float(one.double().sum()) for one in own)
-                found.append(_Part(low=low, high=high, found=own, error=known[high] - known[low] - total))
-        return found
+            found = value(*given)
+            slopes = torch.autograd.grad(found.sum(), given)
+            for row, share in enumerate(few):
+                parts = zip(slopes, inputs, blanks, strict=True)
+                lifts = shares_of(*(slope[row] * (x - blank)[0] for slope, x, blank in parts))
+                known[share] = float(found[row].detach()), lifts
 
-    asking.num_expected = path.num_steps + path.num_steps // PART_STEPS + 1
-    edges = np.linspace(0, 1, max(1, min(path.num_steps, FIRST_STEPS) // PART_STEPS) + 1).tolist()
-    note_values(*edges)
-    parts = integrals(list(pairwise(edges)))
-    num_taken = PART_STEPS * len(parts)
-    tolerance = max(GAP_SHARE * abs(known[1.0] - known[0.0]), GAP)
+    def part(low: float, middle: float, high: float) -> _Part:
+        (before, first), (_, second), (after, third) = known[low], known[middle], known[high]
+        found = (high - low) / 6 * (first + 4 * second + third)
+        return _Part(low, middle, high, found, error=abs(after - before - float(found.sum())))
+
+    asking.num_expected = path.num_steps
+    num_parts = min(FIRST_PARTS, (path.num_steps - 1) // 2)
+    points = np.linspace(0, 1, 2 * num_parts + 1).tolist()
+    look_at(points)
+    parts = [part(*points[i : i + 3]) for i in range(0, 2 * num_parts, 2)]
+    tolerance = max(GAP_SHARE * abs(known[1.0][0] - known[0.0][0]), GAP)
     # errors of opposite sign would hide one another in the gap, but not in the shares
-    while sum(abs(one.error) for one in parts) > tolerance and num_taken + 2 * PART_STEPS <= path.num_steps:
-        worst = max(parts, key=lambda one: abs(one.error))
-        middle = (worst.low + worst.high) / 2
-        note_values(middle)
-        parts.remove(worst)
-        parts += integrals([(worst.low, middle), (middle, worst.high)])
-        num_taken += 2 * PART_STEPS
-    sums = tuple(sum(ones) for ones in zip(*(one.found for one in parts), strict=True))
-    return sums, known[0.0]
+    while sum(one.error for one in parts) > tolerance and len(known) + 2 <= path.num_steps:
+        num_halved = min(max(1, path.pass_steps // 2), (path.num_steps - len(known)) // 2)
+        parts.sort(key=lambda one: one.error)
+        worst, parts = parts[-num_halved:], parts[:-num_halved]
+        halves = [
+            (low, (low + high) / 2, high)
+            for one in worst
+            for low, high in ((one.low, one.middle), (one.middle, one.high))
+        ]
+        look_at([middle for _, middle, _ in halves])
+        parts += [part(*half) for half in halves]
+    return sum(one.found for one in parts), known[0.0][0]
 
 
-def _smooth(asking: Asking, path: Path, explainer, inputs, blanks) -> tuple[Tensor, ...]:
+def _smooth(asking: Asking, path: Path, value, inputs, blanks) -> tuple[Tensor, ...]:
     """The mean over noisy inputs; steps of a fixed number, for the noise is larger than what they miss."""
-    from captum.attr import NoiseTunnel
+    from captum.attr import IntegratedGradients, NoiseTunnel
 
-    steps = min(path.num_steps, FIRST_STEPS)
+    steps = min(path.num_steps, SMOOTH_STEPS)
     asking.num_expected = steps * path.smooth + 1
     with torch.random.fork_rng():
         torch.manual_seed(path.seed)
-        found = NoiseTunnel(explainer).attribute(
+        found = NoiseTunnel(IntegratedGradients(value)).attribute(
             inputs,
             baselines=blanks,
             n_steps=steps,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from core.attribution.absence import blurred, silenced, windows_of, words_of
 from core.attribution.results import ExplanationCancelledError
+from core.attribution.variants import Variant, kind_of, together
 from core.encoders.video import VideoChoice
 from core.labels import MODALITIES
 from core.model import DeepMSI, ModelInput, ModelOutput
@@ -35,28 +36,6 @@ Encoded = tuple[nn.Module, bytes]
 
 Cancelled = Callable[[], bool]
 """Asked between batches whether the answer is still wanted."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Variant:
-    """A changed version of the clip: which elements stay. None leaves a modality as it is.
-
-    Attributes:
-        words: `(word,)` bool.
-        windows: `(window,)` bool.
-        frames: `(frame,)` bool, of the candidates; what the compression keeps is held then.
-        patches: `(frame, row, column)` bool.
-        without: modalities that are absent altogether.
-        choice: what the compression keeps, of one clip; None where it decides anew. Not together
-            with `frames`; likewise `patches`.
-    """
-
-    words: np.ndarray | None = None
-    windows: np.ndarray | None = None
-    frames: np.ndarray | None = None
-    patches: np.ndarray | None = None
-    without: frozenset[str] = frozenset()
-    choice: VideoChoice | None = None
 
 
 class Subject:
@@ -168,12 +147,12 @@ class Subject:
         for variant in variants:
             self._check(variant)
         rows = []
-        # one length of clip, one choice or none to a batch
-        order = sorted(range(len(variants)), key=lambda i: (_kind(variants[i]), i))
+        # what is kept is of one size in a batch
+        order = sorted(range(len(variants)), key=lambda i: (kind_of(variants[i]), i))
         while order:
             check(cancelled)
-            kind = _kind(variants[order[0]])
-            taken = [i for i in order[:batch_size] if _kind(variants[i]) == kind]
+            kind = kind_of(variants[order[0]])
+            taken = [i for i in order[:batch_size] if kind_of(variants[i]) == kind]
             order = order[len(taken) :]
             with self.model() as own, torch.no_grad():
                 logits = self._output(model or own, [variants[i] for i in taken]).logits
@@ -335,7 +314,7 @@ class Subject:
                 mask[place, : len(own)] = True
             batch |= {"frame_tokens": tokens, "frame_mask": mask}
             if seen[0].choice is not None:
-                choice = seen[0].choice.repeated(len(seen))
+                choice = together([variant.choice for variant in seen])
         rows = torch.tensor(present, device=self.device)
         return model(ModelInput(present=rows, **batch), choice)
 
@@ -450,10 +429,3 @@ def check(cancelled: Cancelled | None) -> None:
 
 
 _none = np.zeros(0)
-
-
-def _kind(variant: Variant) -> int:
-    """Variants of one kind may share a batch."""
-    if variant.frames is not None:
-        return 1
-    return 0 if variant.choice is None else id(variant.choice)

@@ -214,3 +214,13 @@ def test_a_store_that_cannot_be_written_does_not_stop_it(predictor, tmp_path):
 def test_questions_that_make_no_sense_are_refused(predictor, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         explain_words(predictor, made_prepared(3, num_frames=0), **options)
+
+
+def test_frames_and_patches_of_one_method_are_one_computation_without_a_store_too(predictor):
+    methods = dict.fromkeys(("frame", "patch"), "integrated-gradients")
+    found = explain(
+        predictor, made_prepared(4, num_frames=4), methods=methods, with_faithfulness=(), with_effects=False
+    ).attributions
+    # two computations never take the same time
+    assert found["frame"].seconds == found["patch"].seconds
+    np.testing.assert_array_equal(found["frame"].values, found["patch"].values.sum((1, 2)))

@@ -8,9 +8,11 @@ from torchvision.transforms.functional import gaussian_blur
 
 from core.attribution.results import ExplanationCancelledError
 from core.attribution.subject import Subject, Variant
+from core.compression import Choice
 from core.config import PRESETS, AudioConfig
 from core.encoders.audio import AudioEncoder
 from core.encoders.text import TextEncoder
+from core.encoders.video import VideoChoice
 from core.media import SAMPLE_RATE
 from core.model import DeepMSI, ModelInput
 from core.predict import Predictor
@@ -161,6 +163,17 @@ def test_a_modality_without_elements_is_absent(predictor, prepared, subject):
     close(subject.ask([nothing])[0], coalitions[SUBSETS.index(())], atol=1e-5)
 
 
+def choosing(subject, first: int) -> VideoChoice:
+    """The frames that the model keeps, and of each the patches from one on."""
+    own = subject.choice
+    steps = []
+    for step in own.patches:
+        kept = torch.arange(first, first + step.kept.shape[1]).expand_as(step.kept)
+        kept = kept.clamp(max=step.source_map.shape[2] - 1)
+        steps.append(Choice(kept=kept, kept_mask=step.kept_mask))
+    return VideoChoice(frames=own.frames, patches=tuple(steps))
+
+
 def test_answers_are_the_same_for_any_batch_size(subject):
     rows, columns = subject.patch_grid
     patches = np.ones((6, rows, columns), bool)
@@ -175,6 +188,8 @@ def test_answers_are_the_same_for_any_batch_size(subject):
         Variant(patches=patches),
         Variant(words=np.zeros(4, bool), frames=but(6, kept[-1])),
         Variant(choice=subject.choice, patches=patches),
+        # of one size, so they may share a batch
+        *(Variant(choice=choosing(subject, first)) for first in (0, 1, 2)),
     ]
     one_by_one = np.concatenate([subject.ask([variant]) for variant in variants])
     for batch_size in (1, 3, 8):
