@@ -127,9 +127,22 @@ class DeepMSI(nn.Module):
 
         It keeps all frames too, unless it is told which (`VideoChoice`).
         """
+        return self._with_video(self.video.uncompressed())
+
+    def keeping(
+        self, num_frames: int | None = None, grids: tuple[tuple[int, int], ...] | None = None
+    ) -> DeepMSI:
+        """The same network, sharing all parameters, that keeps so many frames and patches.
+
+        For answers at another cost than it was trained for: docs/performance.md has what they are worth. See
+        `VideoEncoder.keeping`.
+        """
+        return self._with_video(self.video.keeping(num_frames, grids))
+
+    def _with_video(self, video: VideoEncoder) -> DeepMSI:
         twin = copy.copy(self)
         twin._modules = dict(self._modules)
-        twin.video = self.video.uncompressed()
+        twin.video = video
         return twin
 
     def text_features(self, batch: ModelInput) -> Tensor | None:

@@ -29,6 +29,7 @@ from core.media.transcript import foreign_sentence
 from core.media.transcript import transcribe as speech_to_text
 from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS, Prediction
+from core.still_frames import hold_still
 
 Progress = Callable[[str], None]
 """Called with a few words whenever a stage begins."""
@@ -100,10 +101,15 @@ class Predictor:
     Args:
         checkpoint: see `core.checkpoint.load_checkpoint`.
         speech: how to listen to clips without words, where nothing else is asked for.
+        still_below: candidate frames that differ less from the one before count as that one, which costs
+            less (`core.still_frames.hold_still`); 0 tells all apart.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, speech: Speech = SHIPPED_SPEECH) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, speech: Speech = SHIPPED_SPEECH, still_below: float = 0.0
+    ) -> None:
         self.checkpoint = checkpoint
+        self.still_below = still_below
         self.speech = speech
         self.config = checkpoint.config
         self._model = checkpoint.model.eval()
@@ -147,6 +153,7 @@ class Predictor:
                 shown, left = part_of(media.frames, region)
                 face_track = self._track(shown)
                 crops = crop(shown.pixels, face_track.boxes, self.config.video.image_size)
+                crops = hold_still(crops, self.still_below)
                 face_track = replace(face_track, boxes=face_track.boxes + [left, 0, left, 0])
             if face_track.sentence:
                 notes.append(face_track.sentence)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -227,6 +228,14 @@ class VideoEncoder(nn.Module):
         """`(n, 3, size, size)` in [0, 1] to tokens `(n, size / patch, size / patch, embed_dim)`."""
         if pictures.shape[-1] != self._image_size:
             self.fit(pictures.shape[-1])
+        if len(pictures) > 1 and self._is_asked_only(pictures):
+            # a picture that is the one before, to the bit, is embedded with it: stills, and frames held still
+            is_new = torch.tensor([True, *(not torch.equal(*pair) for pair in pairwise(pictures))])
+            if not is_new.all():
+                return self._embed(pictures[is_new])[is_new.cumsum(0) - 1]
+        return self._embed(pictures)
+
+    def _embed(self, pictures: Tensor) -> Tensor:
         return self.swin.patch_embed((pictures - self.mean) / self.deviation)
 
     def stages(
@@ -334,11 +343,32 @@ class VideoEncoder(nn.Module):
 
         It keeps all frames too, unless it is told which.
         """
+        return self._twin(self.config, replace(self.compression, enabled=False))
+
+    def keeping(
+        self, num_frames: int | None = None, grids: tuple[tuple[int, int], ...] | None = None
+    ) -> VideoEncoder:
+        """The same encoder, sharing all parameters, that keeps so many frames and patches.
+
+        Args:
+            num_frames: as `VideoConfig.num_kept_frames`; None for as many as now.
+            grids: as `VideoConfig.vsc_grids`; None for those of now.
+
+        Raises:
+            ValueError: if the grids do not fit the network.
+        """
+        config = self.config
+        num_frames = config.num_kept_frames if num_frames is None else num_frames
+        grids = config.vsc_grids if grids is None else grids
+        return self._twin(replace(config, num_kept_frames=num_frames, vsc_grids=grids), self.compression)
+
+    def _twin(self, config: VideoConfig, compression: CompressionConfig) -> VideoEncoder:
+        """With the same parameters; `config` differs in what is kept."""
         shared = {id(value): value for value in (*self.parameters(), *self.buffers())}
         twin = copy.deepcopy(self, shared)
-        twin.compression = replace(self.compression, enabled=False)
-        # tables of the windows are made anew for the larger grids, in place of the shared ones
-        twin.fit(self.config.image_size)
+        twin.config, twin.compression = config, compression
+        # tables of the windows are made anew for the other grids, in place of the shared ones
+        twin.fit(config.image_size)
         return twin
 
     @torch.no_grad()

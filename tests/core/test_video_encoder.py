@@ -424,3 +424,29 @@ def test_an_aimed_guide_keeps_the_middle():
         assert encoder.base_guide.requires_grad and encoder.base_guide.abs().sum() > 0
         # 20 of the 48 patches kept can be of the middle
         assert share_in_the_middle() > 19.5 / 48 > before
+
+
+# ---- other numbers of frames and patches
+
+
+def test_a_twin_that_keeps_less_is_the_network_of_that_configuration(tiny):
+    fewer, grids = 2, ((2, 2),)
+    twin = tiny.keeping(fewer, grids)
+    fresh = build(replace(TINY, num_kept_frames=fewer, vsc_grids=grids), seed=5)
+    fresh.load_state_dict(tiny.state_dict())
+    shown, mask, guide = pictures(1, 6), torch.ones(1, 6, dtype=torch.bool), guides(1)
+    with torch.no_grad():
+        before = tiny(shown, mask, guide)
+        found, expected = twin(shown, mask, guide), fresh(shown, mask, guide)
+        after = tiny(shown, mask, guide)
+    assert found.selection.kept.shape == (1, 2) and found.patch_steps[0].kept.shape == (2, 4)
+    torch.testing.assert_close(found.frame_vectors, expected.frame_vectors, atol=1e-5, rtol=1e-5)
+    assert torch.equal(found.patch_steps[0].kept, expected.patch_steps[0].kept)
+    # one set of parameters, and the network itself goes on as it was
+    assert {id(one) for one in twin.parameters()} == {id(one) for one in tiny.parameters()}
+    assert torch.equal(after.frame_vectors, before.frame_vectors) and before.selection.kept.shape == (1, 3)
+
+
+def test_a_twin_is_told_what_it_cannot_keep(tiny):
+    with pytest.raises(ValueError, match="vsc_grids should shrink"):
+        tiny.keeping(grids=((8, 8),))
