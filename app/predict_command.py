@@ -76,6 +76,24 @@ def predict(
             "stopped and asks only about what is new or changed."
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that answer, for --out; as many as the clips are worth and the machine bears "
+            "by default. Each holds about 1 GB.",
+            show_default=False,
+        ),
+    ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="I/N",
+            help="Answer every Nth clip alone, from the Ith on, into a table of its own beside --out. The "
+            "same command without it gathers what is there.",
+            show_default=False,
+        ),
+    ] = "",
     progress: ProgressOption = None,
     checkpoint: CheckpointOption = None,
     as_json: Annotated[
@@ -97,6 +115,8 @@ def predict(
         raise typer.BadParameter(f"--out is a table, .csv or .parquet, not {out.name}.")
     if progress is not None and out is None:
         raise typer.BadParameter("--progress goes with --out.")
+    if out is None and (workers is not None or shard):
+        raise typer.BadParameter(f"{'--shard' if shard else '--workers'} goes with --out.")
     paths = _media_files(clips or [])
     for name, value in one_clip:
         if value is not None and len(paths) > 1:
@@ -112,6 +132,8 @@ def predict(
             transcript=transcript,
             transcribe=transcribe,
             out=out,
+            workers=workers,
+            shard=shard,
             progress=progress,
             checkpoint=checkpoint,
         )
@@ -157,6 +179,8 @@ def _write_table(
     transcript: str | None,
     transcribe: bool,
     out: Path,
+    workers: int | None,
+    shard: str,
     progress: Path | None,
     checkpoint: Path | None,
 ) -> None:
@@ -165,6 +189,7 @@ def _write_table(
         from core.predict import Predictor
         from training.datasets import Utterance, read_dataset
         from training.predictions import predict_all, to_be_asked
+        from training.shards import shard_named, shard_of_this_process
         from training.sources import folder_of
 
         if data is None:
@@ -184,6 +209,9 @@ def _write_table(
         else:
             root = folder_of(data)
             utterances = to_be_asked(read_dataset(data.resolve(), needs_labels=False), split)
+        part = shard_named(shard) if shard else shard_of_this_process()
+        if part is not None:
+            utterances, out = part.of(utterances), part.table(out)
         note(0, len(utterances), "Loading the model")
 
         def update(done: int, total: int, key: str) -> None:
@@ -199,6 +227,7 @@ def _write_table(
             root=root,
             transcribe=transcribe,
             progress=update,
+            num_workers=workers,
         )
     _print_tally(tally, out)
 

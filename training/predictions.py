@@ -26,7 +26,9 @@ from core.predict import Predictor
 from core.prediction import SUBSETS, Prediction
 from core.writing import AGAIN, replacing, require_writable, written
 from training.datasets import DataError, Dataset, Utterance
+from training.shards import shards_beside
 from training.sources import READ_ALOUD
+from training.workers import answer_apart, sensible_workers
 
 SUFFIXES = (".parquet", ".csv")
 """What a table's name may end in."""
@@ -101,6 +103,7 @@ def predict_all(
     root: Path,
     transcribe: bool = True,
     progress: Progress | None = None,
+    num_workers: int | None = 1,
 ) -> Tally:
     """Answer every clip, and write the table once all are done.
 
@@ -111,9 +114,11 @@ def predict_all(
         root: paths are told from here.
         transcribe: whether to listen to the words of clips whose words are not known.
         progress: told how far it is.
+        num_workers: processes that answer, each with a network of its own; 1 for this process alone, None for
+            as many as the clips are worth and the machine bears.
 
     Raises:
-        DataError: `out` cannot be written, or holds something else.
+        DataError: `out` cannot be written, or holds something else; or a process was killed from outside.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise DataError(f"{out} should end in {' or '.join(SUFFIXES)}.")
@@ -129,16 +134,27 @@ def predict_all(
         else:
             asked.append((utterance, source))
     num_known = len(rows)
+    num_workers = num_workers or sensible_workers(len(asked))
     say = progress or (lambda done, total, text: None)
     with written(out, DataError, AGAIN):
         require_writable(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with _Journal(journal_of(out), rows.values()) as journal:
-            for utterance, source in asked:
-                say(len(rows), len(utterances), utterance.key)
-                row = _answer(predictor, utterance, source, root)
-                rows[utterance.key] = row
-                journal.add(row)
+            if num_workers > 1:
+
+                def take(row: dict) -> None:
+                    rows[row["key"]] = row
+                    journal.add(row)
+                    say(len(rows), len(utterances), row["key"])
+
+                say(len(rows), len(utterances), f"starting {num_workers} processes")
+                answer_apart(_answer, predictor, [(*one, root) for one in asked], num_workers, take)
+            else:
+                for utterance, source in asked:
+                    say(len(rows), len(utterances), utterance.key)
+                    row = _answer(predictor, utterance, source, root)
+                    rows[utterance.key] = row
+                    journal.add(row)
         say(len(rows), len(utterances), "")
         _write(_frame([rows[one.key] for one in utterances]), out)
         journal_of(out).unlink(missing_ok=True)
@@ -272,8 +288,10 @@ class _Journal:
 
 
 def _known(out: Path) -> dict[str, dict]:
-    """Rows by key of the table and of its journal."""
+    """Rows by key of the table and of its journal, and of the shards beside it."""
     rows: dict[str, dict] = {}
+    for part in shards_beside(out):
+        rows |= _known(part)
     if out.exists():
         for row in _read(out):
             rows[row["key"]] = row

@@ -20,8 +20,21 @@ import threadpoolctl
 
 from sample_data.corpus.errors import CorpusError
 
+LOST = CorpusError(
+    "A process that made clips was ended from outside, perhaps for want of memory; use fewer workers and run "
+    "the same command again: it goes on from there."
+)
 
-def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell: Callable[[], None]) -> None:
+
+def run_tasks(
+    function: Callable,
+    tasks: Iterable[tuple],
+    num_workers: int,
+    tell: Callable[[], None],
+    *,
+    on_result: Callable[[Any], None] = lambda result: None,
+    lost: Exception = LOST,
+) -> None:
     """Call `function(*task)` for every task, in `num_workers` processes.
 
     A task is begun only when a process is free, so that nothing is begun any more after a failure. Tasks that
@@ -32,9 +45,11 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
         tasks: tuples of arguments.
         num_workers: processes, each with one thread for numerical work.
         tell: called about once a second.
+        on_result: called with what `function` returned, as it comes.
+        lost: raised if a process was killed from outside.
 
     Raises:
-        CorpusError: if a process was killed from outside. Whatever `function` raises is raised again.
+        CorpusError: or what is given as `lost`. Whatever `function` raises is raised again.
     """
     waiting: set[Future] = set()
     left = iter(tasks)
@@ -52,13 +67,10 @@ def run_tasks(function: Callable, tasks: Iterable[tuple], num_workers: int, tell
                     return
                 finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    future.result()
+                    on_result(future.result())
                 tell()
     except BrokenProcessPool as error:
-        raise CorpusError(
-            "A process that made clips was ended from outside, perhaps for want of memory; use fewer workers "
-            "and run the same command again: it goes on from there."
-        ) from error
+        raise lost from error
 
 
 class _Spawning(SpawnContext):

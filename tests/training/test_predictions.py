@@ -18,6 +18,8 @@ from core.model import DeepMSI
 from core.predict import Predictor
 from training.datasets import DataError, Dataset, Utterance, read_dataset
 from training.predictions import journal_of, predict_all, read_predictions, to_be_asked
+from training.shards import Shard, shard_named, shard_of_this_process, shards_beside
+from training.workers import sensible_workers
 
 
 def write_tone(path, hertz):
@@ -226,3 +228,58 @@ def test_clips_that_the_machine_could_not_read_are_asked_again(predictor, data, 
     assert all("could not be started" in reason for _, reason in tally.failures)
     again = answer(predictor, data, out, split="test")
     assert (again.num_answered, again.num_known, again.failures) == (2, 0, ())
+
+
+def test_several_processes_give_the_table_of_one(predictor, data, tmp_path, asked):
+    alone, together = tmp_path / "alone.parquet", tmp_path / "together.parquet"
+    answer(predictor, data, alone)
+    asked.clear()
+    seen = []
+    tally = answer(predictor, data, together, num_workers=2, progress=lambda *of: seen.append(of[:2]))
+    # this process was shown none of them
+    assert asked == [] and (tally.num_answered, len(tally.failures)) == (2, 1)
+    pd.testing.assert_frame_equal(read_predictions(together), read_predictions(alone))
+    assert seen[0] == (0, 3) and seen[-1] == (3, 3) and not journal_of(together).exists()
+
+
+def test_shards_are_gathered_and_asked_about_once(predictor, data, tmp_path, asked):
+    out, whole = tmp_path / "answers.parquet", tmp_path / "whole.parquet"
+    utterances = to_be_asked(read_dataset(data, needs_labels=False), "test")
+    shards = [Shard(number, 2) for number in (1, 2)]
+    assert [one.key for shard in shards for one in shard.of(utterances)] == ["a.wav", "b.wav"]
+    for shard in shards:
+        predict_all(predictor, shard.of(utterances), shard.table(out), root=data)
+    assert sorted(path.name for path in shards_beside(out)) == [
+        "answers.1-of-2.parquet",
+        "answers.2-of-2.parquet",
+    ]
+    # of one that is not finished, what there is counts too
+    second = shards[1].table(out)
+    rows = read_predictions(second).to_dict("records")
+    journal_of(second).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    second.unlink()
+    asked.clear()
+    tally = answer(predictor, data, out, split="test")
+    assert asked == [] and tally.num_known == 2
+    answer(predictor, data, whole, split="test")
+    pd.testing.assert_frame_equal(read_predictions(out), read_predictions(whole))
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", ""])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(DataError, match="such as 1/4"):
+        shard_named(text)
+
+
+def test_a_process_of_several_takes_its_own_shard(monkeypatch):
+    assert shard_named("2/8") == Shard(2, 8)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert shard_of_this_process() is None
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "2")
+    assert shard_of_this_process() == Shard(3, 4)
+
+
+def test_few_clips_start_no_process():
+    assert sensible_workers(3) == 1
+    assert 1 <= sensible_workers(10**6) <= (os.cpu_count() or 1)
