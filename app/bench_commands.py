@@ -1,7 +1,8 @@
-"""`deepmsi bench …`: whether explanations are true, and what predictions cost."""
+"""`deepmsi bench …`: whether explanations are true, what predictions cost, and what cheaper are worth."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ SPEED_PRESETS = ("paper", "mini")
 
 commands = typer.Typer(
     name="bench",
-    help="Measure whether explanations are true, and how fast predictions are.",
+    help="Measure whether explanations are true, how fast predictions are, and what cheaper ones are worth.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -145,6 +146,93 @@ def speed(
         return
     typer.echo(report.to_markdown())
     errors.print(f"Figures: {escape(str(out / JSON_FILE))}")
+
+
+@commands.command(
+    epilog="Example: [bold]deepmsi bench curve --data sample_data/clips/train --out runs/curve[/bold]"
+)
+def curve(
+    data: Annotated[Path, typer.Option(help="Labelled clips: a folder, a manifest or a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder of curve.json, its table curve.md, and curve.png.")],
+    split: Annotated[str, typer.Option(help="Ask about the clips of train, dev, test or all.")] = "dev",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of a checkpoint; the shipped one by default.")
+    ] = None,
+    frames: Annotated[
+        list[int] | None, typer.Option(help="Kept frames to try; 10, 8, 6, 4 by default.", min=1)
+    ] = None,
+    patches: Annotated[
+        list[float] | None,
+        typer.Option(help="Shares of the configured patches to try; 1.5, 0.75, 0.5.", min=0.01, max=100),
+    ] = None,
+    still: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Changes, of the range, below which a frame counts as the one before; 0.005, 0.01, 0.02.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    show: Annotated[
+        str, typer.Option(metavar="MODALITIES", help="Show only these, joined by +, as video.")
+    ] = "video+audio+text",
+    clips: Annotated[int | None, typer.Option(help="So many clips, spread evenly.", min=1)] = None,
+    repeats: Annotated[int, typer.Option(help="Turns of the timing that count.", min=1)] = 3,
+    cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
+        ".cache/features"
+    ),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures' file in place of the table.")
+    ] = False,
+) -> None:
+    """Draw what answers are worth against what they cost: fewer frames, other patches, still frames held.
+
+    The checkpoint is asked as it is, never trained again.
+    """
+    with told():
+        from app.curve_picture import picture
+        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.evaluation.artifact import NON_EMPTY, subset_name
+        from core.writing import replacing, require_writable
+        from training import curve as curves
+        from training.sources import make_features, of_split, read_sources, require_labels
+
+        subsets = {subset_name(one): one for one in NON_EMPTY if "video" in one}
+        _require_known("choice of modalities", [show], tuple(subsets))
+        require_writable(out / curves.JSON_FILE)
+        loaded = load_checkpoint(checkpoint or default_checkpoint())
+        sources = of_split(read_sources([data], scheme=loaded.config.labels.name), split)
+        require_labels(sources, loaded.config.labels)
+        if clips is not None:
+            every = max(1.0, len(sources.utterances) / clips)
+            chosen = [int(every * i) for i in range(min(clips, len(sources.utterances)))]
+            sources = replace(sources, utterances=tuple(sources.utterances[i] for i in chosen))
+        features = make_features(sources, loaded.model, cache_dir, progress=not as_json)
+        settings = curves.settings_of(
+            loaded.config.video,
+            num_frames=frames or curves.NUM_FRAMES,
+            shares=patches or curves.SHARES,
+            still=still or curves.STILL,
+        )
+        with progress_bar(is_long=True) as update:
+            found = curves.draw_curve(
+                loaded,
+                features,
+                settings,
+                data=data.resolve().name if data.is_dir() else data.resolve().parent.name,
+                split=split,
+                shown=subsets[show],
+                num_turns=repeats,
+                progress=update,
+            )
+        found.write(out)
+        with replacing(out / curves.PICTURE_FILE) as part:
+            picture(found).save(part, format="PNG")
+    if as_json:
+        typer.echo((out / curves.JSON_FILE).read_text(encoding="utf-8"))
+        return
+    typer.echo(found.to_markdown())
+    errors.print(f"Picture: {escape(str(out / curves.PICTURE_FILE))}")
 
 
 def _require_known(what: str, names: list[str], known: tuple[str, ...]) -> None:
