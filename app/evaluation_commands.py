@@ -72,6 +72,9 @@ def evaluate(
         bool,
         typer.Option("--without-words", help="Keep no transcripts, where they may not be passed on."),
     ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Multiply in 8 bits: what `deepmsi predict --int8` is worth.")
+    ] = False,
     progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -86,6 +89,7 @@ def evaluate(
 
         from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import require_replaceable
+        from core.int8 import INT8_SENTENCE, use_int8
         from training.evaluate import caveats_of, evaluate_checkpoint, part_as_trained
         from training.sources import make_features, of_split, read_sources, require_labels
 
@@ -100,6 +104,10 @@ def evaluate(
         except ValueError as error:
             raise typer.BadParameter(f"{error}.") from error
         caveats = caveats_of(loaded, sources, split, used)
+        if int8:
+            use_int8(loaded.model)
+            # what the encoders make of sound and words is kept there, and is another
+            cache_dir, caveats = cache_dir / "int8", (*caveats, INT8_SENTENCE)
         sources = of_split(sources, split)
         require_labels(sources, labels)
         is_main, turn = rank == 0, nullcontext()

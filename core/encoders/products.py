@@ -8,6 +8,8 @@ those of the plain layers up to rounding, which `tests/core/test_products.py` ma
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ def is_asked_only(x: Tensor) -> bool:
         and torch.backends.mkldnn.is_available()
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # which finds its own way, and stumbles over ours
     )
 
 
@@ -67,9 +70,55 @@ def convolve(
 class Linear(nn.Linear):
     """torch's linear layer, computed by `linear`."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(…, in)` to `(…, out)`."""
-        return linear(x, self.weight, self.bias)
+    def forward(self, x: Tensor, *, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+        """`(…, in)` to `(…, out)`; with the layer's own bias where it has one, else with this one."""
+        return linear(x, self.weight, self.bias if bias is None else bias, gelu=gelu)
+
+
+class Int8Linear(Linear):
+    """A linear layer of weights rounded to 8 bits, one scale for each output, and so are its inputs.
+
+    Inputs are rounded between the least and the largest of all that come together, so results depend a little
+    on what they are computed with. Where gradients are recorded, the layer is what it was.
+    """
+
+    packed: torch.ScriptObject
+
+    @classmethod
+    def take_over(cls, layer: Linear) -> None:
+        """Let a layer be one of these from now on."""
+        weight = layer.weight.detach()
+        scale = weight.abs().amax(1).clamp(min=1e-12).double() / 127
+        with warnings.catch_warnings():
+            # torch means to replace these tensors, and not yet the products that take them
+            warnings.simplefilter("ignore", UserWarning)
+            whole = torch.quantize_per_channel(weight, scale, torch.zeros_like(scale).long(), 0, torch.qint8)
+        layer.packed = torch.ops.quantized.linear_prepack(whole, layer.bias)
+        layer.__class__ = cls
+
+    def forward(self, x: Tensor, *, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+        """As `Linear`."""
+        if not is_asked_only(x):
+            return super().forward(x, bias=bias, gelu=gelu)
+        # older processors add up pairs of products in 16 bits
+        y = torch.ops.quantized.linear_dynamic(x, self.packed, not torch.cpu._is_vnni_supported())
+        if bias is not None:
+            y.add_(bias)
+        return torch.ops.aten.gelu_(y) if gelu else y
+
+
+def run_linear(layer: nn.Linear, x: Tensor, *, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+    """A linear layer of whatever kind, with GELU behind it where that is asked for.
+
+    Args:
+        layer: torch's, or one of these.
+        x: `(…, in)`.
+        bias: for a layer that has none.
+        gelu: whether GELU follows.
+    """
+    if isinstance(layer, Linear):
+        return layer(x, bias=bias, gelu=gelu)
+    return linear(x, layer.weight, layer.bias if bias is None else bias, gelu=gelu)
 
 
 def quicken(network: nn.Module) -> None:

@@ -10,6 +10,7 @@ makes sure.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -17,10 +18,13 @@ import torch.nn.functional as F
 from timm.models.swin_transformer_v2 import SwinTransformerV2Block, WindowAttention
 from torch import Tensor
 
-from core.encoders.products import linear
+from core.encoders.products import run_linear
 
 MOST_HIDDEN = 1_000_000
 """Elements of the hidden layer at once, without gradients."""
+
+MOST_SIZES = 64
+"""Sizes of tokens and windows that blocks are compiled for; a network has fewer than twenty."""
 
 LARGEST_SCALE = math.log(100.0)
 """Of the logarithm of the attention's scale (Liu et al. 2022, section 3.3)."""
@@ -120,13 +124,42 @@ def run_block(block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Ten
         plan: of its grid.
         x: `(n, rows, columns, width)`.
     """
+    return _computed(block, plan, x, lambda dtype: plan.bias(block.attn, len(x), dtype))
+
+
+class CompiledBlocks:
+    """`run_block` compiled by torch, which takes a C++ compiler: block by block, when each size is first met.
+
+    What decides which tokens are kept stays as it is, and so does everything where gradients are recorded.
+    """
+
+    def __init__(self) -> None:
+        self._computed = torch.compile(_with_bias)
+
+    def __call__(self, block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Tensor:
+        """As `run_block`."""
+        if torch.is_grad_enabled() or block.training:
+            return run_block(block, plan, x)
+        # kept from one call to the next, which is nothing for a compiler
+        bias = plan.bias(block.attn, len(x), x.dtype)
+        with torch._dynamo.config.patch(recompile_limit=MOST_SIZES):
+            return self._computed(block, plan, x, bias)
+
+
+def _with_bias(block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor, bias: Tensor) -> Tensor:
+    return _computed(block, plan, x, lambda dtype: bias)
+
+
+def _computed(
+    block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor, bias_of: Callable[[torch.dtype], Tensor]
+) -> Tensor:
     n, rows, columns, width = x.shape
     assert (rows, columns) == plan.shape, "the block was told of another grid"
     tokens = x.reshape(n, rows * columns, width)
     if plan.order is not None:
-        tokens = _Permuted.apply(tokens, plan.order, plan.inverse)
+        tokens = _permuted(tokens, plan.order, plan.inverse)
     windows = tokens.reshape(n * plan.num_windows, plan.area, width)
-    attended = _attend(block.attn, plan, windows).reshape(n, rows * columns, width)
+    attended = _attend(block.attn, windows, bias_of).reshape(n, rows * columns, width)
     if torch.is_grad_enabled() or block.training:
         tokens = tokens + block.drop_path1(block.norm1(attended))
         tokens = tokens + block.drop_path2(block.norm2(block.mlp(tokens)))
@@ -137,19 +170,24 @@ def run_block(block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Ten
         # the widest tensor by far: in parts that the processor's cache holds
         first, second = block.mlp.fc1, block.mlp.fc2
         for part in tokens.flatten(0, 1).split(max(1, MOST_HIDDEN // first.out_features)):
-            hidden = linear(part, first.weight, first.bias, gelu=True)
-            part.add_(block.norm2(linear(hidden, second.weight, second.bias)))
+            part.add_(block.norm2(run_linear(second, run_linear(first, part, gelu=True))))
     if plan.order is not None:
-        tokens = _Permuted.apply(tokens, plan.inverse, plan.order)
+        tokens = _permuted(tokens, plan.inverse, plan.order)
     return tokens.view(n, rows, columns, width)
 
 
-def _attend(attention: WindowAttention, plan: WindowPlan, windows: Tensor) -> Tensor:
+def _permuted(tokens: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return _Permuted.apply(tokens, order, inverse)
+    return tokens.index_select(1, order)
+
+
+def _attend(attention: WindowAttention, windows: Tensor, bias_of: Callable[[torch.dtype], Tensor]) -> Tensor:
     """Scaled cosine attention within windows `(window, area, width)`."""
     num, area, width = windows.shape
     heads = attention.num_heads
     bias = torch.cat((attention.q_bias, attention.k_bias, attention.v_bias))
-    qkv = linear(windows, attention.qkv.weight, bias).view(num, area, 3, heads, -1)
+    qkv = run_linear(attention.qkv, windows, bias=bias).view(num, area, 3, heads, -1)
     scale = attention.logit_scale.clamp(max=LARGEST_SCALE).exp().view(heads, 1)
     if torch.is_grad_enabled():
         query, key, value = qkv.unbind(2)
@@ -162,11 +200,10 @@ def _attend(attention: WindowAttention, plan: WindowPlan, windows: Tensor) -> Te
         query, key, value = qkv.unbind(2)
     found = F.scaled_dot_product_attention(
         *(one.transpose(1, 2) for one in (query, key, value)),
-        attn_mask=plan.bias(attention, num // plan.num_windows, query.dtype),
+        attn_mask=bias_of(query.dtype),
         scale=1.0,
     )
-    found = found.transpose(1, 2).reshape(num, area, width)
-    return linear(found, attention.proj.weight, attention.proj.bias)
+    return run_linear(attention.proj, found.transpose(1, 2).reshape(num, area, width))
 
 
 def _position_bias(attention: WindowAttention) -> Tensor:

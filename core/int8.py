@@ -1,0 +1,26 @@
+"""Answers that cost less and are not quite the same: products of whole numbers of 8 bits.
+
+What that gains, and what it costs in accuracy, stands in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from core.encoders.products import Int8Linear, Linear
+from core.model import DeepMSI
+
+INT8_SENTENCE = "Multiplied in 8 bits (--int8): answers differ a little from those in full precision."
+
+
+def use_int8(model: DeepMSI) -> None:
+    """Let a network's transformers multiply in 8 bits from now on, on a processor and without gradients.
+
+    Convolutions, heads, tables of positions and the choice of frames stay as they are. Parameters are kept as
+    they are too, so the network can still be explained, trained and written.
+    """
+    networks = [model.text.backbone, model.audio.backbone]
+    if model.video is not None:
+        networks.append(model.video.swin)
+    for network in networks:
+        for name, layer in network.named_modules():
+            if type(layer) is Linear and "cpb_mlp" not in name:
+                Int8Linear.take_over(layer)
