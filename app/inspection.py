@@ -34,6 +34,7 @@ from app.views.markup import plain, plain_table
 from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
 from app.views.truth import truth_block
+from app.views.twin import table_twin
 from app.views.whatif import choose_as_said, edit_picker, edits_view, said
 from core.attribution.explain import DEFAULTS
 from core.attribution.modalities import shown_verdict
@@ -312,11 +313,12 @@ def show_modalities(
     modalities.subset_chart(prediction, target, truth, baseline=shown)
     shapley.shapley_chart(prediction, target)
     shapley.interaction_chart(prediction, target)
-    with st.expander("As tables", icon=":material/table_rows:"):
-        st.table(plain_table(modalities.modality_table(prediction, target)))
-        st.table(plain_table(shapley.shapley_table(prediction, target)))
-        if len(interactions := shapley.interaction_table(prediction, target)):
-            st.table(plain_table(interactions))
+    with table_twin("modality-tables", "As tables") as is_open:
+        if is_open:
+            st.table(plain_table(modalities.modality_table(prediction, target)))
+            st.table(plain_table(shapley.shapley_table(prediction, target)))
+            if len(interactions := shapley.interaction_table(prediction, target)):
+                st.table(plain_table(interactions))
 
 
 def choose_edits(explained: Explained) -> tuple[Edit, ...]:

@@ -14,7 +14,7 @@ from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
-from app.views.embeddings.choices import SPACE_NAMES, choices, thinning_words
+from app.views.embeddings.choices import METHOD_NAMES, SPACE_NAMES, TITLES, choices, thinning_words
 from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
 from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
 from app.views.embeddings.quality import quality_view
@@ -107,6 +107,8 @@ def show_clips(of: Opened) -> None:
     chosen = chosen_rows(of, view)
     if words := thinning_words(picture, view.method, opened=row_of(of.evaluation, view.clip)):
         st.info(words, icon=":material/filter_alt:")
+    how_drawn = f"by {METHOD_NAMES[view.method]}; what lies close is alike to the model, axes have no unit"
+    st.html(f'<div class="chart-title">{TITLES[view.space]} <span>{how_drawn}</span></div>')
     figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
     words = picture_words(of.evaluation, points, SPACE_NAMES[view.space])
@@ -120,8 +122,8 @@ def show_clips(of: Opened) -> None:
             config=PLOT_SETTINGS,
         )
         how = (
-            "Draw around points with the mouse to list their clips below; a click opens one. Two clicks on "
-            "the ground let go. With the keyboard, choose below."
+            "Draw around points with the mouse to list their clips below; a click opens one. A double "
+            "click between the points lets go of them. With the keyboard, choose below."
         )
     else:
         st.plotly_chart(figure, key=key, alt=words, config=PLOT_SETTINGS)

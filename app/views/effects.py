@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.views.markup import chart, color_of, percent, plain_table, points, track
 from app.views.target import Scale, name_of, signed, title_of, unit_of, value_text
+from app.views.twin import table_twin
 from core.attribution.effects import CompressionEffects, LevelEffects
 
 AS_IT_IS = "as it is"
@@ -44,9 +45,10 @@ def effects_view(effects: CompressionEffects) -> None:
             "If a random choice gives as much as the model’s own, the choice carries nothing for this clip.",
         )
     )
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(plain_table(effects_table(effects)))
-        st.table(plain_table(mass_table(effects)))
+    with table_twin("effects-table") as is_open:
+        if is_open:
+            st.table(plain_table(effects_table(effects)))
+            st.table(plain_table(mass_table(effects)))
 
 
 def versions(effects: CompressionEffects) -> list[tuple[str, float, tuple[float, ...]]]:

@@ -10,6 +10,12 @@ import streamlit as st
 from app.views.markup import percent
 from core.labels import MODALITIES
 
+WHICH_CHECKPOINT = (
+    "A trained model: its weights, and how it was made. **full** answers about the made clips, **everyday** "
+    "about clips of real people; the others leave something out, to show what it is worth. The Checkpoints "
+    "page tells of all of them."
+)
+
 
 def quality(metrics: dict) -> str | None:
     """How often a checkpoint is right, in words; None where its metrics do not tell.
@@ -55,8 +61,8 @@ def header(
                 checkpoints,
                 key="checkpoint-picker",
                 on_change=picked,
-                width=220,
-                label_visibility="collapsed",
+                width=290,
+                help=WHICH_CHECKPOINT,
             )
         # one checkpoint is named; of several the picker has the name already
         named = f"Checkpoint <b>{escape(selected)}</b>" if len(checkpoints) == 1 and selected else ""

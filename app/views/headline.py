@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import chart, chip, color_of, percent, plain_table, swatch, track
+from app.views.twin import table_twin
 from core.prediction import Prediction
 
 BLIND = (
@@ -85,8 +86,9 @@ def probability_bars(prediction: Prediction, label: str | None, *, warning: str 
             + ("." if label is None else "; ◆ marks the clip's own label."),
         )
     )
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(plain_table(probability_table(prediction, label)))
+    with table_twin("probability-table") as is_open:
+        if is_open:
+            st.table(plain_table(probability_table(prediction, label)))
 
 
 def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame:

@@ -73,6 +73,7 @@ def clip_filters(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick
         "Show clips labelled",
         [ALL, *dict.fromkeys(clip.label for clip in clips if clip.label)],
         required=True,
+        wrap=True,
         key="label-filter",
         on_change=picked_label,
         label_visibility="collapsed",

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.components.timeline import NO_SHARES, MadeBand, Shares, Strip, timeline
 from app.display import ClipDisplay
+from app.explanations import METHOD_NAMES
 from app.truth import Truth
 from app.views.frame import guide_words
 from app.views.markup import plain
@@ -212,7 +213,10 @@ def _of_shares(known: Mapping[str, Attribution | None]) -> tuple[str, ...]:
     if not there:
         return ()
     target = plain(str(next(iter(there.values())).target))
-    methods = "; ".join(f"{plain(one.method)} for {NAMES[track]}" for track, one in there.items())
+    by_method: dict[str, list[str]] = {}
+    for track, one in there.items():
+        by_method.setdefault(METHOD_NAMES.get(one.method, one.method), []).append(NAMES[track])
+    methods = "; ".join(f"{plain(name)} for {' and '.join(of)}" for name, of in by_method.items())
     alone = [NAMES[track] for track, one in there.items() if absent_others(one.method, one.element)]
     by_themselves = f" Of {' and '.join(alone)} it tells what they say by themselves." if alone else ""
     zero = [NAMES[track] for track, one in there.items() if not np.any(one.values)]

@@ -73,10 +73,12 @@ def p_value(value: float) -> str:
 
 
 def signed(of: Estimate) -> str:
-    """As "+0.04 [−0.01, +0.09]"."""
+    """As "+0.04 [−0.01, +0.09]"; with a third digit where two would hide on which side of zero it is."""
 
     def one(value: float) -> str:
         text = f"{abs(value):.2f}"
+        if float(text) == 0 and round(abs(value), 3) > 0:
+            text = f"{abs(value):.3f}"
         return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
     if of.value is None:

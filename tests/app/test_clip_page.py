@@ -513,6 +513,9 @@ def made_page(page, clip_folder, tmp_path, monkeypatch):
     a_sidecar([0.0, 1.0, 1.0, 0.0], missing="text").write(folder / "one.json")
     monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(folder))
     page.query_params["clip"] = "one"
+    # what is told in tables is told, too
+    for key in ("probability-table", "modality-tables", "effects-table"):
+        page.session_state[key] = True
     return page
 
 
@@ -543,6 +546,7 @@ def test_how_a_clip_was_made_is_told(made_page, sent):
     assert "how far the expression has unfolded" in told
     assert [item["name"] for item in sent["gallery"]["items"]] == ["joy", "fear"]
     assert made_page.pills and made_page.selectbox(key="kind-filter").options
+    assert len(made_page.table) > 2
 
 
 def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):

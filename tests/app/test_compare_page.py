@@ -21,6 +21,7 @@ from app.views.comparison.settings import (
 )
 from app.views.markup import plain
 from core.evaluation import Estimate, compare
+from core.evaluation.compare_sentences import signed
 from tests.app.conftest import EVIL, write_clip
 from tests.made_evaluations import made_evaluation
 
@@ -28,7 +29,10 @@ SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
 TRUTH = ["joy", "joy", "fear", "fear", "anger", "anger"] * 5
 A = ["joy", "fear", "fear", "joy", "anger", "joy"] * 5  # half right
 B = ["joy", "joy", "joy", "joy", "anger", "anger"] * 5  # joy and anger right, no fear
-RECIPE = {"model": {"preset": "tiny", "video": {"size": 96}}, "training": {"seed": 3, "epochs": None}}
+RECIPE = {
+    "model": {"preset": "tiny", "video": {"size": 96}},
+    "training": {"seed": 3, "epochs": None, "data": ["a-b/c.csv"]},
+}
 
 
 @pytest.fixture
@@ -185,7 +189,9 @@ def test_each_part_and_its_link(page):
     assert picker.label == "Look at"
     picker.set_value(compare_state.SETTINGS).run()
     assert link_of(page) == {"part": "settings"}
-    assert page.table[-1].value.loc[plain("model.video.size")].tolist() == ["64", "96"]
+    settings = page.table[-1].value
+    assert settings.loc[plain("model.video.size")].tolist() == ["64", "96"]
+    assert settings.loc[plain("training.data")].tolist() == ["–", plain('["a-b/c.csv"]')]
     page.get("button_group")[0].set_value(compare_state.CURVES).run()
     assert not page.exception
     assert "No history is at hand for a-test, b-test" in page.caption[-1].value.replace("\\", "")
@@ -295,6 +301,11 @@ def test_tables_have_the_numbers(comparison):
     assert rows.loc["fear", "F1 of b"] == "0.00"
     settings = settings_table("a", "b", comparison.config)
     assert settings.loc["training.epochs"].tolist() == ["–", "none"]
+
+
+def test_an_end_beside_zero_tells_its_side():
+    assert signed(Estimate(value=0.05, low=0.0041, high=0.1)) == "+0.05 [+0.004, +0.10]"
+    assert signed(Estimate(value=-0.01, low=-0.02, high=0.0)) == "−0.01 [−0.02, 0.00]"
 
 
 def test_curves_mark_the_epoch_that_was_kept():

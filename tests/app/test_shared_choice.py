@@ -41,8 +41,12 @@ def link_of(test) -> dict[str, str]:
     return {name: value if isinstance(value, str) else value[0] for name, value in test.query_params.items()}
 
 
+def picker(test, label: str):
+    return next(box for box in test.selectbox if box.label == label)
+
+
 def chosen_on(test) -> str:
-    return test.selectbox(key="evaluation-picker").value
+    return picker(test, "Evaluation").value
 
 
 def compared(test) -> list[str]:
@@ -53,7 +57,7 @@ def test_an_evaluation_is_carried_along(app):
     turn(app, "embeddings")
     assert chosen_on(app) == "a-test" and link_of(app) == {}
     turn(app, "failures")
-    app.selectbox(key="evaluation-picker").set_value("b-test").run()
+    picker(app, "Evaluation").set_value("b-test").run()
     assert link_of(app) == {"evaluation": "b-test"}
     # seen before, as it was at first
     turn(app, "embeddings")
@@ -61,7 +65,7 @@ def test_an_evaluation_is_carried_along(app):
     turn(app, "compare")
     assert compared(app) == ["b-test", "a-test"] and link_of(app) == {"evaluation": "b-test"}
     turn(app, "embeddings")
-    app.selectbox(key="evaluation-picker").set_value("c-test").run()
+    picker(app, "Evaluation").set_value("c-test").run()
     turn(app, "failures")
     assert chosen_on(app) == "c-test"
 
@@ -73,7 +77,7 @@ def test_a_comparison_that_holds_the_evaluation_stays(app):
     # what the others are held against is what other pages show
     turn(app, "failures")
     assert chosen_on(app) == "b-test"
-    app.selectbox(key="evaluation-picker").set_value("a-test").run()
+    picker(app, "Evaluation").set_value("a-test").run()
     turn(app, "compare")
     assert compared(app) == ["b-test", "a-test"] and link_of(app) == {"evaluations": "b-test,a-test"}
     # one of other clips begins another comparison, and has none
@@ -103,14 +107,14 @@ def test_a_checkpoint_is_carried_along(app, tmp_path, monkeypatch):
     # what cannot be opened is chosen all the same, and no model is needed
     monkeypatch.setattr(checkpoints, "checkpoints", lambda: {"first": tmp_path, "second": tmp_path})
     turn(app, "learn")
-    app.selectbox(key="checkpoint-picker").set_value("second").run()
+    picker(app, "Checkpoint").set_value("second").run()
     turn(app, "clip", clip="none")
-    assert app.selectbox(key="checkpoint-picker").value == "first"
+    assert picker(app, "Checkpoint").value == "first"
     turn(app, "learn")
-    assert app.selectbox(key="checkpoint-picker").value == "first"
-    app.selectbox(key="checkpoint-picker").set_value("second").run()
+    assert picker(app, "Checkpoint").value == "first"
+    picker(app, "Checkpoint").set_value("second").run()
     turn(app, "clip")
-    assert app.selectbox(key="checkpoint-picker").value == "second"
+    assert picker(app, "Checkpoint").value == "second"
     assert link_of(app)["checkpoint"] == "second"
 
 

@@ -134,7 +134,6 @@ def curves_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _shown(value: object) -> str:
-    """As text that Streamlit's tables, which read Markdown, show letter by letter."""
     if value is None:
         return "none"
-    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

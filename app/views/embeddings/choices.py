@@ -14,6 +14,15 @@ SPACE_NAMES = {
     "text": "words",
     TOGETHER: "all three together",
 }
+TITLES = {
+    FUSED: "Clips in the space that the answer is made from",
+    "video": "Clips by their picture",
+    "audio": "Clips by their sound",
+    "text": "Clips by their words",
+    TOGETHER: "Pictures, sounds and words of the clips in one space",
+}
+"""Of the picture, by space."""
+
 METHOD_NAMES = {"pca": "PCA", "tsne": "t-SNE"}
 COLOUR_NAMES = {
     "label": "label",

@@ -31,6 +31,7 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
         "Why does it miss …?",
         [*first, *(name for name in labels if name not in first)],
         format_func=plain,
+        wrap=True,
         key="focus-picker",
         required=True,
         on_change=picked,
@@ -40,15 +41,11 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
     first_line = f'<p class="why-first">{swatch(missed.label)}{escape(lines[0])}</p>'
     st.html(f'<div class="why">{first_line}<ul>{points}</ul></div>')
     if missed.missed.count:
-        st.button(
-            f"Show the {missed.missed.count} missed"
-            if missed.missed.count > 1
-            else "Show the one that is missed",
-            icon=":material/grid_view:",
-            on_click=on_show,
-            disabled=is_shown,
-            key="show-missed",
-        )
+        several = f"the {missed.missed.count} missed" if missed.missed.count > 1 else "the one that is missed"
+        if is_shown:
+            st.caption(f":material/grid_view: Below: {several}.")
+        else:
+            st.button(f"Show {several}", icon=":material/grid_view:", on_click=on_show, key="show-missed")
         with st.expander("As a table", icon=":material/table_rows:"):
             st.table(alone_rows(missed))
             st.caption(

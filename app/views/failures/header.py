@@ -16,6 +16,14 @@ NO_EVALUATION = (
 )
 
 
+WHICH_EVALUATION = (
+    "What a checkpoint said about every clip of a data set, named CHECKPOINT-DATA. Of those that ship, "
+    "**test** is 400 made clips with emotions as rare as in everyday talk, **probe** 560 with as many of "
+    "each emotion and of each way to show it, **train** the clips that were learned from; **fer2013**, "
+    "**ravdess** and **meld** are of real faces, voices and words."
+)
+
+
 def header(
     names: Sequence[str],
     *,
@@ -51,8 +59,8 @@ def header(
                 names,
                 key="evaluation-picker",
                 on_change=picked,
-                width=240,
-                label_visibility="collapsed",
+                width=300,
+                help=WHICH_EVALUATION,
             )
         if evaluation is not None:
             st.html(f'<div class="checkpoint">{worth(evaluation)}</div>', width="content")

@@ -55,8 +55,6 @@ def slices_list(found: Slices, focus: str, *, is_within: bool, on_within, on_sli
             "wrong (%)": st.column_config.NumberColumn(format="%.0f"),
             "rest (%)": st.column_config.NumberColumn(format="%.0f"),
             "difference (points)": st.column_config.NumberColumn(format="%+.0f"),
-            "p": st.column_config.NumberColumn(format="%.3f"),
-            "p adjusted": st.column_config.NumberColumn(format="%.3f"),
         },
         alt="Slices with their share of wrong clips against the rest, those most surely worse first.",
     )
@@ -73,12 +71,16 @@ def slices_table(found: Slices) -> pd.DataFrame:
                 "wrong (%)": 100 * part.error,
                 "rest (%)": 100 * part.rest_error,
                 "difference (points)": 100 * (part.error - part.rest_error),
-                "p": part.p_value,
-                "p adjusted": part.adjusted_p_value,
+                "p": _p(part.p_value),
+                "p adjusted": _p(part.adjusted_p_value),
             }
             for part in found.slices
         ]
     )
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def suspects_list(errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool, on_open, on_show) -> None:

@@ -29,6 +29,7 @@ def ballot(labels: Sequence[str], guess: str | None, *, on_guess, on_reveal) -> 
         "Which emotion does the class see and hear?",
         labels,
         format_func=lambda label: plain(label.capitalize()),
+        wrap=True,
         key="learn-guess",
         on_change=picked,
     )

@@ -63,6 +63,7 @@ def emotion_filter(table: pd.DataFrame, emotion: str | None, *, on_emotion) -> p
         "Show clips predicted",
         [ANY, *names],
         format_func=lambda name: f"{plain(name)} ({len(table) if name == ANY else counts[name]:,})",
+        wrap=True,
         key="own-emotion",
         on_change=picked,
         required=True,

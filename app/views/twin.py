@@ -1,0 +1,24 @@
+"""The table beside a chart: closed at first, and drawn when it is opened.
+
+Every cell of Streamlit's tables is Markdown, which a browser takes long to draw, also where nobody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+
+@contextmanager
+def table_twin(key: str, title: str = "As a table") -> Iterator[bool]:
+    """Draws the box of a table twin, and gives whether it is open, so that the table is to be drawn in it.
+
+    Args:
+        key: of the box, whose state it holds.
+        title: what is told while it is closed.
+    """
+    box = st.expander(title, icon=":material/table_rows:", key=key, on_change="rerun")
+    with box:
+        yield bool(box.open)
