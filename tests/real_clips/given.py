@@ -1,0 +1,73 @@
+"""Files given to the app in a real Chromium, and what its page says of them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from app.folders import VARIABLE
+from core.prediction import Prediction
+from tests.app.browsing import chromium, served, the_app, wait_for_rest
+
+SLOW_MS = 200_000
+ROUNDING = 0.051
+"""Of percentages that are told to a tenth."""
+
+READ = """() => ({
+  answer: document.querySelector('.emotion strong')?.textContent ?? '',
+  rows: [...document.querySelectorAll('[data-testid=stTable]')]
+    .filter(one => one.textContent.startsWith('emotionprobability'))
+    .flatMap(one => [...one.querySelectorAll('tbody tr')])
+    .map(row => [...row.querySelectorAll('th, td')].map(cell => cell.textContent.trim())),
+  errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')]
+    .map(one => one.innerText),
+})"""
+"""What the Clip page says, from the table beside its bars."""
+
+
+def shown_by_the_app(answers: Mapping[Path, Prediction]) -> Iterator[tuple[Path, str]]:
+    """Uploads each file and compares; yields it with what is wrong, "" for nothing.
+
+    Args:
+        answers: what a predictor says that is asked alone.
+    """
+    with tempfile.TemporaryDirectory() as home, chromium() as browser:
+        own = {VARIABLE: home, "DEEPMSI_CACHE_DIR": str(Path(home) / "cache")}
+        with served(the_app, os.environ | own) as address:
+            for path, answer in answers.items():
+                context = browser.new_context()
+                page = context.new_page()
+                page.set_default_timeout(SLOW_MS)
+                told: list[str] = []
+                page.on("pageerror", lambda error, told=told: told.append(str(error)))
+                page.goto(address)
+                yield path, difference(give(page, path), answer, told)
+                context.close()
+
+
+def give(page: Page, path: Path) -> dict:
+    """Uploads a file; what the page says of it."""
+    page.locator("section.answer").wait_for()
+    wait_for_rest(page)
+    page.get_by_role("radio", name="Your own file").click()
+    page.locator("input[type=file]").set_input_files(path)
+    page.locator(".own-name").or_(page.locator("[data-testid=stAlertContentError]")).first.wait_for()
+    page.locator("section.answer, [data-testid=stAlertContentError]").first.wait_for()
+    wait_for_rest(page)
+    return page.evaluate(READ)
+
+
+def difference(shown: dict, answer: Prediction, told: list[str]) -> str:
+    """What a page says otherwise than the answer, or complained of; "" for nothing."""
+    if complaints := [*shown["errors"], *told]:
+        return " ".join(complaints)
+    percentages = dict(zip(answer.labels, 100 * answer.probabilities, strict=True))
+    said = {row[0]: float(row[1]) for row in shown["rows"]}
+    is_same = shown["answer"] == answer.prediction and said.keys() == percentages.keys()
+    if is_same and all(abs(said[label] - value) <= ROUNDING for label, value in percentages.items()):
+        return ""
+    return f"the page says {shown['answer']}, {said}, and not {answer.prediction}, {percentages}"
