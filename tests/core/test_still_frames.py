@@ -8,17 +8,18 @@ import pytest
 import torch
 from made_prepared import made_checkpoint, made_prepared
 
-from core.checkpoint import Checkpoint
+from core.checkpoint import Checkpoint, default_checkpoint, load_checkpoint
 from core.config import PRESETS
 from core.encoders.video import VideoEncoder
 from core.media import open_clip
 from core.model import DeepMSI
-from core.predict import Predictor
+from core.predict import Predictor, PreparedClip
+from core.prediction import Prediction
 from core.still_frames import hold_still
 from training.speed.work import flops_of
 
 SIDE = 32
-DEMO = Path(__file__).parents[2] / "sample_data" / "clips" / "demo"
+CLIP = min((Path(__file__).parents[2] / "sample_data" / "clips" / "demo").rglob("*.mp4"))
 
 
 def moving(*changes: float) -> np.ndarray:
@@ -87,24 +88,36 @@ def checkpoint(tmp_path_factory) -> Checkpoint:
     return made_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
-def test_a_clip_at_rest_is_answered_as_if_every_frame_were_computed(checkpoint, monkeypatch):
-    predictor = Predictor(checkpoint)
-    clip = made_prepared(3)
-    clip = replace(clip, crops=clip.crops[[0, 0, 0, 3, 3, 4]])
-    fast = predictor.predict(clip)
-    # the plain path: no row of anything is taken for another
-    monkeypatch.setattr(VideoEncoder, "_is_asked_only", lambda *_: False)
-    plain = predictor.predict(clip)
+def plainly(predictor: Predictor, clip: PreparedClip, monkeypatch) -> Prediction:
+    """The plain path: no row of anything is taken for another, nothing is parted or done in place of it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoEncoder, "_is_asked_only", lambda *_: False)
+        return predictor.predict(clip)
+
+
+def require_same(fast: Prediction, plain: Prediction) -> None:
     np.testing.assert_allclose(fast.modalities.probabilities, plain.modalities.probabilities, atol=1e-4)
     assert np.array_equal(fast.frames.kept, plain.frames.kept)
     for ours, theirs in zip(fast.patch_steps, plain.patch_steps, strict=True):
         assert np.array_equal(ours.kept, theirs.kept)
 
 
+def test_a_clip_at_rest_is_answered_as_if_every_frame_were_computed(checkpoint, monkeypatch):
+    predictor, clip = Predictor(checkpoint), made_prepared(3)
+    clip = replace(clip, crops=clip.crops[[0, 0, 0, 3, 3, 4]])
+    require_same(predictor.predict(clip), plainly(predictor, clip, monkeypatch))
+
+
+@pytest.mark.parametrize("still_below", [0.0, 0.01])
+def test_the_shipped_network_answers_a_clip_as_the_plain_path_does(still_below, monkeypatch):
+    predictor = Predictor(load_checkpoint(default_checkpoint()), still_below=still_below)
+    clip = predictor.prepare(open_clip(CLIP, transcript="It is so good to see you."), transcribe=False)
+    require_same(predictor.predict(clip), plainly(predictor, clip, monkeypatch))
+
+
 def test_a_predictor_holds_still_what_it_is_told_to(checkpoint):
-    path = next(DEMO.rglob("*.mp4"))
-    plain = Predictor(checkpoint).prepare(open_clip(path), transcribe=False)
-    held = Predictor(checkpoint, still_below=0.05).prepare(open_clip(path), transcribe=False)
+    plain = Predictor(checkpoint).prepare(open_clip(CLIP), transcribe=False)
+    held = Predictor(checkpoint, still_below=0.05).prepare(open_clip(CLIP), transcribe=False)
     assert np.array_equal(held.crops, hold_still(plain.crops, 0.05))
     assert not np.array_equal(held.crops, plain.crops)
     # what is shown of the clip stays as it was filmed
