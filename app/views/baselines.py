@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.views.markup import plain
+from app.views.picking import is_drawn, menu_key
 from core.attribution.baselines import compare_baselines
 from core.attribution.results import Target
 from core.prediction import ModalityReport
@@ -29,14 +30,15 @@ def baseline_picker(chosen: str, *, on_pick) -> None:
     """Lets people choose what stands for an absent modality; `on_pick(baseline)` is called."""
 
     def picked() -> None:
-        on_pick(st.session_state["baseline-picker"])
+        if is_drawn(key):
+            on_pick(st.session_state[key])
 
-    st.session_state["baseline-picker"] = chosen
+    key = menu_key("baseline-picker", chosen)
     st.selectbox(
         "In place of an absent modality",
         list(CHOICES),
         format_func=CHOICES.__getitem__,
-        key="baseline-picker",
+        key=key,
         on_change=picked,
         help=" ".join(f"**{CHOICES[name].capitalize()}**: {MEANINGS[name]}" for name in CHOICES)
         + " The others are sample clips by other speakers, the clearest one of each emotion.",

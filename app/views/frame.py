@@ -10,6 +10,7 @@ import streamlit as st
 from app.components.patches import PatchPicture, patches
 from app.state import OVERLAYS
 from app.views.markup import plain, points
+from app.views.picking import is_drawn, menu_key
 from core.attribution.results import Attribution
 from core.prediction import Prediction
 
@@ -50,16 +51,17 @@ def step_picker(prediction: Prediction, *, selected: int, on_pick) -> None:
     names = step_names(prediction)
 
     def picked() -> None:
-        on_pick(st.session_state["step-picker"])
+        if is_drawn(key):
+            on_pick(st.session_state[key])
 
-    st.session_state["step-picker"] = selected
+    key = menu_key("step-picker", selected)
     st.segmented_control(
         "Patches left after each step",
         range(len(names)),
         format_func=names.__getitem__,
         required=True,
         wrap=True,
-        key="step-picker",
+        key=key,
         on_change=picked,
     )
 

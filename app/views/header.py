@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.views.markup import percent
+from app.views.picking import is_drawn, menu_key
 from core.labels import MODALITIES
 
 WHICH_CHECKPOINT = (
@@ -46,8 +47,9 @@ def header(
         on_pick: takes a name.
     """
 
-    def picked() -> None:
-        on_pick(st.session_state["checkpoint-picker"])
+    def picked(key: str) -> None:
+        if is_drawn(key):
+            on_pick(st.session_state[key])
 
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
         st.html(
@@ -55,13 +57,14 @@ def header(
             width="content",
         )
         if len(checkpoints) > 1:
-            st.session_state["checkpoint-picker"] = selected
+            key = menu_key("checkpoint-picker", selected)
             st.selectbox(
                 "Checkpoint",
                 checkpoints,
-                key="checkpoint-picker",
+                key=key,
                 on_change=picked,
-                width=290,
+                args=(key,),
+                width=320,
                 help=WHICH_CHECKPOINT,
             )
         # one checkpoint is named; of several the picker has the name already

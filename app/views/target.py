@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.explanations import MANY, METHOD_NAMES, methods_for
 from app.views.markup import UNIT_SPACE, percent
-from app.views.picking import picked_option
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.attribution.elements import METHODS
 from core.attribution.results import Target
 
@@ -32,21 +32,23 @@ def target_picker(
     """
 
     def picked() -> None:
-        if (chosen := picked_option("class-picker", labels)) is not None:
+        chosen = picked_option(emotion_key, labels)
+        if chosen is not None and is_drawn(emotion_key):
             on_emotion(chosen)
 
     def held() -> None:
-        if (chosen := picked_option("contrast-picker", others)) is not None:
+        chosen = picked_option(other_key, others)
+        if chosen is not None and is_drawn(other_key):
             on_instead_of(None if chosen == NOTHING_ELSE else chosen)
 
     others = (NOTHING_ELSE, *(label for label in labels if label != target.label))
-    st.session_state["class-picker"] = target.label
-    st.session_state["contrast-picker"] = target.instead_of or NOTHING_ELSE
+    emotion_key = menu_key("class-picker", target.label)
+    other_key = menu_key("contrast-picker", target.instead_of or NOTHING_ELSE)
     st.selectbox(
         "Emotion to explain",
         labels,
         format_func=lambda name: f"{name} (the answer)" if name == predicted else name,
-        key="class-picker",
+        key=emotion_key,
         on_change=picked,
         width=220,
         help="Everything below explains the probability of this emotion.",
@@ -55,7 +57,7 @@ def target_picker(
         "instead of …",
         others,
         format_func=lambda name: "no other" if name == NOTHING_ELSE else name,
-        key="contrast-picker",
+        key=other_key,
         on_change=held,
         width=180,
         help="Why the one and not the other? Then everything below explains by how much the probability of "

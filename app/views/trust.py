@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.explanations import MANY, METHOD_NAMES
 from app.views.markup import chip, percent, plain
+from app.views.picking import is_drawn, menu_key
 from app.views.target import title_of, unit_of
 from core.attribution.faithfulness import Faithfulness
 from core.attribution.removal import prediction_interval
@@ -38,15 +39,16 @@ def element_picker(elements: tuple[str, ...], chosen: str, *, on_pick) -> None:
     """Lets people choose whose explanation is judged; `on_pick(element)` is called."""
 
     def picked() -> None:
-        on_pick(st.session_state["trust-element"])
+        if is_drawn(key):
+            on_pick(st.session_state[key])
 
-    st.session_state["trust-element"] = chosen
+    key = menu_key("trust-element", chosen)
     st.segmented_control(
         "The explanation of the …",
         elements,
         format_func=MANY.__getitem__,
         required=True,
-        key="trust-element",
+        key=key,
         on_change=picked,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app.clips import shipped_clips
 from app.launch import CHECKPOINT_VARIABLE
@@ -244,6 +245,48 @@ def test_back_and_forward_show_what_was_there(page, address):
     page.go_forward()
     expect(page.locator("textarea")).to_have_value(second.transcript)
     assert page.url.endswith(f"clip={second.key}")
+
+
+def is_end_of_run(message: bytes) -> bool:
+    """Whether the server says by it that the page was drawn whole."""
+    said = ForwardMsg.FromString(message)
+    return said.WhichOneof("type") == "script_finished" and said.script_finished == said.FINISHED_SUCCESSFULLY
+
+
+def test_what_a_slow_connection_still_tells_of_before_is_nobody_s_choice(page, address):
+    sockets, sent, held, is_slow = [], [], [], []
+
+    def connect(socket) -> None:
+        sockets.append(socket)
+        server = socket.connect_to_server()
+        socket.on_message(lambda said: (sent.append(said), server.send(said)))
+        server.on_message(lambda said: held.append(said) if is_slow else socket.send(said))
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    page.goto(f"{address}?clip={shipped_clips()[-2].key}")
+    wait_for_answer(page)
+    picker = page.get_by_role("combobox", name="Checkpoint")
+    expect(picker).to_have_value("full")
+    expect(page.get_by_text("being computed").first).to_be_visible()
+    is_slow.append(True)
+    page.get_by_role("radio", name="Your own file").click()
+    while not any(map(is_end_of_run, held)):
+        page.wait_for_timeout(50)
+    # files of one's own have another checkpoint; the browser, which looks whether explanations have come, has
+    # not heard of that
+    num_sent = len(sent)
+    while len(sent) == num_sent:
+        page.wait_for_timeout(50)
+    is_slow.clear()
+    for said in held:
+        sockets[0].send(said)
+    expect(picker).to_have_value("everyday")
+    wait_for_rest(page)
+    page.get_by_role("radio", name="Record yourself").click()
+    expect(page.locator("input[type=file]")).to_have_count(0)
+    wait_for_rest(page)
+    expect(picker).to_have_value("everyday")
+    assert "checkpoint=" not in page.url
 
 
 def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
