@@ -30,6 +30,7 @@ from training.average import WeightAverage
 from training.config import TrainConfig
 from training.losses.objective import Objective
 from training.optimizer import build_optimizer
+from training.recompute import recompute_early_blocks
 from training.speed.work import flops_of
 
 OURS, BLOCKS, PLAIN = "as it trains", "timm's blocks", "timm's blocks, nothing cached"
@@ -55,7 +56,9 @@ class Found:
 class Trainer:
     """A network in training on random clips, as `training.learner` does it in one process."""
 
-    def __init__(self, preset: str, batch: int, num_frames: int, device: torch.device, *, bf16: bool) -> None:
+    def __init__(
+        self, preset: str, batch: int, num_frames: int, device: torch.device, *, bf16: bool, recompute: bool
+    ) -> None:
         torch.manual_seed(0)
         nowhere = Path("random")
         self.config = TrainConfig(
@@ -64,6 +67,8 @@ class Trainer:
         self.device, self.bf16 = device, bf16
         self.model = DeepMSI(PRESETS[preset], "random")
         self.flops_per_clip = self._flops(num_frames)
+        if recompute:
+            recompute_early_blocks(self.model)
         self.cached = self._clips(batch, num_frames, is_cached=True)
         self.raw = self._clips(batch, num_frames, is_cached=False)
         self.model.to(device).train()
@@ -235,11 +240,12 @@ def table(found: dict[str, Found], flops_per_clip: int, peak: float, nominal: fl
 def _timms_blocks(model: DeepMSI) -> Iterator[None]:
     """The same weights and sizes, computed by timm's own code."""
     video = model.video
+    usual = video._block
     video._block = lambda stage, position, x: video.swin.layers[stage].blocks[position](x)
     try:
         yield
     finally:
-        del video._block
+        video._block = usual
 
 
 def _seconds(work: Callable[[], None], device: torch.device) -> float:
@@ -264,13 +270,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="of each way in a turn")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
+    parser.add_argument("--recompute", action="store_true", help="as `TrainConfig.recompute`, in our own way")
     parser.add_argument("--nominal-tflops", type=float, help="what the maker promises for this precision")
     options = parser.parse_args()
     if options.batch < 2 or options.turns < 1 or options.steps < 1:
         parser.error("--batch should be at least 2, --turns and --steps at least 1")
     device, bf16 = torch.device(options.device), options.precision == "bf16"
     frames = options.frames or PRESETS[options.preset].video.num_candidate_frames
-    trainer = Trainer(options.preset, options.batch, frames, device, bf16=bf16)
+    trainer = Trainer(options.preset, options.batch, frames, device, bf16=bf16, recompute=options.recompute)
     peak = peak_flops(device, torch.bfloat16 if bf16 else torch.float32)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
     print(

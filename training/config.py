@@ -81,6 +81,7 @@ class TrainConfig:
             (`training.offsets`), where that promises anything for unseen clips.
         weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
         precision: "no", "bf16" or "fp16".
+        recompute: have the backward pass compute the first blocks of the video encoder again: less memory.
         save_every: steps after which the run's state is kept, so that it can be resumed; zero for the ends of
             epochs and where the process is asked to stop, which keep it in any case.
         half_weights: store the weights as float16.
@@ -140,6 +141,7 @@ class TrainConfig:
     tune_offsets: bool = False
     weight_average: float = 0.99
     precision: str = "no"
+    recompute: bool = False
     save_every: int = 200
     num_workers: int = 2
     num_threads: int = 2
@@ -286,7 +288,7 @@ class TrainConfig:
 
 
 _INDECISIVE = (
-    *("out", "cache_dir", "num_workers", "num_threads", "save_every", "sources"),
+    *("out", "cache_dir", "num_workers", "num_threads", "save_every", "recompute", "sources"),
     # the same data may lie elsewhere now
     *("data", "allow_outside", "pretrained_video"),
     # what is done with finished weights

@@ -18,6 +18,7 @@ from training.average import WeightAverage
 from training.config import TrainConfig
 from training.losses.objective import Objective
 from training.optimizer import build_optimizer, warmup_cosine
+from training.recompute import recompute_early_blocks
 from training.sampler import Batch
 from training.state import (
     RunState,
@@ -53,6 +54,8 @@ class Learner:
     ) -> None:
         self.config, self.model, self.accelerator = config, model, accelerator
         self.num_steps, self.num_steps_done = num_steps, 0
+        if config.recompute:
+            recompute_early_blocks(model)
         self._plain_optimizer = build_optimizer(config, model)
         self._network, self._optimizer = accelerator.prepare(_Network(model), self._plain_optimizer)
         self._average = WeightAverage(model, config.weight_average) if config.weight_average else None

@@ -73,7 +73,7 @@ def test_use_is_work_done_over_the_peak_and_aims_are_told(script, numbers):
 
 
 def test_timms_blocks_give_the_same_loss_by_other_code(script, monkeypatch):
-    trainer = script.Trainer("tiny", 2, 4, torch.device("cpu"), bf16=False)
+    trainer = script.Trainer("tiny", 2, 4, torch.device("cpu"), bf16=False, recompute=False)
     trainer.model.eval()
     ours = trainer.loss(script.OURS).item()
     assert trainer.loss(script.BLOCKS).item() == pytest.approx(ours, abs=1e-5)
@@ -86,3 +86,17 @@ def test_timms_blocks_give_the_same_loss_by_other_code(script, monkeypatch):
     trainer.loss(script.BLOCKS)
     with pytest.raises(AssertionError):
         trainer.loss(script.OURS)
+
+
+def test_recomputed_blocks_keep_less_and_give_the_same_gradients(script):
+    found = {}
+    for recompute in (False, True):
+        trainer = script.Trainer("tiny", 2, 4, torch.device("cpu"), bf16=False, recompute=recompute)
+        torch.manual_seed(1)  # of what is dropped out
+        trainer.loss(script.OURS).backward()
+        gradients = [one.grad.clone() for one in trainer.model.trained_parameters() if one.grad is not None]
+        found[recompute] = trainer.kept_bytes(script.OURS), gradients
+    assert found[True][0] < 0.8 * found[False][0]
+    assert len(found[True][1]) == len(found[False][1])
+    for one, other in zip(found[True][1], found[False][1], strict=True):
+        torch.testing.assert_close(one, other)
