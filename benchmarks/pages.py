@@ -5,7 +5,8 @@
 
 All on the evaluations, checkpoints and clips that ship, in one session, after everything was seen once: what
 is computed once for all sessions is there. Measured from the click until what it asked for is on the page and
-the page's script has ended. Prints tables in Markdown.
+the page's script has ended. Of clicks also the processor time of the browser's main thread in that time,
+which other work on the machine hardly changes. Prints tables in Markdown.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from browsed_app import RESTS, chromium, running_app, wait_for, wait_for_rest
-from playwright.sync_api import Page
+from playwright.sync_api import CDPSession, Page
 
 PAGES = {
     "Clip": ("", ".timeline [role=option]"),
@@ -66,11 +67,17 @@ def main() -> None:
                 turn_to(page, name)
             wait_for_rest(page, still_seconds=2)
         switches = measure_switches(page, options.repeats)
-        clicks = {click.name: measure_click(page, click, options.repeats) for click in CLICKS}
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        measured = {click.name: measure_click(page, devtools, click, options.repeats) for click in CLICKS}
+    clicks = {name: [seconds for seconds, _ in pairs] for name, pairs in measured.items()}
+    busy = {name: [spent for _, spent in pairs] for name, pairs in measured.items()}
     print(f"{options.repeats} repeats; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
     print_table("to the page", f"from all others (aim < {AIM_SWITCH} s)", switches)
     print()
     print_table("click", f"until it is done (aim < {AIM_CLICK} s)", clicks)
+    print()
+    print_table("click", "processor time of the browser's main thread", busy)
 
 
 def until(page: Page, condition: str) -> float:
@@ -106,8 +113,8 @@ def current(page: Page) -> str:
     return page.locator("header a[aria-current=page]").first.inner_text().strip().splitlines()[-1]
 
 
-def measure_click(page: Page, click: Click, repeats: int) -> list[float]:
-    """Seconds of every repeat, after the two states that it goes between were seen once."""
+def measure_click(page: Page, devtools: CDPSession, click: Click, repeats: int) -> list[tuple[float, float]]:
+    """Of every repeat seconds, and those of the main thread, after both states of it were seen once."""
     if current(page) != click.page:
         turn_to(page, click.page)
     wait_for_rest(page)
@@ -115,9 +122,17 @@ def measure_click(page: Page, click: Click, repeats: int) -> list[float]:
     wait_for_rest(page)
     seconds = []
     for number in range(repeats + 2):
-        seconds.append(until(page, click.act(page, number)))
+        before = busy_seconds(devtools)
+        took = until(page, click.act(page, number))
+        seconds.append((took, busy_seconds(devtools) - before))
         wait_for_rest(page)
     return seconds[2:]
+
+
+def busy_seconds(devtools: CDPSession) -> float:
+    """Processor time that the browser's main thread has spent on tasks so far."""
+    metrics = devtools.send("Performance.getMetrics")["metrics"]
+    return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
 
 def cell(page: Page, number: int) -> str:

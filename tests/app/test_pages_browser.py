@@ -133,6 +133,30 @@ def test_pages_fit_a_narrow_window(browser, address, place):
         assert tab.evaluate("document.querySelector('.stMain').scrollWidth") <= 800
 
 
+IN_SIGHT = """(selector) => [...document.querySelectorAll(selector)].filter(one => {
+  const box = one.getBoundingClientRect();
+  const seen = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  return box.width > 0 && box.right <= innerWidth && (one.contains(seen) || seen?.contains(one));
+}).map(one => one.innerText.trim().split("\\n").at(-1))"""
+
+
+def test_pages_parts_and_emotions_are_in_sight_in_a_narrow_window(browser, address):
+    with tab_of(browser, address, width=800) as tab:
+        tab.set_default_timeout(SLOW_MS)
+        tab.goto(f"{address}failures")
+        tab.wait_for_selector(".checkpoint")
+        wait_for_rest(tab)
+        pages = ["Clip", "Failures", "Embeddings", "Compare", "Checkpoints", "Own data", "Learn"]
+        assert tab.evaluate(IN_SIGHT, "[data-testid=stTopNavLink]") == pages
+        assert "Notes" in tab.evaluate(IN_SIGHT, ".st-key-part-picker button")
+        tab.get_by_role("radio", name="anger", exact=True).scroll_into_view_if_needed()
+        assert "anger" in tab.evaluate(IN_SIGHT, ".st-key-focus-picker button")
+        tab.get_by_role("link", name="Learn").first.click()
+        tab.get_by_role("radio", name="Anger", exact=True).wait_for()
+        wait_for_rest(tab)
+        assert "Anger" in tab.evaluate(IN_SIGHT, ".st-key-learn-guess button")
+
+
 def test_a_lasso_lists_clips_and_hides_none(page, address):
     page.goto(f"{address}embeddings")
     # Streamlit draws a copy outside for the printer now and then
