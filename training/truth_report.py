@@ -18,7 +18,6 @@ from core.predict import Predictor
 from core.writing import AGAIN, replacing, require_writable, written
 from sample_data.corpus.checking.statistics import Estimate
 from sample_data.corpus.errors import CorpusError
-from sample_data.corpus.make import CORPUS_FILE, read_corpus
 from training.truth import FIGURES, Measure, TruthFigure, measure_clip, summarise
 
 REPORT_FILE, MEASURES_FILE, UNFINISHED_FILE = TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED
@@ -90,6 +89,9 @@ def bench_truth(
             something else, or cannot be written.
         MediaError: if a clip cannot be read.
     """
+    # it needs what makes clips, which those who only read figures may not have installed
+    from sample_data.corpus.make import CORPUS_FILE, read_corpus
+
     clips = [(path, truth) for path, truth in read_corpus(corpus) if split in ("", truth.plan.split)]
     if not clips:
         raise CorpusError(f"{corpus} has no clip of the split {split!r}; choose train, dev or test.")
