@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import training.feature_cache
 from core.checkpoint import CheckpointError, load_checkpoint
 from core.config import CompressionConfig
 from core.labels import MELD_7
@@ -115,6 +116,22 @@ def test_a_seed_decides_the_weights(config, tmp_path):
     first, again, other = weights(3, "a"), weights(3, "b"), weights(4, "c")
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_once_the_cache_is_filled_epochs_open_no_clip(checkpoint, config, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a clip was opened")
+
+    # FFmpeg, and the process that asks it elsewhere
+    monkeypatch.setattr("av.open", refuse)
+    monkeypatch.setattr("core.media.apart.run_apart", refuse)
+    for one in ("decode", "open_clip"):
+        monkeypatch.setattr(training.feature_cache, one, refuse)
+    history = load_checkpoint(train(replace(config, out=tmp_path / "again", num_epochs=2))).history
+    assert len(history) == 2
+    # the guard would find it: without the cache, clips are opened
+    with pytest.raises((AssertionError, DataError)):
+        train(replace(config, out=tmp_path / "anew", num_epochs=1, cache_dir=tmp_path / "empty"))
 
 
 def test_every_option_runs(config, tmp_path):
