@@ -14,6 +14,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+OF_TRAINING = ("accelerate", "tensorboard")
+INSTALL_HINT = 'run `pip install "deepmsi-mer-explorer[train]"` (in a checkout: `pip install -e ".[train]"`)'
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -39,6 +42,8 @@ def told() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in OF_TRAINING:
+            fail(f"Training and evaluating need the package {error.name}; {INSTALL_HINT}.")
         place = getattr(error, "filename", None)
         if place is not None and (sentence := sentence_of_disk(error, place)) is not None:
             fail(sentence)
