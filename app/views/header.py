@@ -64,7 +64,7 @@ def header(
                 key=key,
                 on_change=picked,
                 args=(key,),
-                width=320,
+                width=290,
                 help=WHICH_CHECKPOINT,
             )
         # one checkpoint is named; of several the picker has the name already
