@@ -94,6 +94,12 @@ def predict(
             show_default=False,
         ),
     ] = "",
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Multiply in 8 bits: quicker, and nearly the same answers (docs/performance.md)."
+        ),
+    ] = False,
     progress: ProgressOption = None,
     checkpoint: CheckpointOption = None,
     as_json: Annotated[
@@ -115,6 +121,8 @@ def predict(
         raise typer.BadParameter(f"--out is a table, .csv or .parquet, not {out.name}.")
     if progress is not None and out is None:
         raise typer.BadParameter("--progress goes with --out.")
+    if out is not None and int8:
+        raise typer.BadParameter("--int8 goes without --out; a table's answers are all of full precision.")
     if out is None and (workers is not None or shard):
         raise typer.BadParameter(f"{'--shard' if shard else '--workers'} goes with --out.")
     paths = _media_files(clips or [])
@@ -144,6 +152,7 @@ def predict(
             transcript=transcript,
             transcribe=transcribe,
             span=(start, end),
+            int8=int8,
             checkpoint=checkpoint,
             as_json=as_json,
         )
@@ -250,6 +259,7 @@ def _tell(
     transcript: str | None,
     transcribe: bool,
     span: tuple[float | None, float | None],
+    int8: bool,
     checkpoint: Path | None,
     as_json: bool,
 ) -> None:
@@ -257,10 +267,14 @@ def _tell(
 
     with told():
         from core.checkpoint import checkpoint_for, load_checkpoint
+        from core.int8 import use_int8
         from core.media import open_clip
         from core.predict import Predictor
 
-        predictor = Predictor(load_checkpoint(checkpoint or checkpoint_for(*paths)), speech=speech)
+        loaded = load_checkpoint(checkpoint or checkpoint_for(*paths))
+        if int8:
+            use_int8(loaded.model)
+        predictor = Predictor(loaded, speech=speech)
     start, end = span
     results: list[Prediction | dict[str, str]] = []
     with progress_bar() as update:

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 def is_asked_only(x: Tensor) -> bool:
     """Whether the quick way is open: on a processor, in single precision, nothing recorded for gradients."""
+    if torch.compiler.is_compiling():  # which finds its own way, and stumbles over ours
+        return False
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
         and torch.backends.mkldnn.is_available()
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()  # which finds its own way, and stumbles over ours
     )
 
 

@@ -24,7 +24,7 @@ from core.encoders.alike import Alike, contents
 from core.encoders.backbones import resolve
 from core.encoders.convolutions import ConvStages, ConvStem
 from core.encoders.products import quicken
-from core.encoders.window_blocks import WindowPlan, run_block
+from core.encoders.window_blocks import CompiledBlocks, WindowPlan, run_block
 
 DESCRIPTOR_SIDE = 8
 ELEMENTS_AT_ONCE = 1_600_000
@@ -161,6 +161,7 @@ class VideoEncoder(nn.Module):
         self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
         # what to look for whatever is said: the early fusion's bias, kept here so that it can be pretrained
         self.base_guide = nn.Parameter(torch.zeros(config.guide_width))
+        self._compiled: CompiledBlocks | None = None
         self.fit(config.image_size)
         self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
@@ -294,8 +295,16 @@ class VideoEncoder(nn.Module):
             x = self._block(2, position, x)
         return x if end is not None else self.swin.norm(self._stage(3, x)).mean((1, 2))
 
+    def compile_blocks(self) -> None:
+        """Let torch compile the blocks, each size when it is first met: that takes a C++ compiler, and long.
+
+        Gradients are computed as before. What it gains stands in docs/performance.md.
+        """
+        self._compiled = CompiledBlocks()
+
     def _block(self, stage: int, position: int, x: Tensor) -> Tensor:
-        return run_block(self.swin.layers[stage].blocks[position], self._plans[stage, position], x)
+        run = self._compiled or run_block
+        return run(self.swin.layers[stage].blocks[position], self._plans[stage, position], x)
 
     def _stage(self, stage: int, x: Tensor) -> Tensor:
         layer = self.swin.layers[stage]

@@ -134,7 +134,7 @@ class CompiledBlocks:
     """
 
     def __init__(self) -> None:
-        self._computed = torch.compile(_with_bias)
+        self._computed = torch.compile(_with_bias, fullgraph=True)
 
     def __call__(self, block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Tensor:
         """As `run_block`."""

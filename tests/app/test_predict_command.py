@@ -155,3 +155,14 @@ def test_without_a_file_nothing_is_told(tmp_path):
     with progress_file(None) as note:
         note(1, 2, "clips")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_8_bits_are_asked_for(checkpoint, clips, tmp_path):
+    asked = ("predict", clips / "low.wav", "--no-transcribe", "--checkpoint", checkpoint, "--json")
+    plain, rounded = run(*asked), run(*asked, "--int8")
+    assert plain.exit_code == rounded.exit_code == 0, rounded.output
+    first, second = (json.loads(one.stdout)[0]["probabilities"] for one in (plain, rounded))
+    difference = max(abs(first[label] - second[label]) for label in first)
+    assert 0 < difference < 0.05
+    refused = run(*asked[:-1], "--int8", "--out", tmp_path / "answers.csv")
+    assert refused.exit_code == 2 and "--int8 goes without --out" in refused.stderr
