@@ -72,9 +72,12 @@ class _Chart:
         line = sorted((self._first, *points), key=lambda point: point.gflop)
         if kind != "together":
             self._brush.line([self._at(point) for point in line], fill=color, width=3)
-        for point in points:
+        for number, point in enumerate(points):
             self._mark(kind, point, color)
-            self._label(point, _short(kind, point), color)
+            # neighbours have long names
+            self._label(
+                point, _short(kind, point), color, lower=24 * (number % 2) if kind == "patches" else 0
+            )
 
     def _mark(self, kind: str, point: Point, color: str) -> None:
         x, y = self._at(point)
@@ -90,10 +93,14 @@ class _Chart:
         }
         shapes.get(kind, lambda: self._brush.ellipse((x - r, y - r, x + r, y + r), fill=color))()
 
-    def _label(self, point: Point, text: str, color: str) -> None:
+    def _label(self, point: Point, text: str, color: str, lower: int = 0) -> None:
         x, y = self._at(point)
-        is_above = color in (INK, COLORS["frames"], COLORS["together"])
-        self._text((x, y - 14 if is_above else y + 14), text, 18, color, "md" if is_above else "ma")
+        if color == COLORS["frames"]:
+            self._text((x - 10, y - 10), text, 18, color, "rd")
+        elif color in (INK, COLORS["together"]):
+            self._text((x, y - 14), text, 18, color, "md")
+        else:
+            self._text((x, y + 14 + lower), text, 18, color, "ma")
 
     def _legend(self, kinds: list[str]) -> None:
         x = LEFT
@@ -138,6 +145,7 @@ class _Chart:
 def _short(kind: str, point: Point) -> str:
     setting = point.setting
     still = f"{100 * setting.still_below:g} %"
+    steps = ", ".join(str(rows * columns) for rows, columns in setting.grids)
     if kind == "together":
         return ", ".join(
             filter(
@@ -149,9 +157,7 @@ def _short(kind: str, point: Point) -> str:
                 ),
             )
         )
-    return {"frames": str(setting.num_frames), "patches": str(setting.num_patches), "still frames": still}[
-        kind
-    ]
+    return {"frames": str(setting.num_frames), "patches": steps, "still frames": still}[kind]
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
