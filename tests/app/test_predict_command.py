@@ -166,3 +166,23 @@ def test_8_bits_are_asked_for(checkpoint, clips, tmp_path):
     assert 0 < difference < 0.05
     refused = run(*asked[:-1], "--int8", "--out", tmp_path / "answers.csv")
     assert refused.exit_code == 2 and "--int8 goes without --out" in refused.stderr
+
+
+def test_shards_of_a_folder_are_gathered_by_the_same_command(clips, checkpoint, tmp_path):
+    out = tmp_path / "answers.parquet"
+    command = ("predict", "--data", clips, "--no-transcribe", "--checkpoint", checkpoint, "--out", out)
+    for part in ("1/2", "2/2"):
+        result = run(*command, "--shard", part)
+        assert result.exit_code == 0, result.output
+    assert not out.exists()
+    result = run(*command)
+    assert result.exit_code == 0 and "2 answers, 2 of them from before" in result.output
+    assert len(pd.read_parquet(out)) == 2
+    result = run(*command, "--shard", "3/2")
+    assert result.exit_code == 1 and "such as 1/4" in result.output
+
+
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--shard", "1/2")])
+def test_what_is_for_tables_goes_with_out(clips, option):
+    result = run("predict", clips, *option)
+    assert result.exit_code == 2 and f"{option[0]} goes with --out" in result.output
