@@ -22,6 +22,9 @@ FLAGS = ("--no-sandbox", "--disable-gpu")
 RESTS = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 """Whether the page's script has ended."""
 
+AWAITED = r"being computed|loading the numerical|wait for their turn|… \d+%"
+"""What pages say, as a regular expression, while something is still to come."""
+
 START_SECONDS = 240
 
 _ALL = """const all = (selector, root = document) => [
@@ -108,8 +111,6 @@ def wait_for_rest(page: Page, *, still_seconds: float = 0.5) -> None:
     """Waits until nothing is drawn any more, and explanations that are being computed have come."""
     quiet = 0.0
     while quiet < still_seconds:
-        is_quiet = page.evaluate(
-            f"{RESTS} && !/being computed|loading the numerical/.test(document.body.innerText)"
-        )
+        is_quiet = page.evaluate(f"{RESTS} && !/{AWAITED}/.test(document.body.innerText)")
         quiet = quiet + 0.1 if is_quiet else 0.0
         page.wait_for_timeout(100)
