@@ -227,8 +227,12 @@ def draw_curve(
         progress: told how many answers are given, of how many.
 
     Raises:
-        DataError: if no clip has any of what is shown, or none has a picture to be timed.
+        DataError: if the network reads no video, no clip has any of what is shown, or none has a picture.
     """
+    if not checkpoint.config.reads_video:
+        raise DataError(
+            f"{checkpoint.name} reads no video, and nothing else costs more or less; name another."
+        )
     if not len(features):
         raise DataError(
             f"{data}: no clip of the split {split} can be read, so there is nothing to ask about."

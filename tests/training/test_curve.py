@@ -117,3 +117,6 @@ def test_clips_that_cannot_be_asked_or_timed_are_told(checkpoint, corpus_feature
     nothing = [Entry(utterance=corpus_features.utterances[0], clip_sha256="")]
     with pytest.raises(DataError, match="no clip of the split dev has video or audio or text"):
         draw_curve(checkpoint, FeatureSet(nothing, ()), [setting], data="made", split="dev")
+    blind = replace(checkpoint, config=replace(TINY, modalities=("audio", "text")))
+    with pytest.raises(DataError, match="reads no video"):
+        draw_curve(blind, corpus_features, [setting], data="made", split="dev")
