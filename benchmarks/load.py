@@ -6,9 +6,9 @@
 
 Every session is a browser context of its own. A visitor chooses sample clips, uploads files (everybody's has
 the same name), asks about other emotions, waits for explanations, goes to other pages, and leaves after a
-while, by chance in the middle of something; then the next one comes. Every answer that a page shows, of all
-modalities and of each subset of them, has to be that of a predictor asked alone. Once all have left, none of
-their files may be left after the app's own time limit, and no work. Exit code 1 where anything was wrong.
+while, by chance in the middle of something; then the next one comes. Every answer that a page shows has to be
+that of a predictor asked alone, with each probability. Once all have left, none of their files may be left
+after the app's own time limit, and no work. Exit code 1 where anything was wrong.
 """
 
 from __future__ import annotations

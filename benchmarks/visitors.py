@@ -12,13 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from browsed_app import RESTS, holds
 from playwright.async_api import BrowserContext, Page, WebSocket
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import TimeoutError as TooLate
 
-from core.prediction import SUBSETS, Prediction
+from core.prediction import Prediction
 
 MAX_SECONDS = 120.0
 """In which whatever a visitor asks for has to be there. An explanation that is not is given up."""
@@ -33,28 +32,22 @@ LEFT_AT_ONCE = 0.5
 NAME = "clip"
 """What everybody's file is called."""
 
-ROUNDING = 0.051
-"""Of percentages that are told to a tenth; sums by another number of threads differ in the last bit."""
+ROUNDING = 0.501
+"""Of percentages that are told whole; sums by another number of threads differ in the last bit."""
 
 READ = """
-  const table = (title) => [...document.querySelectorAll('[data-testid=stTable]')]
-    .filter(one => one.textContent.startsWith(title)).slice(0, 1)
-    .flatMap(one => [...one.querySelectorAll('tbody tr')])
-    .map(row => [...row.querySelectorAll('th, td')].map(cell => cell.textContent.trim()));
   return {
     answer: document.querySelector('.emotion strong')?.textContent ?? '',
-    probabilities: table('emotionprobability'),
-    subsets: table('modalities'),
+    told: [...document.querySelectorAll('.bars .bar')].map(one => [
+      one.querySelector('.name').textContent, one.querySelector('.value').textContent
+    ]),
     address: location.search,
   };
 """
-"""What the Clip page says, from the tables beside its charts."""
+"""What the Clip page says."""
 
-ANSWERED = (
-    f"{RESTS} && document.querySelector('section.answer') && "
-    "all('[data-testid=stTable]').some(one => one.textContent.startsWith('modalities'))"
-)
-"""The Clip page shows an answer, whole: the browser fetches what draws tables when it needs it."""
+ANSWERED = f"{RESTS} && document.querySelector('section.answer') && document.querySelector('.bars .bar')"
+"""The Clip page shows an answer, whole."""
 
 PAGES = {
     "failures": ".stVegaLiteChart g.mark-rect path",
@@ -71,33 +64,37 @@ class Alone:
     Attributes:
         answer: the emotion.
         percentages: by label.
-        subsets: the emotion that each subset of the clip's modalities says, in the order of the page.
     """
 
     answer: str
     percentages: dict[str, float]
-    subsets: tuple[str, ...]
 
     @classmethod
     def of(cls, prediction: Prediction) -> Alone:
         """From an answer."""
-        probabilities = prediction.modalities.probabilities
-        there = [k for k in range(len(SUBSETS)) if not np.isnan(probabilities[k]).any()]
+        percentages = (100 * prediction.probabilities).tolist()
         return cls(
             answer=prediction.prediction,
-            percentages=dict(zip(prediction.labels, (100 * prediction.probabilities).tolist(), strict=True)),
-            subsets=tuple(prediction.labels[int(probabilities[k].argmax())] for k in there),
+            percentages=dict(zip(prediction.labels, percentages, strict=True)),
         )
 
     def is_shown(self, shown: dict) -> bool:
         """Whether a page says the same."""
-        told = {row[0]: float(row[1]) for row in shown["probabilities"]}
+        told = dict(shown["told"])
         return (
             shown["answer"] == self.answer
             and told.keys() == self.percentages.keys()
-            and all(abs(told[name] - value) <= ROUNDING for name, value in self.percentages.items())
-            and tuple(row[-1] for row in shown["subsets"]) == self.subsets
+            and all(_is_told(told[name], value) for name, value in self.percentages.items())
         )
+
+
+def _is_told(text: str, percentage: float) -> bool:
+    """Whether a text such as "72 %", "<1 %" or ">99 %" tells a percentage."""
+    if text.startswith("<"):
+        return percentage < ROUNDING
+    if text.startswith(">"):
+        return percentage > 100 - ROUNDING
+    return abs(float(text.rstrip("%\N{NARROW NO-BREAK SPACE}")) - percentage) < ROUNDING
 
 
 @dataclass(kw_only=True)

@@ -10,23 +10,21 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from app.folders import VARIABLE
+from app.views.markup import percent
 from core.prediction import Prediction
 from tests.app.browsing import chromium, served, the_app, wait_for_rest
 
 SLOW_MS = 200_000
-ROUNDING = 0.051
-"""Of percentages that are told to a tenth."""
 
 READ = """() => ({
   answer: document.querySelector('.emotion strong')?.textContent ?? '',
-  rows: [...document.querySelectorAll('[data-testid=stTable]')]
-    .filter(one => one.textContent.startsWith('emotionprobability'))
-    .flatMap(one => [...one.querySelectorAll('tbody tr')])
-    .map(row => [...row.querySelectorAll('th, td')].map(cell => cell.textContent.trim())),
+  rows: [...document.querySelectorAll('.bars .bar')].map(one => [
+    one.querySelector('.name').textContent, one.querySelector('.value').textContent
+  ]),
   errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')]
     .map(one => one.innerText),
 })"""
-"""What the Clip page says, from the table beside its bars."""
+"""What the Clip page says."""
 
 
 def shown_by_the_app(answers: Mapping[Path, Prediction]) -> Iterator[tuple[Path, str]]:
@@ -65,9 +63,11 @@ def difference(shown: dict, answer: Prediction, told: list[str]) -> str:
     """What a page says otherwise than the answer, or complained of; "" for nothing."""
     if complaints := [*shown["errors"], *told]:
         return " ".join(complaints)
-    percentages = dict(zip(answer.labels, 100 * answer.probabilities, strict=True))
-    said = {row[0]: float(row[1]) for row in shown["rows"]}
-    is_same = shown["answer"] == answer.prediction and said.keys() == percentages.keys()
-    if is_same and all(abs(said[label] - value) <= ROUNDING for label, value in percentages.items()):
+    said = dict(shown["rows"])
+    is_same = shown["answer"] == answer.prediction and list(said) == list(answer.labels)
+    if is_same and all(
+        said[label] == percent(value)
+        for label, value in zip(answer.labels, answer.probabilities, strict=True)
+    ):
         return ""
-    return f"the page says {shown['answer']}, {said}, and not {answer.prediction}, {percentages}"
+    return f"the page says {shown['answer']}, {said}, and not {answer.prediction}, {answer.probabilities}"
