@@ -15,7 +15,7 @@ def use_int8(model: DeepMSI) -> None:
     """Let a network's transformers multiply in 8 bits from now on, on a processor and without gradients.
 
     Convolutions, heads, tables of positions and the choice of frames stay as they are. Parameters are kept as
-    they are too, so the network can still be explained and written; weights that change afterwards are not met.
+    they are too, so the network can still be explained and written; a change of weights is not followed.
     """
     networks = [model.text.backbone, model.audio.backbone]
     if model.video is not None:
