@@ -119,8 +119,8 @@ class Curve:
 
     def holds(self, point: Point) -> bool:
         """Whether a setting stays within the configured one's interval and costs less."""
-        first = self.points[0]
-        return point.gflop < first.gflop and point.macro_f1.value >= first.macro_f1.low
+        first, low = self.points[0], self.points[0].macro_f1.low
+        return point.gflop < first.gflop and low is not None and point.macro_f1.value >= low
 
     def write(self, folder: Path) -> None:
         """Both files. Raises OSError."""
@@ -151,6 +151,9 @@ class Curve:
                 f"{100 * point.largest_change:.0f} points",
             )
             lines.append(f"| {' | '.join(cells)} |")
+        cheaper = [point for point in self.points[1:] if point.gflop < self.points[0].gflop]
+        held = sum(map(self.holds, cheaper))
+        lines += ["", f"Within the interval of the first row: {held} of the {len(cheaper)} that cost less."]
         return "\n".join(lines) + "\n"
 
 

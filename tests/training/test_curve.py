@@ -108,6 +108,9 @@ def test_a_setting_holds_where_it_costs_less_and_stays_within_the_interval(check
     assert curve.holds(within)
     assert not curve.holds(replace(within, macro_f1=Estimate(value=0.39)))
     assert not curve.holds(replace(within, gflop=first.gflop)) and not curve.holds(first)
+    outside = replace(within, macro_f1=Estimate(value=0.39))
+    table = replace(curve, points=(first, within, outside, within)).to_markdown()
+    assert "Within the interval of the first row: 2 of the 3 that cost less." in table
 
 
 def test_clips_that_cannot_be_asked_or_timed_are_told(checkpoint, corpus_features):
