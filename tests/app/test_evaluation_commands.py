@@ -14,6 +14,7 @@ from app.cli import cli
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.evaluation import read_evaluation
+from core.int8 import INT8_SENTENCE
 from core.media import open_clip
 from core.model import DeepMSI
 from core.predict import Predictor
@@ -99,6 +100,17 @@ def test_words_can_be_left_out_of_what_is_kept(checkpoint, clips, tmp_path):
     assert not any(b"words number" in path.read_bytes() for path in (tmp_path / "without").iterdir())
     # they were read all the same
     np.testing.assert_array_equal(kept.probabilities(), left_out.probabilities())
+
+
+def test_8_bits_are_told_and_mixed_with_nothing(checkpoint, clips, tmp_path):
+    plain = evaluate(checkpoint, clips, tmp_path / "plain")
+    rounded = evaluate(checkpoint, clips, tmp_path / "rounded", "--int8")
+    assert plain.exit_code == rounded.exit_code == 0, rounded.output
+    first, second = (read_evaluation(tmp_path / name) for name in ("plain", "rounded"))
+    assert first.info.caveats == () and second.info.caveats == (INT8_SENTENCE,)
+    # sound of full precision was in the cache
+    sound = [one.probabilities(("audio",)) for one in (first, second)]
+    assert 0 < np.abs(sound[0] - sound[1]).max() < 0.05
 
 
 def test_json_is_the_metrics(checkpoint, clips, tmp_path):
