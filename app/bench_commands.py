@@ -116,16 +116,16 @@ def speed(
     _require_known("part", chosen, (*SPEED_PARTS, *LONG_PARTS))
     with told():
         from core.config import PRESETS
+        from core.cores import usable_cores
         from core.writing import require_writable
         from training.speed.bench import Settings, bench_speed
-        from training.speed.machine import num_cores
         from training.speed.report import JSON_FILE
 
         _require_known("preset", presets, tuple(PRESETS))
-        numbers = threads or [n for n in (1, 2) if n <= num_cores()]
-        if max(numbers) > num_cores():
+        numbers = threads or [n for n in (1, 2) if n <= usable_cores()]
+        if max(numbers) > usable_cores():
             raise typer.BadParameter(
-                f"{max(numbers)} threads are more than the {num_cores()} cores here; give fewer."
+                f"{max(numbers)} threads are more than the {usable_cores()} cores here; give fewer."
             )
         require_writable(out / JSON_FILE)
         defaults = Settings()

@@ -9,6 +9,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from core.cores import usable_cores
+
 MAIN = Path(__file__).resolve().parent / "main.py"
 CHECKPOINT_VARIABLE = "DEEPMSI_CHECKPOINT"
 """Environment variable by which `environment` tells the app of a checkpoint outside the shipped ones."""
@@ -50,7 +52,8 @@ def streamlit_arguments(*, port: int, address: str | None = None, open_browser: 
 def environment(checkpoint: Path | None = None) -> dict[str, str]:
     """This process's environment plus what the app needs; `checkpoint` is a folder, opened first."""
     # Spinning OpenMP threads make a forward pass 5 to 10 times slower on a busy machine.
-    values = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    # One desk serves all sessions: it has the cores that there are, not those of a machine that is shared.
+    values = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(usable_cores()), **os.environ}
     if checkpoint is not None:
         values[CHECKPOINT_VARIABLE] = str(Path(checkpoint).resolve())
     return values

@@ -16,6 +16,7 @@ import torch
 
 from core.checkpoint import Checkpoint
 from core.config import VideoConfig
+from core.cores import usable_cores
 from core.evaluation.artifact import ALL
 from core.evaluation.calibration import calibrated
 from core.evaluation.metrics import Estimate, choose_groups, figures, percentile_estimate, resampled_figures
@@ -28,7 +29,7 @@ from training.answers import ask
 from training.datasets import DataError
 from training.features import ClipFeatures, FeatureSet
 from training.sampler import collate
-from training.speed.machine import load, num_cores, this_machine, using_cores
+from training.speed.machine import load, this_machine, using_cores
 from training.speed.turns import Spread, Turns, take_turns
 from training.speed.work import flops_of
 
@@ -272,7 +273,7 @@ def draw_curve(
         num_clips=len(clips),
         num_timed=timed,
         cpu_seconds=turns.spread("0").median / timed,
-        machine=this_machine(load_before, num_cores()).sentence,
+        machine=this_machine(load_before, usable_cores()).sentence,
         points=tuple(
             Point(
                 setting=setting,

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from core.checkpoint import load_checkpoint
+from core.cores import usable_cores
 from core.media.speech_models import Speech
 from core.predict import Predictor
 from sample_data.corpus.workers import run_tasks
@@ -28,8 +29,7 @@ WORKER_BYTES = 1.5 * 2**30
 
 def sensible_workers(num_clips: int) -> int:
     """As many as have work, have a core of this process's share, and fit into the memory that is free."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores //= int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

@@ -27,11 +27,12 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from core.cores import usable_cores
 from core.media.clip import MediaError
 from core.media.limits import GIB, Limits
 from core.media.replies import exactly, receive, send
 
-_NUM_WORKERS = max(2, os.cpu_count() or 1)
+_NUM_WORKERS = max(2, usable_cores())
 """A file that takes its time holds up those of the same moment only when it has as many companions."""
 
 _MAX_WAIT_SECONDS = 60.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from core.cores import usable_cores
 from core.media.apart import run_apart
 from core.media.asked import Asked
 from core.media.clip import Clip, DecodedMedia, Frames, MediaError, MediaInfo, Transcript
@@ -337,8 +337,7 @@ def _pass(
 
 def _num_threads() -> int:
     """Of a decoder: one that has no core of its own only makes the others wait."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+    return min(_MOST_THREADS, usable_cores())
 
 
 def _seek(media: OpenMedia, start_seconds: float) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import errno
 import io
+import os
 import socket
 import time
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 from made_truth import a_sidecar
 from PIL import Image
 
+import core.cores
 from app import evaluations, folders, launch
 from app.clips import MAX_UPLOAD_MEGABYTES, OWN_CLIP, save_upload, shipped_clips, transcript_of
 from app.display import display_clip, loudness, picture_uri
@@ -400,6 +402,18 @@ def test_launch_environment_names_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.delenv(launch.CHECKPOINT_VARIABLE, raising=False)
     assert launch.CHECKPOINT_VARIABLE not in launch.environment()
     assert launch.environment(tmp_path)[launch.CHECKPOINT_VARIABLE] == str(tmp_path)
+
+
+def test_the_app_computes_on_the_cores_that_there_are(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(core.cores, "CONTROL_GROUP", tmp_path)
+    assert launch.environment()["OMP_NUM_THREADS"] == "8"
+    for limit, cores in (("max 100000", "8"), ("250000 100000", "2"), ("50000 100000", "1"), ("", "8")):
+        (tmp_path / "cpu.max").write_text(limit)
+        assert launch.environment()["OMP_NUM_THREADS"] == cores
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert launch.environment()["OMP_NUM_THREADS"] == "3"
 
 
 def test_settings_keep_to_this_machine_and_send_nothing():

@@ -12,11 +12,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.config import PRESETS
+from core.cores import usable_cores
 from core.encoders.video import VideoEncoder
 from core.media import decode, open_clip
 from core.predict import stack_frames
 from training.speed.clips import make_clip
-from training.speed.machine import num_cores, this_machine, using_cores
+from training.speed.machine import this_machine, using_cores
 from training.speed.networks import (
     StageLaps,
     answer,
@@ -183,11 +184,11 @@ def test_made_clips_are_as_long_and_large_as_asked_and_read_alike_both_ways(tmp_
 
 
 def test_cores_are_given_back():
-    before = torch.get_num_threads(), num_cores()
+    before = torch.get_num_threads(), usable_cores()
     with using_cores(1):
         assert torch.get_num_threads() == 1
-        assert not hasattr(os, "sched_getaffinity") or num_cores() == 1
-    assert (torch.get_num_threads(), num_cores()) == before
+        assert not hasattr(os, "sched_getaffinity") or usable_cores() == 1
+    assert (torch.get_num_threads(), usable_cores()) == before
 
 
 def test_figures_are_ratios_in_the_table_and_whole_in_the_file(tmp_path):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from core.checkpoint import Checkpoint
 from core.config import ModelConfig
+from core.cores import usable_cores
 from core.model import DeepMSI
 from training.speed.clips import make_clip
-from training.speed.machine import load, num_cores, this_machine, using_cores
+from training.speed.machine import load, this_machine, using_cores
 from training.speed.networks import checkpoint_of
 from training.speed.report import Aim, Section, SpeedReport, rows_of
 from training.speed.turns import Spread, Subject, Turns, take_turns
@@ -151,7 +152,7 @@ def bench_speed(
     """
     from training.speed.parts import PARTS
 
-    load_before, cores, sections = load(), num_cores(), []
+    load_before, cores, sections = load(), usable_cores(), []
     planned = [(number, preset, part) for number in sorted(threads) for preset in presets for part in parts]
     with tempfile.TemporaryDirectory() as folder:
         for number, of_number in groupby(enumerate(planned), key=lambda one: one[1][0]):

@@ -57,11 +57,6 @@ def this_machine(load_before: float, cores: int) -> Machine:
     )
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def using_cores(number: int) -> Iterator[None]:
     """In the block, torch has so many threads, and threads that are started then share so many cores.
