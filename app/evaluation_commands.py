@@ -73,7 +73,11 @@ def evaluate(
         typer.Option("--without-words", help="Keep no transcripts, where they may not be passed on."),
     ] = False,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Multiply in 8 bits: what `deepmsi predict --int8` is worth.")
+        bool,
+        typer.Option(
+            "--int8",
+            help="Multiply in 8 bits, on the processor: what `deepmsi predict --int8` is worth.",
+        ),
     ] = False,
     progress: ProgressOption = None,
     as_json: JsonOption = False,
@@ -115,10 +119,12 @@ def evaluate(
             from training.processes import join
 
             accelerator = join(num_threads=torch.get_num_threads())
-            loaded.model.to(accelerator.device)
+            device = accelerator.device
             turn = accelerator.main_process_first()
-        elif torch.cuda.is_available():
-            loaded.model.to("cuda")
+        else:
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not int8:  # which only a processor does
+            loaded.model.to(device)
         with turn:
             features = make_features(
                 sources,

@@ -91,7 +91,12 @@ class DeepMSI(nn.Module):
         config: sizes and variants.
         weights: "pretrained" resolves the backbones (see `core.encoders.backbones`); "frozen" only those of
             text and audio, for a checkpoint brings the video encoder; "random" needs nothing.
+
+    Attributes:
+        is_int8: whether its transformers multiply in 8 bits (`core.int8.use_int8`).
     """
+
+    is_int8 = False
 
     def __init__(self, config: ModelConfig, weights: str = "random"):
         super().__init__()
@@ -121,6 +126,15 @@ class DeepMSI(nn.Module):
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters that training changes."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    @property
+    def variant(self) -> str:
+        """What lets it answer otherwise than the network of its configuration; "" for nothing."""
+        told = ["8 bits"] * self.is_int8
+        if self.video is not None:
+            kept = (self.video.config, self.video.compression)
+            told += [repr(kept)] * (kept != (self.config.video, self.config.compression))
+        return " ".join(told)
 
     def uncompressed(self) -> DeepMSI:
         """The same network, sharing all parameters, in which every frame keeps all its patches.

@@ -29,7 +29,7 @@ from core.media.transcript import foreign_sentence
 from core.media.transcript import transcribe as speech_to_text
 from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS, Prediction
-from core.still_frames import hold_still
+from core.still_frames import hold_still, require_share
 
 Progress = Callable[[str], None]
 """Called with a few words whenever a stage begins."""
@@ -103,11 +103,15 @@ class Predictor:
         speech: how to listen to clips without words, where nothing else is asked for.
         still_below: candidate frames that differ less from the one before count as that one, which costs
             less (`core.still_frames.hold_still`); 0 tells all apart.
+
+    Raises:
+        ValueError: if `still_below` is not within [0, 1].
     """
 
     def __init__(
         self, checkpoint: Checkpoint, *, speech: Speech = SHIPPED_SPEECH, still_below: float = 0.0
     ) -> None:
+        require_share(still_below)
         self.checkpoint = checkpoint
         self.still_below = still_below
         self.speech = speech
@@ -233,12 +237,23 @@ class Predictor:
         """Where the network computes."""
         return self._device
 
+    @property
+    def identity(self) -> str:
+        """What tells its answers from others: the checkpoint's hash, another where not all is as loaded.
+
+        That is where the network keeps something else or multiplies in 8 bits, or frames are held still.
+        """
+        changes = self._model.variant + (f" still below {self.still_below}" if self.still_below else "")
+        if not changes:
+            return self.checkpoint.sha256
+        return sha256(f"{self.checkpoint.sha256} {changes}".encode()).hexdigest()
+
     def features(self, clip: PreparedClip, modality: str) -> Tensor:
         """What the frozen encoder makes of a clip's audio or text, kept with the clip; under `model()`."""
         # one clip at a time: features do not depend on the batch, and those of a clip asked again are kept
         raw = clip.waveform if modality == "audio" else clip.transcript.text
         content = sha256(raw.tobytes() if modality == "audio" else raw.encode()).digest()
-        key = self.checkpoint.sha256, modality, content
+        key = self.identity, modality, content
         if key not in clip.features:
             encoder = self._model.audio if modality == "audio" else self._model.text
             clip.features[key] = encoder.encode([raw])[0]

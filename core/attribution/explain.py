@@ -314,7 +314,7 @@ class _Parts:
             start_seconds=clip.start_seconds,
             end_seconds=clip.end_seconds,
             transcript=transcript.text if transcript else "",
-            checkpoint_sha256=self._predictor.checkpoint.sha256,
+            checkpoint_sha256=self._predictor.identity,
             method=method,
             parameters=parameters | self._content,
             version=version,

@@ -57,7 +57,7 @@ class ExplanationKey:
         start_seconds: where the clip begins in the file.
         end_seconds: where it ends.
         transcript: the words the model read.
-        checkpoint_sha256: of the model.
+        checkpoint_sha256: of the model, as `Predictor.identity`.
         method: its name.
         parameters: whatever else changes the result (target, steps, seed, times of the words …), as plain
             JSON types; their order does not matter.

@@ -10,6 +10,7 @@ from made_prepared import made_checkpoint, made_prepared
 
 from core.checkpoint import Checkpoint, default_checkpoint, load_checkpoint
 from core.config import PRESETS
+from core.encoders import convolutions, products
 from core.encoders.video import VideoEncoder
 from core.media import open_clip
 from core.model import DeepMSI
@@ -20,6 +21,11 @@ from training.speed.work import flops_of
 
 SIDE = 32
 CLIP = min((Path(__file__).parents[2] / "sample_data" / "clips" / "demo").rglob("*.mp4"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Checkpoint:
+    return made_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
 def moving(*changes: float) -> np.ndarray:
@@ -49,6 +55,14 @@ def test_a_small_part_that_moves_counts_by_its_size():
     assert np.array_equal(hold_still(crops, 64 / 255 / 16 + 1e-4), crops[[0, 0]])
 
 
+def test_noise_within_a_cell_of_the_coarse_picture_is_gone():
+    cells = np.random.default_rng(0).integers(40, 200, (1, SIDE, SIDE, 3))
+    quiet = cells.repeat(4, 1).repeat(4, 2).astype(np.uint8)
+    noise = np.tile([[9, -9, 4, -4], [-20, 20, 0, 0]], (2 * SIDE, SIDE))[None, ..., None]
+    crops = np.concatenate([quiet, (quiet + noise).astype(np.uint8), quiet[:, :, ::-1]])
+    assert np.array_equal(hold_still(crops, 1e-9), crops[[0, 0, 2]])
+
+
 @pytest.mark.parametrize("below", [0, 1e-9])
 def test_what_differs_is_left_as_it_is(below):
     crops = moving(0, 0.01, 0.01)
@@ -57,9 +71,11 @@ def test_what_differs_is_left_as_it_is(below):
 
 
 @pytest.mark.parametrize("below", [-0.1, 1.5, float("nan")])
-def test_an_impossible_change_is_told(below):
+def test_an_impossible_change_is_told(below, checkpoint):
     with pytest.raises(ValueError, match="within 0 and 1"):
         hold_still(moving(0, 0.1), below)
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        Predictor(checkpoint, still_below=below)
 
 
 @pytest.mark.parametrize("preset", ["tiny", "mini"])
@@ -83,15 +99,12 @@ def test_the_same_pictures_are_embedded_once_and_to_the_same(preset):
     assert (pictures.grad.flatten(1).norm(dim=1) > 0).all()
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Checkpoint:
-    return made_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
-
-
 def plainly(predictor: Predictor, clip: PreparedClip, monkeypatch) -> Prediction:
     """The plain path: no row of anything is taken for another, nothing is parted or done in place of it."""
     with monkeypatch.context() as patch:
         patch.setattr(VideoEncoder, "_is_asked_only", lambda *_: False)
+        for module in (products, convolutions):
+            patch.setattr(module, "is_asked_only", lambda *_: False)
         return predictor.predict(clip)
 
 
