@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import os
+import runpy
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +105,14 @@ def test_work_is_counted_as_by_hand():
                 assert flops_of(work) == flops
     assert products_of(lambda: linear(torch.randn(5, 8))) == {Product(1, 5, 8, 4): 1}
     assert products_of(lambda: grouped(torch.randn(2, 4, 9))) == {Product(2, 2 * 7, 2 * 3, 3): 1}
+
+
+def test_work_is_counted_where_torch_has_no_onednn(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
+    found = runpy.run_path(sys.modules[flops_of.__module__].__file__, run_name=flops_of.__module__)
+    a = torch.randn(3, 4)
+    assert found["flops_of"](lambda: a @ a.T) == 2 * 3 * 4 * 3
 
 
 def test_a_network_counts_as_torch_counts_it_and_its_bare_products_are_the_same_work():

@@ -99,11 +99,14 @@ _FORMULAS: dict[object, Callable[[tuple, object], tuple[Product, ...]]] = {
     aten.bmm: lambda args, result: _product(*args[:2]),
     aten.addmm: lambda args, result: _product(*args[1:3]),
     aten.baddbmm: lambda args, result: _product(*args[1:3]),
-    torch.ops.mkldnn._linear_pointwise: lambda args, result: _linear(*args[:2]),
-    torch.ops.mkldnn._convolution_pointwise: lambda args, result: _convolution(*args[:2], result),
     aten.convolution: lambda args, result: _convolution(*args[:2], result),
     aten._scaled_dot_product_flash_attention_for_cpu: lambda args, result: _attention(*args[:3]),
 }
+if torch.backends.mkldnn.is_available():  # elsewhere it has no such operators
+    _FORMULAS |= {
+        torch.ops.mkldnn._linear_pointwise: lambda args, result: _linear(*args[:2]),
+        torch.ops.mkldnn._convolution_pointwise: lambda args, result: _convolution(*args[:2], result),
+    }
 
 
 def products_of(work: Callable[[], object]) -> Counter[Product]:
