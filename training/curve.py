@@ -1,7 +1,8 @@
 """The trade-off curve of a checkpoint: how good its answers are against what they cost.
 
 The network is the same at every point and is not trained again; it keeps other numbers of frames and of
-patches. Cost is that of the network behind the frozen encoders, which stays the same otherwise.
+patches. Cost is that of the network behind the frozen encoders, which stays the same otherwise, and of
+holding frames still.
 """
 
 from __future__ import annotations
@@ -241,6 +242,15 @@ def draw_curve(
         raise DataError(
             f"{data}: no clip of the split {split} can be read, so there is nothing to ask about."
         )
+    if not any(_has(clip, shown) for clip in features):
+        raise DataError(
+            f"{data}: no clip of the split {split} has {' or '.join(shown)}; show something else."
+        )
+    seen = [i for i in range(len(features)) if features.num_frames(i)]
+    if not seen:
+        raise DataError(
+            "No clip has a picture, and only what is done with pictures is varied; give such clips."
+        )
     networks = [checkpoint.model.keeping(one.num_frames, one.grids) for one in settings]
     load_before, answers = load(), []
     total, column = len(networks) * len(features), SUBSETS.index(shown)
@@ -255,16 +265,12 @@ def draw_curve(
         usable = ~np.isnan(logits).any(axis=1)
         answers.append(calibrated(logits[usable], checkpoint.info.temperature))
     clips = [utterance for utterance, has in zip(features.utterances, usable, strict=True) if has]
-    if not clips:
-        raise DataError(
-            f"{data}: no clip of the split {split} has {' or '.join(shown)}; show something else."
-        )
     truth = np.array([checkpoint.config.labels.index(one.label) for one in clips])
     names = {name: [getattr(one, name) or "" for one in clips] for name in ("speaker", "dialogue")}
     _, groups = choose_groups(names, len(clips))
     resampled = [resampled_figures(truth, one, groups)["macro_f1"] for one in answers]
     worth = [float(figures(truth, one)["macro_f1"][0]) for one in answers]
-    flops, turns, timed = _cost(networks, settings, features, shown, num_turns)
+    flops, turns, timed = _cost(networks, settings, features, seen, shown, num_turns)
     return Curve(
         checkpoint=checkpoint.name,
         data=data,
@@ -293,24 +299,21 @@ def _cost(
     networks: Sequence[DeepMSI],
     settings: Sequence[Setting],
     features: FeatureSet,
+    seen: Sequence[int],
     shown: tuple[str, ...],
     num_turns: int,
 ) -> tuple[list[float], Turns, int]:
     """Mean operations of an answer by setting, the turns by its number, and how many clips were timed."""
-    seen = [i for i in range(len(features)) if features.num_frames(i)]
-    if not seen:
-        raise DataError(
-            "No clip has a picture, and only what is done with pictures is varied; give such clips."
-        )
     chosen = sorted({seen[i] for i in np.linspace(0, len(seen) - 1, NUM_TIMED).round().astype(int)})
 
     def work(network: DeepMSI, below: float) -> Callable[[], None]:
-        clips = _Held(features, below)
-        inputs = [_input(network, clips[i], shown) for i in chosen]
+        clips = [features[i] for i in chosen]
+        inputs = [_input(network, _held(clip, below), shown) for clip in clips]
 
         @torch.inference_mode()
         def answer() -> None:
-            for one in inputs:
+            for clip, one in zip(clips, inputs, strict=True):
+                _held(clip, below)
                 network(one)
 
         return answer
@@ -335,8 +338,16 @@ class _Held:
         return len(self._features)
 
     def __getitem__(self, index: int) -> ClipFeatures:
-        clip = self._features[index]
-        return clip if clip.crops is None else replace(clip, crops=hold_still(clip.crops, self._below))
+        return _held(self._features[index], self._below)
+
+
+def _has(clip: ClipFeatures, shown: tuple[str, ...]) -> bool:
+    parts = {"video": clip.crops, "audio": clip.audio, "text": clip.text}
+    return any(parts[name] is not None for name in shown)
+
+
+def _held(clip: ClipFeatures, below: float) -> ClipFeatures:
+    return clip if clip.crops is None else replace(clip, crops=hold_still(clip.crops, below))
 
 
 @torch.inference_mode()

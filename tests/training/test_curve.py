@@ -113,7 +113,11 @@ def test_a_setting_holds_where_it_costs_less_and_stays_within_the_interval(check
     assert "Within the interval of the first row: 2 of the 3 that cost less." in table
 
 
-def test_clips_that_cannot_be_asked_or_timed_are_told(checkpoint, corpus_features):
+def test_clips_that_cannot_be_asked_or_timed_are_told_before_any_is_asked(
+    checkpoint, corpus_features, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr("training.curve.ask", lambda *of, **options: asked.append(of))
     setting = Setting(num_frames=3, grids=((2, 4),))
     with pytest.raises(DataError, match="no clip of the split dev can be read"):
         draw_curve(checkpoint, FeatureSet((), ()), [setting], data="made", split="dev")
@@ -121,5 +125,9 @@ def test_clips_that_cannot_be_asked_or_timed_are_told(checkpoint, corpus_feature
     with pytest.raises(DataError, match="no clip of the split dev has video or audio or text"):
         draw_curve(checkpoint, FeatureSet(nothing, ()), [setting], data="made", split="dev")
     blind = replace(checkpoint, config=replace(TINY, modalities=("audio", "text")))
+    sounds = [replace(entry, video=None) for entry in corpus_features.of_split("test")._entries]
+    with pytest.raises(DataError, match="No clip has a picture"):
+        draw_curve(checkpoint, FeatureSet(sounds, ()), [setting], data="made", split="dev")
+    assert not asked
     with pytest.raises(DataError, match="reads no video"):
         draw_curve(blind, corpus_features, [setting], data="made", split="dev")
