@@ -78,7 +78,7 @@ class CompareView:
         after = replace(self, **changes)
         names = after.evaluations
         if names and after.evaluation not in names:
-            is_carried = "evaluations" not in changes
+            is_carried = "evaluations" not in changes and after.evaluation is not None
             after = replace(after, **({"evaluations": None} if is_carried else {"evaluation": names[0]}))
         chooses = ("evaluation", "evaluations", "other", "became")
         if any(getattr(self, name) != getattr(after, name) for name in chooses):

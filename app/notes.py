@@ -116,10 +116,16 @@ class Notes:
         return tuple(note for note in rows if not note.is_empty)
 
     def elsewhere(self, data: str, place: str) -> dict[str, tuple[Note, ...]]:
-        """Notes that are not empty on other data sets of the same name, by place. Raises NotesError."""
+        """Notes on other data sets of the same name that tell more than those here, by place.
+
+        Raises:
+            NotesError: the file cannot be read.
+        """
+        here = {note.key: note for note in self.all(data, place)}
         found: dict[str, tuple[Note, ...]] = {}
         for note in self._read("WHERE data = ? AND place NOT IN ('', ?) ORDER BY place, key", (data, place)):
-            if not note.is_empty:
+            mine = here.get(note.key, Note(data=data, key=note.key))
+            if not set(note.tags) <= set(mine.tags) or with_paragraphs(mine.note, note.note) != mine.note:
                 found[note.place] = (*found.get(note.place, ()), note)
         return found
 

@@ -244,7 +244,7 @@ def _write_table(
 def _print_tally(tally: Tally, out: Path) -> None:
     for key, reason in tally.failures:
         errors.print(f"without an answer: {escape(key)}: {escape(reason)}", style="yellow")
-    if not tally.num_answered:
+    if tally.failures and not tally.num_answered:
         fail(f"None of {len(tally.failures)} clips could be answered; {out} says why.")
     known = f", {tally.num_known} of them from before" if tally.num_known else ""
     without = f"; {len(tally.failures)} without" if tally.failures else ""

@@ -26,7 +26,7 @@ from app.views.comparison.flips import (
     side_by_side,
 )
 from app.views.comparison.forest import forest
-from app.views.comparison.header import FULL, TOO_FEW, header, one_alone, other_picker, picker
+from app.views.comparison.header import ALONE, FULL, TOO_FEW, header, one_alone, other_picker, picker
 from app.views.comparison.settings import CURVE_COLUMNS, curves, settings_list
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures
@@ -114,6 +114,8 @@ def what_is_missing(chosen: Mapping[str, Opened], folders: Mapping[str, Path]) -
         with suppress(EvaluationError):
             if other != name and is_alike(one, evaluations.opened(folder)):
                 alike.append(other)
+    if not alike and len(folders) > 2:
+        return ALONE.format(name=plain(name))
     return one_alone((name,), alike) if alike else TOO_FEW
 
 

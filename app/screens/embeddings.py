@@ -107,7 +107,7 @@ def show_clips(of: Opened) -> None:
     chosen = chosen_rows(of, view)
     if words := thinning_words(picture, view.method, opened=row_of(of.evaluation, view.clip)):
         st.info(words, icon=":material/filter_alt:")
-    how_drawn = f"by {METHOD_NAMES[view.method]}; what lies close is alike to the model, axes have no unit"
+    how_drawn = f"by {METHOD_NAMES[view.method]}; what lies close is mostly alike to the model; axes: no unit"
     st.html(f'<div class="chart-title">{TITLES[view.space]} <span>{how_drawn}</span></div>')
     figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"

@@ -324,7 +324,7 @@ def show_notes(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, 
 
 def copy_notes(store: Notes, place: str, notes: tuple[Note, ...]) -> None:
     """Adds the notes of another place to those of this one."""
-    st.session_state["import-faults"] = ()
+    st.session_state["import-faults"], st.session_state["import-told"] = (), ""
     try:
         num = store.add(replace(note, place=place) for note in notes)
         st.session_state["import-told"] = told_of("copied", len(notes), num)
@@ -343,15 +343,21 @@ def told_of(what: str, num_notes: int, num_new: int) -> str:
 def take_notes(store: Notes, data: str, place: str, content: bytes) -> None:
     """Merges the notes of a CSV into those that are kept, or remembers what is wrong with it.
 
-    Those on data of the shown name are taken for notes on the shown data.
+    Those on data of the shown name are taken for notes on the shown data; others are left out, and told.
     """
     st.session_state["import-number"] = st.session_state.get("import-number", 0) + 1
     st.session_state["import-told"] = ""
     try:
         notes, faults = read_csv(content.decode("utf-8"))
         if not faults:
-            num = store.add(replace(note, place=place) if note.data == data else note for note in notes)
-            st.session_state["import-told"] = told_of("read", len(notes), num)
+            own = [replace(note, place=place) for note in notes if note.data == data]
+            told = told_of("read", len(own), store.add(own)) if own else ""
+            if others := sorted({note.data for note in notes} - {data}):
+                told += (
+                    f" {len(notes) - len(own)} on other data ({', '.join(others[:5])}) were left out: import "
+                    "the file again while these are looked at."
+                )
+            st.session_state["import-told"] = told.strip()
             st.session_state.pop("note-seen", None)
     except UnicodeDecodeError:
         faults = ("The file is not in UTF-8; export it again as UTF-8.",)

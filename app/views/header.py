@@ -13,8 +13,8 @@ from core.labels import MODALITIES
 
 WHICH_CHECKPOINT = (
     "A trained model: its weights, and how it was made. **full** answers about the made clips, **everyday** "
-    "about clips of real people; the others leave something out, to show what it is worth. The Checkpoints "
-    "page tells of all of them."
+    "about clips of real people; the others that ship leave something out, to show what it is worth. The "
+    "Checkpoints page tells of all of them."
 )
 
 

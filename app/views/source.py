@@ -12,7 +12,7 @@ from app.components.gallery import GalleryItem, gallery
 from app.components.recorder import recorder
 from app.truth import IN_THE_WAY, NOISES
 from app.views.markup import color_of
-from app.views.picking import picked_option
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.media import MEDIA_SUFFIXES
 
 SHIPPED, OWN, RECORDED = "Sample clips", "Your own file", "Record yourself"
@@ -30,14 +30,15 @@ def source_picker(source: str, *, on_pick) -> None:
     """Draws the choice of where the clip comes from, one of `SOURCES`; `on_pick(source)` tells another."""
 
     def picked() -> None:
-        on_pick(st.session_state["source-picker"])
+        if is_drawn(key):
+            on_pick(st.session_state[key])
 
-    st.session_state["source-picker"] = source
+    key = menu_key("source-picker", source)
     st.segmented_control(
         "Source",
         SOURCES,
         required=True,
-        key="source-picker",
+        key=key,
         on_change=picked,
         label_visibility="collapsed",
     )

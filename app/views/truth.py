@@ -8,18 +8,20 @@ import streamlit as st
 
 from app.truth import ABSENCES, CARRIER_NAMES, Truth
 from app.views.markup import swatch
+from app.views.picking import is_drawn, menu_key
 
 
 def truth_toggle(*, is_hidden: bool, on_change) -> None:
     """Draws the switch that hides labels and how clips were made; it calls `on_change(is_hidden)`."""
 
     def switched() -> None:
-        on_change(st.session_state["truth-toggle"])
+        if is_drawn(key):
+            on_change(st.session_state[key])
 
-    st.session_state["truth-toggle"] = is_hidden
+    key = menu_key("truth-toggle", is_hidden)
     st.toggle(
         "Hide the truth",
-        key="truth-toggle",
+        key=key,
         on_change=switched,
         help="Hides the labels and how the clips were made, to let others guess first. The link keeps this "
         "choice.",

@@ -62,7 +62,10 @@ class Speech:
     @property
     def is_folder(self) -> bool:
         """The model is named by its folder."""
-        return Path(self.model).expanduser().is_dir() if self.model else False
+        try:
+            return Path(self.model).expanduser().is_dir() if self.model else False
+        except (OSError, RuntimeError):  # too long, not to be looked into, or of a user who is not there
+            return False
 
 
 SHIPPED_SPEECH = Speech()

@@ -22,6 +22,13 @@ FULL = (
 )
 
 
+ALONE = (
+    "{name} is the only evaluation of its clips that was found. Choose two of the same clips above, or make "
+    "another of these with `deepmsi evaluate CHECKPOINT --data MANIFEST --split test --out FOLDER` and name "
+    "its folder below."
+)
+
+
 def one_alone(chosen: Sequence[str], alike: Sequence[str]) -> str:
     """What is missing where fewer than two are chosen although there are others, in Markdown.
 

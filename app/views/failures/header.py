@@ -17,7 +17,7 @@ NO_EVALUATION = (
 
 
 WHICH_EVALUATION = (
-    "What a checkpoint said about every clip of a data set, named CHECKPOINT-DATA. Of those that ship, "
+    "What a checkpoint said about every clip of a data set, of those that ship named CHECKPOINT-DATA. There "
     "**test** is 400 made clips with emotions as rare as in everyday talk, **probe** 560 with as many of "
     "each emotion and of each way to show it, **train** the clips that were learned from; **fer2013**, "
     "**ravdess** and **meld** are of real faces, voices and words."

@@ -185,7 +185,7 @@ def _import(faults: tuple[str, ...], told: str, number: int, on_import) -> None:
         more = f"\n- … and {len(faults) - 20} more" if len(faults) > 20 else ""
         st.error(f"Nothing was imported:\n{listed}{more}", icon=":material/error:")
     elif told:
-        st.success(told, icon=":material/check:")
+        st.success(plain(told), icon=":material/check:")
 
 
 def known_tags(notes: Sequence[Note]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import streamlit as st
 from app.own_runs import EVALUATE, PREDICT, TASKS, OwnWork, Progress, left_in_words, sentence_of
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED
 from app.views.markup import plain
-from app.views.picking import picked_option
+from app.views.picking import is_drawn, menu_key, picked_option
 from app.views.runs import standing
 
 TASK_NAMES = {PREDICT: "Predict", EVALUATE: "Evaluate"}
@@ -65,17 +65,21 @@ def task_form(
     names = list(splits) if split in splits else [*splits, split]
 
     def picked_split() -> None:
-        if (chosen := picked_option("own-split", names)) is not None:
+        if is_drawn(split_key) and (chosen := picked_option(split_key, names)) is not None:
             on_split(chosen)
 
-    st.session_state["own-task"], st.session_state["own-split"] = task, split
+    def picked_task() -> None:
+        if is_drawn(task_key):
+            on_task(st.session_state[task_key])
+
+    task_key, split_key = menu_key("own-task", task), menu_key("own-split", split)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
             "What to do",
             TASKS,
             format_func=TASK_NAMES.get,
-            key="own-task",
-            on_change=lambda: on_task(st.session_state["own-task"]),
+            key=task_key,
+            on_change=picked_task,
             required=True,
         )
         # without splits there is nothing to choose, unless a link names one
@@ -84,7 +88,7 @@ def task_form(
                 "Split",
                 names,
                 format_func=lambda name: f"{name}: {splits.get(name, 0):,}",
-                key="own-split",
+                key=split_key,
                 on_change=picked_split,
                 width=200,
             )

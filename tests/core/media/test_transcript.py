@@ -137,6 +137,9 @@ def test_a_larger_model_finds_the_language_by_itself_or_is_told_it():
 
 
 def test_languages_that_a_model_does_not_know_are_refused():
+    # what can be no folder is no folder, and no reason to fall over
+    for name in ("~nobody/x", "x" * 300):
+        assert not Speech(model=name).is_folder
     for speech in (Speech(language="de"), Speech(model="Systran/faster-whisper-small.en", language="de")):
         with pytest.raises(MediaError, match="knows English only, not German; name a larger Whisper model"):
             transcribe(SECOND, speech=speech, model=FakeWhisper())
