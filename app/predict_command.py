@@ -81,7 +81,7 @@ def predict(
         typer.Option(
             min=1,
             help="Processes that answer, for --out; as many as the clips are worth and the machine bears "
-            "by default. Each holds about 1 GB.",
+            "by default. Each holds a network of its own: 1 to 4 GB, by its size.",
             show_default=False,
         ),
     ] = None,

@@ -1,8 +1,8 @@
 """Answers about every clip of a folder or data set, kept in a table: one row per clip, no labels needed.
 
 While the work goes on, each answer is added to a journal beside the table, one line of JSON, so that work
-that was interrupted goes on where it stopped. Clips that are in an earlier table of the same name are not
-asked again, unless the file, its span, its words or the checkpoint changed.
+that was interrupted goes on where it stopped. Clips that are in an earlier table of the same name, or in a
+shard of it, are not asked again, unless the file, its span, its words or the checkpoint changed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,26 +115,29 @@ def predict_all(
         transcribe: whether to listen to the words of clips whose words are not known.
         progress: told how far it is.
         num_workers: processes that answer, each with a network of its own; 1 for this process alone, None for
-            as many as the clips are worth and the machine bears.
+            as many as the clips are worth and the machine bears. A network that is not as it was loaded
+            answers in this process.
 
     Raises:
-        DataError: `out` cannot be written, or holds something else; or a process was killed from outside.
+        DataError: `out` cannot be written, or holds something else; several processes are asked of a network
+            that is not as it was loaded; or a process was killed from outside.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise DataError(f"{out} should end in {' or '.join(SUFFIXES)}.")
-    known, heard = _known(out), predictor.speech.source
+    known, heard, identity = list(_sources(out)), predictor.speech.source, predictor.identity
     rows: dict[str, dict] = {}
     asked: list[tuple[Utterance, str]] = []
     for utterance in utterances:
         source = GIVEN if utterance.transcript is not None else heard if transcribe else UNKNOWN
-        row = known.get(utterance.key)
-        if row is not None and _is_of(row, utterance, source, predictor.checkpoint.sha256):
+        earlier = (rows_of[utterance.key] for rows_of in known if utterance.key in rows_of)
+        row = next((one for one in earlier if _is_of(one, utterance, source, identity)), None)
+        if row is not None:
             # what is known of a clip beside its answer may have changed
             rows[utterance.key] = row | _facts(utterance, root)
         else:
             asked.append((utterance, source))
     num_known = len(rows)
-    num_workers = num_workers or sensible_workers(len(asked))
+    num_workers = num_workers or sensible_workers(len(asked), predictor)
     say = progress or (lambda done, total, text: None)
     with written(out, DataError, AGAIN):
         require_writable(out)
@@ -168,7 +171,8 @@ def read_predictions(out: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is no table of predictions.
     """
-    return _frame(_known(out).values())
+    journal, table = _journal_rows(out), _table_rows(out)
+    return _frame((table | journal).values())
 
 
 def journal_of(out: Path) -> Path:
@@ -182,7 +186,7 @@ def _answer(predictor: Predictor, utterance: Utterance, source: str, root: Path)
         "transcript_source": source,
         "error": "",
         "checkpoint": predictor.checkpoint.name,
-        "checkpoint_sha256": predictor.checkpoint.sha256,
+        "checkpoint_sha256": predictor.identity,
     }
     if utterance.path is None or utterance.path.suffix in (".safetensors", ".pkl"):
         return row | {"error": WORDS_ALONE if utterance.path is None else FEATURES_ALONE}
@@ -287,14 +291,19 @@ class _Journal:
         self._file.flush()
 
 
-def _known(out: Path) -> dict[str, dict]:
-    """Rows by key of the table and of its journal, and of the shards beside it."""
+def _sources(out: Path) -> Iterator[dict[str, dict]]:
+    """Rows by key where earlier answers may be: the journal, the table, then the shards beside it."""
+    for one in (out, *shards_beside(out)):
+        yield _journal_rows(one)
+        yield _table_rows(one)
+
+
+def _table_rows(out: Path) -> dict[str, dict]:
+    return {row["key"]: row for row in _read(out)} if out.exists() else {}
+
+
+def _journal_rows(out: Path) -> dict[str, dict]:
     rows: dict[str, dict] = {}
-    for part in shards_beside(out):
-        rows |= _known(part)
-    if out.exists():
-        for row in _read(out):
-            rows[row["key"]] = row
     with suppress(OSError):
         for line in journal_of(out).read_text(encoding="utf-8", errors="replace").splitlines():
             # the last one may be cut off

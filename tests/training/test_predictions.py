@@ -5,17 +5,20 @@ import json
 import os
 import wave
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_prepared import made_checkpoint
 
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.media import apart, open_clip
 from core.model import DeepMSI
 from core.predict import Predictor
+from sample_data import DEMO
 from training.datasets import DataError, Dataset, Utterance, read_dataset
 from training.predictions import journal_of, predict_all, read_predictions, to_be_asked
 from training.shards import Shard, shard_named, shard_of_this_process, shards_beside
@@ -39,6 +42,11 @@ def small_predictor(folder, seed):
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     return small_predictor(tmp_path_factory.mktemp("checkpoints") / "tiny", 2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint_of_video(tmp_path_factory):
+    return made_checkpoint(tmp_path_factory.mktemp("checkpoints") / "made")
 
 
 @pytest.fixture
@@ -280,6 +288,88 @@ def test_a_process_of_several_takes_its_own_shard(monkeypatch):
     assert shard_of_this_process() == Shard(3, 4)
 
 
-def test_few_clips_start_no_process():
-    assert sensible_workers(3) == 1
-    assert 1 <= sensible_workers(10**6) <= (os.cpu_count() or 1)
+def test_a_shard_s_answer_counts_where_the_table_has_none_to_the_question(predictor, data, tmp_path, asked):
+    out = tmp_path / "answers.csv"
+    answer(small_predictor(tmp_path / "other", 5), data, out, split="test")
+    utterances = to_be_asked(read_dataset(data, needs_labels=False), "test")
+    predict_all(predictor, utterances, Shard(1, 2).table(out), root=data)
+    # what a finished table lacks is not told as its own
+    assert set(read_predictions(out)["checkpoint"]) == {"other"}
+    asked.clear()
+    tally = answer(predictor, data, out, split="test")
+    assert asked == [] and tally.num_known == 2
+    assert set(read_predictions(out)["checkpoint"]) == {"tiny"}
+    first = to_be_asked(read_dataset(data, needs_labels=False), "test")[:1]
+    predict_all(predictor, first, out, root=data)
+    assert read_predictions(out)["key"].tolist() == ["a.wav"]
+
+
+def test_other_processes_hold_still_what_this_one_would(checkpoint_of_video, tmp_path):
+    clips = sorted(DEMO.rglob("*.mp4"))[:2]
+    utterances = [Utterance(key=one.name, path=one, label="", transcript="") for one in clips]
+    found = {}
+    for below, workers in ((0.05, 1), (0.05, 2), (0.0, 1)):
+        predictor = Predictor(checkpoint_of_video, still_below=below)
+        out = tmp_path / f"{below}-{workers}.parquet"
+        predict_all(predictor, utterances, out, root=DEMO, num_workers=workers)
+        found[below, workers] = read_predictions(out)
+    pd.testing.assert_frame_equal(found[0.05, 1], found[0.05, 2])
+    plain, held = found[0.0, 1], found[0.05, 2]
+    assert set(plain["checkpoint_sha256"]).isdisjoint(held["checkpoint_sha256"])
+    assert not np.array_equal(plain["confidence"], held["confidence"])
+
+
+def test_a_network_that_was_changed_answers_here_alone(checkpoint_of_video, data, tmp_path):
+    fewer = replace(checkpoint_of_video, model=checkpoint_of_video.model.keeping(1))
+    assert sensible_workers(10**6, Predictor(fewer)) == 1
+    with pytest.raises(DataError, match="as it was saved"):
+        answer(Predictor(fewer), data, tmp_path / "answers.csv", num_workers=2)
+    assert answer(Predictor(fewer), data, tmp_path / "answers.csv", num_workers=None).num_answered == 2
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Tells 16 cores and so much memory: the machine's, and a container's where one is told."""
+    monkeypatch.setattr("training.workers.usable_cores", lambda: 16)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setattr("core.cores.CONTROL_GROUP", tmp_path / "group")
+    monkeypatch.setattr("core.memory.MEMORY", tmp_path / "meminfo")
+
+    def has(gib, *, most=None, held=0.0, files=0.0):
+        (tmp_path / "meminfo").write_text(f"MemFree: 1 kB\nMemAvailable:   {int(gib * 2**20)} kB\n")
+        if most is not None:
+            (tmp_path / "group").mkdir(exist_ok=True)
+            for name, value in (("max", most), ("current", held)):
+                (tmp_path / "group" / f"memory.{name}").write_text(f"{int(value * 2**30)}\n")
+            (tmp_path / "group" / "memory.stat").write_text(f"anon 5\ninactive_file {int(files * 2**30)}\n")
+
+    return has
+
+
+def test_as_many_processes_as_fit(predictor, machine, monkeypatch):
+    # where no memory is told, cores decide
+    assert sensible_workers(10**6, predictor) == 16 and sensible_workers(74, predictor) == 2
+    assert sensible_workers(3, predictor) == 1
+    machine(6.5)
+    assert sensible_workers(10**6, predictor) == 5
+    machine(0.5)
+    assert sensible_workers(10**6, predictor) == 1
+    # a container's limit counts, less what is held, but for files that were read
+    machine(64, most=8, held=6, files=0.5)
+    assert sensible_workers(10**6, predictor) == 2
+    machine(64, most=64)
+    assert sensible_workers(10**6, predictor) == 16
+    # processes of one machine share cores and memory
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert sensible_workers(10**6, predictor) == 4
+    machine(10)
+    assert sensible_workers(10**6, predictor) == 2
+
+
+def test_a_larger_network_needs_more_memory(predictor, machine):
+    machine(12)
+    layer = torch.nn.Linear(2**14, 2**14, device="meta")  # of 1 GiB
+    large = replace(predictor.checkpoint, model=layer)
+    layer.variant = ""
+    few = sensible_workers(10**6, SimpleNamespace(checkpoint=large))
+    assert (sensible_workers(10**6, predictor), few) == (9, 4)
