@@ -276,7 +276,7 @@ def test_no_words_at_all_is_a_state(page, predictions):
 
 def upload(page, name: str, content: bytes):
     page.run()
-    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    menu(page.segmented_control, "source-picker").set_value("Your own file").run()
     page.file_uploader[0].set_value((name, content, "video/mp4")).run()
     return page
 
@@ -306,7 +306,7 @@ def test_own_files_are_answered_by_the_checkpoint_for_real_clips(
     assert picker.value == "full"
     upload(page, "mine.mp4", (clip_folder / "two.mp4").read_bytes())
     assert menu(page.selectbox, "checkpoint-picker").value == "everyday"
-    page.segmented_control(key="source-picker").set_value("Sample clips").run()
+    menu(page.segmented_control, "source-picker").set_value("Sample clips").run()
     assert menu(page.selectbox, "checkpoint-picker").value == "full"
     # who chose one keeps it
     menu(page.selectbox, "checkpoint-picker").set_value("everyday").run()
@@ -398,10 +398,10 @@ def test_an_upload_for_which_there_is_no_folder_gives_one_sentence(page, clip_fo
 
 def test_no_other_clip_answers_for_an_own_file(page):
     page.run()
-    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    menu(page.segmented_control, "source-picker").set_value("Your own file").run()
     assert not page.exception and "The model says" not in html_of(page)
     assert not page.info and not page.warning and not page.error
-    page.segmented_control(key="source-picker").set_value("Sample clips").run()
+    menu(page.segmented_control, "source-picker").set_value("Sample clips").run()
     assert "labelled joy" in html_of(page) and link_of(page) == {"clip": "one"}
 
 
@@ -451,7 +451,7 @@ def test_one_can_go_back_to_an_own_file(page, predictions, clip_folder, monkeypa
     page.query_params = {"clip": "two"}
     page.run()
     assert "labelled fear" in html_of(page)
-    page.segmented_control(key="source-picker").set_value("Your own file").run()
+    menu(page.segmented_control, "source-picker").set_value("Your own file").run()
     assert "No label is known" in html_of(page) and link_of(page) == {"clip": "own"}
     assert predictions == ["Do not move.", "words", "A lovely <b>day</b>."]
 
@@ -465,7 +465,7 @@ def test_after_a_refusal_the_file_before_is_shown_only_when_asked_for(page, clip
     assert not page.error and "mine.mp4" in html_of(page)
     page.file_uploader[0].set_value(("bad.mp4", b"no media", "video/mp4")).run()
     for source in ("Sample clips", "Your own file"):
-        page.segmented_control(key="source-picker").set_value(source).run()
+        menu(page.segmented_control, "source-picker").set_value(source).run()
     assert not page.error
 
 
