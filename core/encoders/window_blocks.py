@@ -24,7 +24,7 @@ MOST_HIDDEN = 1_000_000
 """Elements of the hidden layer at once, without gradients."""
 
 MOST_SIZES = 64
-"""Sizes of tokens and windows that blocks are compiled for; a network has fewer than twenty."""
+"""Sizes of tokens and windows that blocks are compiled for; what comes beyond is computed as it was."""
 
 LARGEST_SCALE = math.log(100.0)
 """Of the logarithm of the attention's scale (Liu et al. 2022, section 3.3)."""
@@ -134,7 +134,8 @@ class CompiledBlocks:
     """
 
     def __init__(self) -> None:
-        self._computed = torch.compile(_with_bias, fullgraph=True)
+        # what does not compile, or comes in too many sizes, is computed as it was
+        self._computed = torch.compile(_with_bias)
 
     def __call__(self, block: SwinTransformerV2Block, plan: WindowPlan, x: Tensor) -> Tensor:
         """As `run_block`."""
@@ -169,7 +170,10 @@ def _computed(
         tokens = add(tokens, block.norm1(attended))
         # the widest tensor by far: in parts that the processor's cache holds
         first, second = block.mlp.fc1, block.mlp.fc2
-        for part in tokens.flatten(0, 1).split(max(1, MOST_HIDDEN // first.out_features)):
+        every = tokens.flatten(0, 1)
+        # one for a compiler, which would make a graph for every number of parts
+        num = len(every) if torch.compiler.is_compiling() else max(1, MOST_HIDDEN // first.out_features)
+        for part in every.split(num):
             part.add_(block.norm2(run_linear(second, run_linear(first, part, gelu=True))))
     if plan.order is not None:
         tokens = _permuted(tokens, plan.inverse, plan.order)

@@ -46,6 +46,42 @@ def test_a_compiled_block_gives_the_same(monkeypatch, plain_calls):
     torch.compiler.reset()
 
 
+def test_more_sizes_than_are_compiled_are_computed_all_the_same(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", dynamic=False))
+    monkeypatch.setattr(core.encoders.window_blocks, "MOST_SIZES", 2)
+    compiled, block = CompiledBlocks(), block_of((8, 8), (4, 4), 2)
+    plan = WindowPlan.of(block)
+    with torch.inference_mode():
+        for number in (1, 2, 3, 4):
+            x = torch.randn(number, 8, 8, 24)
+            torch.testing.assert_close(
+                compiled(block, plan, x), run_block(block, plan, x), atol=2e-5, rtol=1e-5
+            )
+    torch.compiler.reset()
+
+
+def test_a_compiler_meets_no_parts(monkeypatch):
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    monkeypatch.setattr(core.encoders.window_blocks, "MOST_HIDDEN", 96 * 64)  # a picture at a time
+    compiled, block = CompiledBlocks(), block_of((8, 8), (4, 4), 2)
+    plan = WindowPlan.of(block)
+    with torch.inference_mode():
+        for number in (4, 3, 5, 6, 7):
+            x = torch.randn(number, 8, 8, 24)
+            torch.testing.assert_close(
+                compiled(block, plan, x), run_block(block, plan, x), atol=2e-5, rtol=1e-5
+            )
+    # of the first size, and of any
+    assert len(graphs) == 2
+    torch.compiler.reset()
+
+
 def test_an_encoder_sends_its_blocks_there(monkeypatch, plain_calls):
     met = []
 
