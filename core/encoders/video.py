@@ -298,7 +298,8 @@ class VideoEncoder(nn.Module):
     def compile_blocks(self) -> None:
         """Let torch compile the blocks, each size when it is first met: that takes a C++ compiler, and long.
 
-        Gradients are computed as before. What it gains stands in docs/performance.md.
+        Gradients are computed as before. Whether it gains anything depends on compiler and processor:
+        `deepmsi bench speed --part compiled` tells.
         """
         self._compiled = CompiledBlocks()
 
@@ -448,18 +449,18 @@ class VideoEncoder(nn.Module):
         grid = tokens.shape[2:]
         guide = guide + self.base_guide
         summaries = self.selector.summary(tokens.flatten(0, 1)).unflatten(0, (len(tokens), -1))
-        if of_clip is None:
-            of_clip = torch.arange(len(tokens), device=tokens.device)
-        summaries, mask = summaries[of_clip], mask[of_clip]
         frames, is_asked_only = tokens.flatten(2), self._is_asked_only(tokens)
         # embedded frames are large: where there are several guides to a clip, they are not copied for each
-        chosen = summaries if is_asked_only else frames[of_clip]
+        chosen = summaries if is_asked_only else frames
+        if of_clip is not None:
+            summaries, mask, chosen = summaries[of_clip], mask[of_clip], chosen[of_clip]
         selection = self.select(chosen, summaries, mask, guide, choice.frames)
         num_kept = selection.kept.shape[1]
         # padding costs as much as frames do, and a batch norm would count it
         real = selection.kept_mask.flatten()
         alike = None
         if is_asked_only:
+            of_clip = torch.arange(len(tokens)) if of_clip is None else of_clip
             clips, maps = of_clip.repeat_interleave(num_kept)[real], selection.source_map.flatten(0, 1)[real]
             alike = Alike.by(zip(clips.tolist(), contents(maps), strict=True))
             kept = _merged(frames, alike.single(clips), alike.single(maps))
