@@ -82,6 +82,7 @@ class TrainConfig:
         weight_average: decay per step of the averaged weights that are evaluated and saved; zero for none.
         precision: "no", "bf16" or "fp16".
         recompute: have the backward pass compute the first blocks of the video encoder again: less memory.
+            For presets whose early stages are blocks, not convolutions.
         save_every: steps after which the run's state is kept, so that it can be resumed; zero for the ends of
             epochs and where the process is asked to stop, which keep it in any case.
         half_weights: store the weights as float16.
@@ -237,6 +238,13 @@ class TrainConfig:
             raise ValueError("num_blind_epochs needs a model that reads sound or words: see modalities")
         if "video" not in self.modalities and (self.pretrained_video or self.compression):
             raise ValueError("pretrained_video and compression need a model that reads video: see modalities")
+        if self.recompute and (
+            "video" not in self.modalities or PRESETS[self.preset].video.early_stages != "swin"
+        ):
+            raise ValueError(
+                "recompute needs a model that reads video with blocks in its early stages, as paper does: "
+                "see preset and modalities"
+            )
         if self.word_dropout and not self.num_text_layers:
             raise ValueError("word_dropout needs a text encoder that is trained: set num_text_layers too")
         if self.progressive_balance and not self.class_balance:

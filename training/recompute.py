@@ -15,7 +15,7 @@ NUM_STAGES = 2
 
 
 def recompute_early_blocks(model: DeepMSI) -> None:
-    """Have the backward pass compute the blocks of stages 1 and 2 again. The gradients are the same."""
+    """Have the backward pass compute stages 1 and 2 again. Gradients are the same up to rounding."""
     if model.video is not None:
         # of the instance, and copied with it: the average of the weights has its own
         model.video._block = _Recomputed(model.video._block)

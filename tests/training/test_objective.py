@@ -105,6 +105,8 @@ def test_a_resumed_run_goes_on_with_the_same_losses():
         ({"num_blind_epochs": 1, "modalities": ("audio", "text")}, "reads video too"),
         ({"audio_pooling": "mean", "modalities": ("text",)}, "audio_pooling needs"),
         ({"source_shares": (1.0,)}, "needs several data sets"),
+        ({"recompute": True, "preset": "mini"}, "recompute needs"),
+        ({"recompute": True, "preset": "tiny", "modalities": ("text",)}, "recompute needs"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(changes, message):
