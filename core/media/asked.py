@@ -1,8 +1,8 @@
 """Which pictures of a video need not be decoded: nobody asks for them, and no other is made from them.
 
-About half of the pictures of a usual clip serve no other picture. Where its packets tell the times, a decoder
-is told to leave out those of them that are on screen at none of the moments that are asked for. Whether that
-was right is checked afterwards (`Asked.are_those`), for packets may lie.
+About half of the pictures of a usual H.264 clip serve no other picture. Where its packets tell the times, a
+decoder is told to leave out those of them that are on screen at none of the moments that are asked for.
+Whether that was right is checked afterwards (`Asked.are_those`), for packets may lie.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-_CODECS = ("h264", "hevc")
-"""Whose decoders leave out single pictures, and whose encoders make such that serve no other."""
+_CODEC = "h264"
+"""Which marks pictures that serve no other; HEVC's marks may be of pictures that higher layers in time need."""
 
 _AHEAD = 32
 """Packets that are read before one is decoded: pictures are stored out of order by at most 16 places."""
@@ -41,7 +41,7 @@ class Asked:
         self._index, self._tick_seconds = video.index, float(video.time_base)
         self._times: list[int] = []
         self.has_left_out = False
-        self._is_open = video.codec_context.codec.canonical_name in _CODECS
+        self._is_open = video.codec_context.codec.canonical_name == _CODEC
 
     def read(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """The same packets in the same order, each to be decoded before the next one is taken."""
