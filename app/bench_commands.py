@@ -55,8 +55,9 @@ def truth(
     with told():
         from core.attribution.elements import METHODS
         from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.evaluation.artifact import TRUTH
         from core.predict import Predictor
-        from training.truth_report import REPORT_FILE, bench_truth
+        from training.truth_report import bench_truth
 
         explained = element or ELEMENTS
         _require_known("element", list(explained), ELEMENTS)
@@ -68,10 +69,10 @@ def truth(
                 predictor, corpus, out, methods, split=split, max_clips=clips, progress=update
             )
     if as_json:
-        typer.echo((out / REPORT_FILE).read_text(encoding="utf-8"))
+        typer.echo((out / TRUTH).read_text(encoding="utf-8"))
         return
     typer.echo(report.to_markdown())
-    errors.print(f"Report: {escape(str(out / REPORT_FILE))}")
+    errors.print(f"Report: {escape(str(out / TRUTH))}")
 
 
 @commands.command(

@@ -15,7 +15,7 @@ from app.report_origin import Command, Facts, Options, Source, card_of, commands
 from app.thumbnails import Thumbnails
 from core.attribution.modalities import listed
 from core.evaluation import Comparison, Estimate, Evaluation, Scores, compare
-from core.evaluation.artifact import ALL, Skipped, subset_name
+from core.evaluation.artifact import ALL, TRUTH, Skipped, subset_name
 from core.evaluation.calibration import ReliabilityBin, reliability
 from core.evaluation.compare import flat_settings, holm
 from core.evaluation.compare_sentences import conclusion
@@ -25,7 +25,7 @@ from core.evaluation.label_errors import suspected_label_errors
 from core.evaluation.metrics import figures
 from core.evaluation.slices import Slices, find_slices
 from core.labels import MODALITIES, MODALITY_NOUNS
-from training.truth_report import REPORT_FILE, TruthReport, read_truth
+from training.truth_report import TruthReport, read_truth
 
 MAX_AGAINST = 5
 """Other evaluations that a report holds its own against."""
@@ -366,18 +366,18 @@ def _text(value: object) -> str:
 
 def _truth(source: Source) -> tuple[TruthReport | None, str]:
     """The truth scores beside the evaluation, or why they are not told."""
-    if not (source.folder / REPORT_FILE).is_file():
+    if not (source.folder / TRUTH).is_file():
         return None, ""
     try:
         found = read_truth(source.folder)
     except ValueError:
         return None, (
-            f"The evaluation’s {REPORT_FILE} is damaged, so the truth scores are left out; make it again "
+            f"The evaluation’s {TRUTH} is damaged, so the truth scores are left out; make it again "
             "with deepmsi bench truth."
         )
     if found.checkpoint_sha256 != source.evaluation.info.checkpoint_sha256:
         return None, (
-            f"The evaluation’s {REPORT_FILE} is of another checkpoint ({found.checkpoint}, "
+            f"The evaluation’s {TRUTH} is of another checkpoint ({found.checkpoint}, "
             f"{found.checkpoint_sha256[:12]}…), so the truth scores are left out."
         )
     return found, ""

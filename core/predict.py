@@ -204,7 +204,7 @@ class Predictor:
     def predict_many(
         self, clips: Sequence[PreparedClip], *, batch_size: int = 2, progress: Progress | None = None
     ) -> list[Prediction]:
-        """The answers for several clips; the same for any batch size.
+        """The answers for several clips; the same for any batch size, except in 8 bits.
 
         Args:
             clips: in any mixture of lengths and modalities.

@@ -65,7 +65,7 @@ def ask(
         model: put into evaluation mode.
         features: made for this model (`training.features.prepare`).
         subsets: of the modalities, members of `SUBSETS`.
-        batch_size: clips at once; the answers do not depend on it.
+        batch_size: clips at once; the answers do not depend on it, except in 8 bits.
         progress: told how many clips are done.
         watch: sees the answer to each batch and subset.
     """

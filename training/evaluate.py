@@ -163,7 +163,7 @@ def evaluate(
         features: made for this model.
         subsets: non-empty ones.
         temperature: of the checkpoint.
-        batch_size: clips at once; the result does not depend on it.
+        batch_size: clips at once; the result does not depend on it, except in 8 bits.
         watch: sees every forward pass.
     """
     answers = ask(model, features, subsets=subsets, batch_size=batch_size, watch=watch)
@@ -198,7 +198,8 @@ def evaluate_checkpoint(
         protocol: by which the data were parted.
         fold: of the protocol.
         caveats: to be told with every figure; see `caveats_of`.
-        batch_size: clips at once; the evaluation does not depend on it.
+        batch_size: clips at once; the evaluation does not depend on it, except in 8 bits (`core.int8`), where
+            inputs are rounded together.
         num_bootstrap: resamples for the intervals.
         progress: told how many clips are done.
         rank: of this process, from zero.

@@ -20,8 +20,6 @@ from sample_data.corpus.checking.statistics import Estimate
 from sample_data.corpus.errors import CorpusError
 from training.truth import FIGURES, Measure, TruthFigure, measure_clip, summarise
 
-REPORT_FILE, MEASURES_FILE, UNFINISHED_FILE = TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED
-
 Progress = Callable[[int, int, str], None]
 
 
@@ -105,7 +103,7 @@ def bench_truth(
         "num_clips": len(clips),
     }
     with written(out, CorpusError, AGAIN):
-        require_writable(out / REPORT_FILE)
+        require_writable(out / TRUTH)
         out.mkdir(parents=True, exist_ok=True)
         return _measured(predictor, clips, out, methods, about, progress)
 
@@ -118,7 +116,7 @@ def _measured(
     about: dict,
     progress: Progress,
 ) -> TruthReport:
-    unfinished = out / UNFINISHED_FILE
+    unfinished = out / TRUTH_UNFINISHED
     header = about | {"methods": [list(pair) for pair in methods]}
     done = _read_unfinished(unfinished, header)
     with unfinished.open("a", encoding="utf-8") as file:
@@ -136,9 +134,9 @@ def _measured(
     progress(len(clips), len(clips), "")
     measures = [measure for of_clip in done.values() for measure in of_clip]
     report = TruthReport(**about, figures=tuple(summarise(measures)))
-    with replacing(out / MEASURES_FILE) as part:
+    with replacing(out / TRUTH_MEASURES) as part:
         pd.DataFrame([asdict(measure) for measure in measures]).to_parquet(part, index=False)
-    with replacing(out / REPORT_FILE) as part:
+    with replacing(out / TRUTH) as part:
         part.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     unfinished.unlink()
     return report
@@ -150,7 +148,7 @@ def read_truth(folder: Path) -> TruthReport:
     Raises:
         ValueError: if there is none, or it is damaged; the sentence names the file.
     """
-    path = Path(folder) / REPORT_FILE
+    path = Path(folder) / TRUTH
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         figures = tuple(

@@ -1,7 +1,8 @@
-"""What each word, window of sound, frame and patch gave to the answer, by methods of Captum.
+"""What each word, window of sound, frame and patch gave to the answer, by known methods.
 
 The model is only asked and differentiated here; what an element's absence means is settled in
-`core.attribution.subject`, and the mathematics is Captum's.
+`core.attribution.subject`. Shapley sampling and SmoothGrad are computed by Captum, integrated gradients by
+`core.attribution.gradients`: Captum's but for the error of integration.
 """
 
 from __future__ import annotations
@@ -119,8 +120,8 @@ def attribute(
         target: what is explained.
         num_steps: most points of the path that integrated gradients look at; when None,
             `core.attribution.gradients.NUM_STEPS`.
-        num_samples: orders of Shapley sampling, each of which asks once per word or kept frame; when None,
-            `NUM_SAMPLES`.
+        num_samples: orders of Shapley sampling; a set of words or kept frames that several orders meet is
+            asked about once. When None, `NUM_SAMPLES`.
         smooth: average integrated gradients over so many noisy versions of the input (SmoothGrad, Smilkov et
             al. 2017), each in `SMOOTH_STEPS` steps; 0 for the input as it is. The noise shows in the gap.
         seed: of orders and noise.

@@ -72,7 +72,7 @@ class Linear(nn.Linear):
     """torch's linear layer, computed by `linear`."""
 
     def forward(self, x: Tensor, *, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
-        """`(…, in)` to `(…, out)`; with the layer's own bias where it has one, else with this one."""
+        """`(…, in)` to `(…, out)`, with `bias` where one is given, else with the layer's own."""
         return linear(x, self.weight, self.bias if bias is None else bias, gelu=gelu)
 
 

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 _CODEC = "h264"
-"""Which marks pictures that serve no other; HEVC's marks may be of pictures that higher layers in time need."""
+"""Which marks pictures that serve no other; HEVC's marks may be of pictures that higher layers need."""
 
 _AHEAD = 32
 """Packets that are read before one is decoded: pictures are stored out of order by at most 16 places."""

@@ -102,6 +102,7 @@ def test_words_can_be_left_out_of_what_is_kept(checkpoint, clips, tmp_path):
     np.testing.assert_array_equal(kept.probabilities(), left_out.probabilities())
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 def test_8_bits_are_told_and_mixed_with_nothing(checkpoint, clips, tmp_path):
     plain = evaluate(checkpoint, clips, tmp_path / "plain")
     rounded = evaluate(checkpoint, clips, tmp_path / "rounded", "--int8")

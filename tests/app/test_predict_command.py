@@ -157,6 +157,7 @@ def test_without_a_file_nothing_is_told(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 def test_8_bits_are_asked_for(checkpoint, clips, tmp_path):
     asked = ("predict", clips / "low.wav", "--no-transcribe", "--checkpoint", checkpoint, "--json")
     plain, rounded = run(*asked), run(*asked, "--int8")

@@ -10,6 +10,10 @@ from torch import nn
 from core.encoders.convolutions import ConvStages, ConvStem
 from core.encoders.products import Linear, convolve, is_asked_only, linear, quicken
 
+pytestmark = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN, so there is no quick way"
+)
+
 
 def rounded(found, expected):
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)

@@ -9,13 +9,14 @@ import pytest
 import training.truth as truth
 from core.attribution.results import Attribution
 from core.checkpoint import default_checkpoint, load_checkpoint
+from core.evaluation.artifact import TRUTH_UNFINISHED
 from core.media import open_clip
 from core.predict import Predictor
 from sample_data import DEMO
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import read_corpus
 from training.truth import FIGURES, Measure, measure_clip, planted, summarise
-from training.truth_report import UNFINISHED_FILE, bench_truth, read_truth
+from training.truth_report import bench_truth, read_truth
 
 METHODS = (("frame", "oracle"), ("window", "oracle"), ("word", "oracle"))
 CORPUS = DEMO
@@ -208,14 +209,14 @@ def test_a_report_is_written_read_and_goes_on(predictor, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         bench_truth(predictor, CORPUS, cut, (), max_clips=4)
     # what a kill in the middle of a line leaves
-    with (cut / UNFINISHED_FILE).open("a") as file:
+    with (cut / TRUTH_UNFINISHED).open("a") as file:
         file.write('{"clip": "c0')
     with pytest.raises(CorpusError, match="unfinished run of another checkpoint"):
         bench_truth(predictor, CORPUS, cut, (), max_clips=3)
     asked.clear()
     monkeypatch.setattr("training.truth_report.measure_clip", lambda *a: asked.append(a[1]) or real(*a))
     assert repr(bench_truth(predictor, CORPUS, cut, (), max_clips=4)) == repr(whole)
-    assert len(asked) == 2 and not (cut / UNFINISHED_FILE).exists()
+    assert len(asked) == 2 and not (cut / TRUTH_UNFINISHED).exists()
 
 
 def test_a_split_that_is_not_there_and_a_damaged_report_are_told(predictor, tmp_path):
