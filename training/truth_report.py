@@ -97,7 +97,7 @@ def bench_truth(
         clips = [clips[i] for i in np.linspace(0, len(clips) - 1, max_clips).round().astype(int)]
     about = {
         "checkpoint": predictor.checkpoint.name,
-        "checkpoint_sha256": predictor.checkpoint.sha256,
+        "checkpoint_sha256": predictor.identity,
         "plan_sha256": json.loads((Path(corpus) / CORPUS_FILE).read_text(encoding="utf-8"))["plan_sha256"],
         "split": split,
         "num_clips": len(clips),
