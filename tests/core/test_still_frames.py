@@ -55,6 +55,13 @@ def test_a_small_part_that_moves_counts_by_its_size():
     assert np.array_equal(hold_still(crops, 64 / 255 / 16 + 1e-4), crops[[0, 0]])
 
 
+@pytest.mark.parametrize("size", [20, 48, 70, 127])
+def test_any_size_is_compared(size):
+    crops = np.full((2, size, size, 3), 100, np.uint8)
+    crops[1] += 51
+    assert hold_still(crops, 0.199) is crops and np.array_equal(hold_still(crops, 0.201), crops[[0, 0]])
+
+
 def test_noise_within_a_cell_of_the_coarse_picture_is_gone():
     cells = np.random.default_rng(0).integers(40, 200, (1, SIDE, SIDE, 3))
     quiet = cells.repeat(4, 1).repeat(4, 2).astype(np.uint8)
