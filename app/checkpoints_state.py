@@ -33,4 +33,4 @@ class CheckpointsView:
 
 _linked = Linked("checkpoints", CheckpointsView, shared=("checkpoint",))
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-update = _linked.update
+update, keep = _linked.update, _linked.keep

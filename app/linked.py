@@ -73,6 +73,10 @@ class Linked(Generic[View]):
         """Changes the view as the person did."""
         self.put(self.current().changed(**changes), is_change=True)
 
+    def keep(self) -> None:
+        """Keeps the view over the next run of the page, whose address may be of before the last click."""
+        self.put(self.current(), is_change=True)
+
     def adopt_link(self) -> None:
         """Takes over the link at the start of a session, and after the browser's back and forward buttons.
 

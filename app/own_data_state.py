@@ -67,4 +67,4 @@ class OwnDataView:
 
 _linked = Linked("own-data", OwnDataView)
 current, adopt_link, publish_link = _linked.current, _linked.adopt_link, _linked.publish_link
-update = _linked.update
+update, keep = _linked.update, _linked.keep

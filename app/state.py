@@ -177,7 +177,7 @@ def note(**changes) -> None:
 
 def keep() -> None:
     """Keeps the view over the next run of the page, whose address may be of before the last click."""
-    _linked.put(current(), is_change=True)
+    _linked.keep()
 
 
 def keep_within(*, num_frames: int, num_steps: int, labels: Sequence[str], predicted: str) -> ViewState:

@@ -162,8 +162,10 @@ def main() -> None:
         named = () if options.checkpoint is None else ("--checkpoint", str(options.checkpoint))
         with running_app(*named, temporary=temporary, log=log) as address:
             found, watch = asyncio.run(load(address, alone, temporary, options))
-        faults = found.faults + complaints(log)
+        said = complaints(log)
+        faults = found.faults + said
     report(found, watch, options)
+    print("\n".join(said))
     for fault, times in Counter(faults).most_common(40):
         print(f"FAULT {times} × {fault[:1500]}")
     raise SystemExit(1 if faults else 0)

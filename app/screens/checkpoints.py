@@ -149,6 +149,7 @@ def watch(turns) -> None:
     """Draws the run that goes on, and has the page drawn anew when it is over."""
     run = runs().all[-1]
     if next(turns) and run.is_over:
+        state.keep()
         st.rerun()
     run_view(run, on_stop=run.stop)
 

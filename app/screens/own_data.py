@@ -195,6 +195,7 @@ def cancel(work: OwnWork) -> None:
 def watch(work: OwnWork, turns) -> None:
     """Draws the run that goes on, and has the page drawn anew when it is over."""
     if next(turns) and not own_runs().is_going_on(work):
+        state.keep()
         st.rerun()
     draw_standing(work)
 

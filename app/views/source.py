@@ -18,6 +18,8 @@ from core.media import MEDIA_SUFFIXES
 SHIPPED, OWN, RECORDED = "Sample clips", "Your own file", "Record yourself"
 SOURCES = (SHIPPED, OWN, RECORDED)
 ALL = "all"
+_FILTERS = "clip-filters"
+"""Where a session keeps the chosen label and kind."""
 MIXED_HINT = "Mixed signals: made so that face, voice and words contradict one another"
 ABSENT_HINTS = {
     "video": ("no-picture", "No picture, on purpose"),
@@ -51,50 +53,58 @@ def clip_filters(clips: tuple[ClipChoice, ...], *, selected: str | None, on_pick
     another clip takes the filters away that it does not pass. Kinds are counted within the chosen label.
     """
     current = next((clip for clip in clips if clip.key == selected), None)
-    label, kind = (st.session_state.get(f"{name}-filter", ALL) for name in ("label", "kind"))
+    label, kind = st.session_state.get(_FILTERS, (ALL, ALL))
     # a clip that is not here leaves nothing to filter by
     if current is None or label not in (ALL, current.label):
         label = ALL
     if current is None or (kind != ALL and kind not in current.kinds):
         kind = ALL
-    st.session_state["label-filter"], st.session_state["kind-filter"] = label, kind
+    st.session_state[_FILTERS] = label, kind
+    label_key, kind_key = menu_key("label-filter", label), menu_key("kind-filter", kind)
 
     def picked_label() -> None:
-        wanted = st.session_state["label-filter"]
+        wanted = picked_option(label_key, labels) if is_drawn(label_key) else None
+        if wanted is None:
+            return
+        st.session_state[_FILTERS] = wanted, kind
         if wanted != ALL and (current is None or wanted != current.label):
             there = [clip for clip in clips if clip.label == wanted]
             on_pick(next((clip for clip in there if kind in clip.kinds), there[0]).key)
 
     def picked_kind() -> None:
-        wanted = picked_option("kind-filter", kinds)
-        if wanted not in (None, ALL) and (current is None or wanted not in current.kinds):
+        wanted = picked_option(kind_key, kinds) if is_drawn(kind_key) else None
+        if wanted is None:
+            return
+        st.session_state[_FILTERS] = label, wanted
+        if wanted != ALL and (current is None or wanted not in current.kinds):
             on_pick(next(clip for clip in labelled if wanted in clip.kinds).key)
 
-    wanted = st.pills(
+    labels = [ALL, *dict.fromkeys(clip.label for clip in clips if clip.label)]
+    st.pills(
         "Show clips labelled",
-        [ALL, *dict.fromkeys(clip.label for clip in clips if clip.label)],
+        labels,
         required=True,
         wrap=True,
-        key="label-filter",
+        key=label_key,
         on_change=picked_label,
         label_visibility="collapsed",
     )
-    labelled = tuple(clip for clip in clips if wanted in (ALL, clip.label))
+    labelled = tuple(clip for clip in clips if label in (ALL, clip.label))
     counts = {kind: sum(kind in clip.kinds for clip in labelled) for kind in KINDS}
     if not any(counts.values()):
         return labelled
     kinds = [ALL, *(kind for kind in KINDS if counts[kind])]
-    chosen = st.selectbox(
+    st.selectbox(
         "Kind",
         kinds,
         format_func=lambda kind: f"Kind: {kind} ({counts.get(kind, len(labelled))})",
         required=True,
-        key="kind-filter",
+        key=kind_key,
         on_change=picked_kind,
         width=270,
         label_visibility="collapsed",
     )
-    return tuple(clip for clip in labelled if chosen == ALL or chosen in clip.kinds)
+    return tuple(clip for clip in labelled if kind == ALL or kind in clip.kinds)
 
 
 def clip_shelf(

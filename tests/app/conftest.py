@@ -21,6 +21,11 @@ def is_plain(text: str) -> bool:
     return plain(EVIL) in text and EVIL not in text
 
 
+def menu(menus, name: str):
+    """A menu that may have been drawn anew, since its choice was changed by something else."""
+    return next(one for one in menus if one.key is not None and one.key.startswith(name))
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium for all tests of a module."""

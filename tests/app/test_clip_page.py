@@ -23,6 +23,7 @@ from core.media import MediaError, Transcript
 from core.media.speech_models import Speech
 from core.model import build_model
 from core.predict import Predictor
+from tests.app.conftest import menu
 from tests.core.media.made_media import grey_pictures, tone, write_media
 
 
@@ -184,11 +185,6 @@ def test_a_click_is_not_undone_by_an_address_that_lags_behind(page):
     page.run()
     assert link_of(page) == {"clip": "one"}
     assert menu(page.segmented_control, "step-picker").value == steps > 0
-
-
-def menu(menus, name: str):
-    """A menu that may have been drawn anew, since its choice was changed by something else."""
-    return next(one for one in menus if one.key is not None and one.key.startswith(name))
 
 
 def turn(test, page: str) -> None:
@@ -433,12 +429,12 @@ def test_edited_words_are_in_the_address_before_the_model_is_asked(page, monkeyp
 
 def test_a_label_chosen_takes_its_first_clip_and_another_clip_takes_the_label_away(page):
     page.run()
-    page.pills(key="label-filter").set_value("fear").run()
+    menu(page.pills, "label-filter").set_value("fear").run()
     assert "labelled fear" in html_of(page) and link_of(page) == {"clip": "two"}
-    assert page.pills(key="label-filter").value == "fear"
+    assert menu(page.pills, "label-filter").value == "fear"
     page.query_params = {"clip": "one"}
     page.run()
-    assert "labelled joy" in html_of(page) and page.pills(key="label-filter").value == "all"
+    assert "labelled joy" in html_of(page) and menu(page.pills, "label-filter").value == "all"
 
 
 def button(page, label: str):
@@ -550,7 +546,7 @@ def test_how_a_clip_was_made_is_told(made_page, sent):
     assert sent["timeline"]["expression"] and sent["timeline"]["still"].startswith("data:image/jpeg")
     assert "how far the expression has unfolded" in told
     assert [item["name"] for item in sent["gallery"]["items"]] == ["joy", "fear"]
-    assert made_page.pills and made_page.selectbox(key="kind-filter").options
+    assert made_page.pills and menu(made_page.selectbox, "kind-filter").options
     assert len(made_page.table) > 2
 
 
@@ -558,7 +554,7 @@ def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):
     made_page.run()
     before = told_on(made_page)
     assert "◆" in before and "hums" in before
-    made_page.toggle(key="truth-toggle").set_value(True).run()
+    menu(made_page.toggle, "truth-toggle").set_value(True).run()
     assert not made_page.exception
     told = told_on(made_page)
     assert "The label is hidden." in told and "There are no words to read." in told
@@ -566,7 +562,7 @@ def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):
         assert word not in told
     assert re.search(r"\blabel$", before, re.MULTILINE) or "answer and label" in before
     assert not re.search(r"\blabel$", told, re.MULTILINE) and "answer and label" not in told
-    assert not made_page.pills and "kind-filter" not in [box.key for box in made_page.selectbox]
+    assert not made_page.pills and not any(box.key.startswith("kind-filter") for box in made_page.selectbox)
     strip, shelf = sent["timeline"], sent["gallery"]["items"]
     assert strip["expression"] is strip["voice"] is None and strip["still"] == ""
     assert {(item["name"], item["color"], item["marks"]) for item in shelf} == {("label hidden", "", ())}
@@ -574,7 +570,7 @@ def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):
     # the model's answer stays, and is not asked for again
     assert "The model says" in told and len(predictions) == 1
     assert link_of(made_page) == {"clip": "one", "made": "hidden"}
-    made_page.toggle(key="truth-toggle").set_value(False).run()
+    menu(made_page.toggle, "truth-toggle").set_value(False).run()
     assert told_on(made_page) == before and link_of(made_page) == {"clip": "one"}
 
 
@@ -582,7 +578,7 @@ def test_a_link_hides_the_truth_from_the_first_moment(made_page, sent):
     made_page.query_params["made"] = "hidden"
     made_page.run()
     assert "The label is hidden." in html_of(made_page) and "labelled" not in html_of(made_page)
-    assert made_page.toggle(key="truth-toggle").value
+    assert menu(made_page.toggle, "truth-toggle").value
 
 
 def test_clips_without_a_sidecar_have_nothing_to_tell(made_page):

@@ -20,7 +20,7 @@ from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.model import build_model
 from core.predict import Predictor
-from tests.app.conftest import EVIL, is_plain
+from tests.app.conftest import EVIL, is_plain, menu
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +137,7 @@ def test_unlabelled_clips_are_not_evaluated(page, clips):
     assert not page.exception and not page.error
     assert "2 clips · no labels" in html_of(page)
     assert not page.button(key="own-start").disabled
-    page.segmented_control(key="own-task").set_value(EVALUATE).run()
+    menu(page.segmented_control, "own-task").set_value(EVALUATE).run()
     assert "Nothing here is labelled" in page.warning[0].value
     assert page.button(key="own-start").disabled
     assert link_of(page) == {"data": str(clips), "task": "evaluate"}
@@ -151,8 +151,8 @@ def test_a_run_is_watched_cancelled_and_gone_on_with(page, clips, does):
     assert not page.exception
     assert "is being predicted" in said(page) and page.button(key="own-start").disabled
     # another choice cannot begin meanwhile
-    page.segmented_control(key="own-task").set_value(EVALUATE).run()
-    page.segmented_control(key="own-task").set_value(PREDICT).run()
+    menu(page.segmented_control, "own-task").set_value(EVALUATE).run()
+    menu(page.segmented_control, "own-task").set_value(PREDICT).run()
     # another session that follows the link sees the same
     other = AppTest.from_file(launch.MAIN, default_timeout=120).switch_page("screens/own_data.py")
     other.query_params["data"] = str(clips)
