@@ -12,13 +12,13 @@ are those of `python -m streamlit`.
 import asyncio
 import os
 import signal
+import threading
 import time
-from collections import defaultdict
 
 from streamlit import net_util
+from streamlit.runtime import media_file_manager
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.session_manager import SessionInfo
 from streamlit.web.cli import main
 
@@ -58,26 +58,31 @@ def save_for_its_time(storage: MemorySessionStorage, session: SessionInfo) -> No
 
 
 _clear, _inactive = MediaFileManager.clear_session_refs, MediaFileManager._get_inactive_file_ids
-_lingering: dict[str, dict[str, float]] = defaultdict(dict)
-"""By session the files that its pages have shown, and when they were last begun to be drawn anew."""
+_lingering: dict[tuple[str, str], float] = {}
+"""By session and file, when a page that showed it was last begun to be drawn anew."""
+_hold = threading.Lock()
 
 
 def clear_in_time(manager: MediaFileManager, session_id: str | None = None) -> None:
     """A session's files are no longer shown; those of one that goes on stay for `LINGER_SECONDS`."""
-    if session_id is not None:
-        _lingering.pop(session_id, None)
-    elif (context := get_script_run_ctx()) is not None:
-        shown = manager._files_by_session_and_coord.get(context.session_id, {})
-        _lingering[context.session_id] |= dict.fromkeys(shown.values(), time.monotonic())
+    with _hold:
+        if session_id is None:  # its page begins to be drawn anew
+            own = media_file_manager._get_session_id()
+            shown = manager._files_by_session_and_coord.get(own, {}).values()
+            _lingering.update({(own, name): time.monotonic() for name in shown})
+        else:
+            for left in [key for key in _lingering if key[0] == session_id]:
+                del _lingering[left]
     _clear(manager, session_id)
 
 
 def inactive_for_long(manager: MediaFileManager) -> set[str]:
     """Files that nobody shows, nor has shown of late."""
-    since = time.monotonic() - LINGER_SECONDS
-    for session_id, files in list(_lingering.items()):
-        _lingering[session_id] = {name: begun for name, begun in files.items() if begun > since}
-    return _inactive(manager).difference(*_lingering.values())
+    with _hold:
+        since = time.monotonic() - LINGER_SECONDS
+        for over in [key for key, begun in _lingering.items() if begun <= since]:
+            del _lingering[over]
+        return _inactive(manager) - {name for _, name in _lingering}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Films on their way to players while pages are drawn anew, as the app's server keeps them."""
+
+from types import SimpleNamespace
+
+import pytest
+from streamlit.runtime import media_file_manager
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+from app import server
+
+
+class Films:
+    """The films of a server, as several sessions have them."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.now, self.session = 0.0, "one"
+        self.manager = MediaFileManager(MemoryMediaFileStorage("/media"))
+        monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: self.session)
+        monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(MediaFileManager, "clear_session_refs", server.clear_in_time)
+        monkeypatch.setattr(MediaFileManager, "_get_inactive_file_ids", server.inactive_for_long)
+
+    def show(self, session: str, film: bytes) -> str:
+        """Draws a page whole; returns the film's name."""
+        self.begin(session)
+        name = self.manager.add(film, "video/mp4", "player").rsplit("/", 1)[-1].split(".")[0]
+        self.manager.remove_orphaned_files()
+        return name
+
+    def begin(self, session: str) -> None:
+        self.session = session
+        self.manager.clear_session_refs()
+
+    def end(self, session: str) -> None:
+        self.manager.clear_session_refs(session)
+        self.manager.remove_orphaned_files()
+
+    def are_there(self, *names: str) -> list[bool]:
+        return [self.manager.read_file(name) is not None for name in names]
+
+
+@pytest.fixture
+def films(monkeypatch):
+    yield Films(monkeypatch)
+    server._lingering.clear()
+
+
+def test_a_film_outlives_the_drawing_anew_of_its_page_whoever_else_is_done(films):
+    film = films.show("one", b"first")
+    films.begin("one")
+    films.show("two", b"of another")
+    assert films.are_there(film) == [True]
+
+
+def test_a_film_that_was_exchanged_is_there_for_a_while(films):
+    before, after = films.show("one", b"first"), films.show("one", b"second")
+    assert films.are_there(before, after) == [True, True]
+    films.now = server.LINGER_SECONDS + 1
+    films.show("two", b"of another")
+    assert films.are_there(before, after) == [False, True]
+
+
+def test_films_of_a_session_that_ends_are_gone_at_once(films):
+    before, after = films.show("one", b"first"), films.show("one", b"second")
+    shared = films.show("two", b"second")
+    assert shared == after
+    films.end("one")
+    assert films.are_there(before, after) == [False, True]
+    films.end("two")
+    assert films.are_there(after) == [False]
