@@ -8,7 +8,7 @@ file, and while it holds the clip it can open nothing besides, neither a file no
 back is checked, and nothing of it is unpickled. It keeps the rights of the user, so this is no jail.
 
 A worker is a plain program that is spoken to over pipes, not one of `multiprocessing`: that would run the
-main module again, which is Streamlit's. Where processes cannot be split (Windows) the work is done in place.
+main module again, which is Streamlit's.
 """
 
 from __future__ import annotations
@@ -82,8 +82,6 @@ def run_apart(function: Callable, *args: object, name: str, limits: Limits, writ
         MachineError: there was no room for a process.
         MediaError: it raised one, crashed, reached a limit, or returned something else.
     """
-    if not hasattr(os, "fork"):
-        return function(*args)
     returns = typing.get_type_hints(function).get("return", object)
     mark = secrets.token_hex()
     order = pickle.dumps((mark, function, args, limits.max_work_seconds, limits.max_work_bytes, writes))

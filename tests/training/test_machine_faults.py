@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from made_clips import write_clip
 from made_trees import touch, write_meld_release
@@ -14,8 +12,6 @@ from training.datasets import Dataset, Utterance
 from training.datasets.check import check_dataset
 from training.datasets.meld import read_meld
 from training.features import prepare
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here")
 
 
 @pytest.fixture

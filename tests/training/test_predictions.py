@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import wave
 from dataclasses import replace
 from types import SimpleNamespace
@@ -224,7 +223,6 @@ def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):
     assert lines == [[], ["a.wav"], ["a.wav", "b.wav"], ["a.wav", "b.wav", "c.wav"]]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here")
 def test_clips_that_the_machine_could_not_read_are_asked_again(predictor, data, tmp_path, monkeypatch):
     out = tmp_path / "answers.csv"
     while apart._idle:

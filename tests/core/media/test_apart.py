@@ -23,10 +23,7 @@ from core.media import MediaError, apart, decode, open_clip, reader
 from core.media.apart import BusyError, MachineError, run_apart
 from core.media.limits import DEFAULT_LIMITS, GIB, MIB
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split here"),
-    pytest.mark.timeout(60),
-]
+pytestmark = pytest.mark.timeout(60)
 
 
 def refused(function, *arguments, kind: type[MediaError] = MediaError, **limits) -> str:
