@@ -77,6 +77,10 @@ def replacing(
             wrapped it.
     """
     part, claim = Path(f"{path}{suffix}"), None
+    if path.suffix == ".safetensors" and not is_shared:
+        # safetensors itself writes beside the file it is given, and a kill leaves that
+        for left in path.parent.glob(".tmp??????"):
+            left.unlink(missing_ok=True)
     if is_shared:
         part, claim = _claimed(lambda: _own_file(path, suffix, mode))
     try:

@@ -411,6 +411,7 @@ def test_a_table_tells_the_verdict_that_the_clip_page_tells(tmp_path, make_predi
         answer = make_prediction(modalities=report, is_uncertain=is_uncertain)
         predictor = SimpleNamespace(
             checkpoint=SimpleNamespace(name="c", sha256="0"),
+            identity="0",
             speech=SimpleNamespace(source="speech-to-text"),
             prepare=lambda clip, **options: clip,
             predict=lambda prepared, answer=answer: answer,

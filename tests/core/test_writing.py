@@ -51,6 +51,16 @@ def test_a_full_disk_is_told_by_its_number_and_leaves_the_old_file(tmp_path, is_
     assert path.read_text() == "old" and names(tmp_path) == ["a.safetensors"]
 
 
+def test_what_a_kill_left_of_safetensors_goes_with_the_next_writing(tmp_path):
+    (tmp_path / ".tmpFYuCC3").write_bytes(b"half")
+    with replacing(tmp_path / "a.json") as part:
+        part.write_text("{}")
+    assert ".tmpFYuCC3" in names(tmp_path)
+    with replacing(tmp_path / "a.safetensors") as part:
+        save_file({"x": np.zeros(2)}, part)
+    assert names(tmp_path) == ["a.json", "a.safetensors"]
+
+
 def test_what_a_dead_writer_left_of_a_shared_file_goes_and_that_of_a_living_one_stays(tmp_path):
     path = tmp_path / "a[1].txt"
     dead, other = tmp_path / "a[1].txt.0123.part", tmp_path / "a1.txt.0123.part"
