@@ -406,7 +406,6 @@ def test_errors_of_the_method_pass_through_and_nothing_is_kept(store):
     assert store.num_bytes == 0
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
 def test_the_folder_is_closed_to_other_users(store):
     store.put(key(), Target(label="joy"))
     assert store.folder.stat().st_mode & 0o077 == 0
