@@ -7,9 +7,8 @@ holding frames still.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,12 @@ from core.labels import MODALITIES
 from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS
 from core.still_frames import hold_still
-from core.writing import replacing
 from training.answers import ask
 from training.datasets import DataError
 from training.features import ClipFeatures, FeatureSet
 from training.sampler import collate
 from training.speed.machine import load, this_machine, using_cores
+from training.speed.report import write_report
 from training.speed.turns import Spread, Turns, take_turns
 from training.speed.work import flops_of
 
@@ -126,11 +125,7 @@ class Curve:
 
     def write(self, folder: Path) -> None:
         """Both files. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / JSON_FILE) as part:
-            part.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        with replacing(folder / TABLE_FILE) as part:
-            part.write_text(self.to_markdown(), encoding="utf-8")
+        write_report(self, folder / JSON_FILE, folder / TABLE_FILE)
 
     def to_markdown(self) -> str:
         """The table of docs and terminal."""

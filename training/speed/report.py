@@ -6,12 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from core.writing import replacing
 from training.speed.machine import Machine
 from training.speed.turns import Spread, Turns
 
 JSON_FILE, TABLE_FILE = "speed.json", "speed.md"
+
+
+class Written(Protocol):
+    """A dataclass of plain types that has a table."""
+
+    def to_markdown(self) -> str:
+        """The table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +107,7 @@ class SpeedReport:
 
     def write(self, folder: Path) -> None:
         """Both files. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / JSON_FILE) as part:
-            part.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        with replacing(folder / TABLE_FILE) as part:
-            part.write_text(self.to_markdown(), encoding="utf-8")
+        write_report(self, folder / JSON_FILE, folder / TABLE_FILE)
 
     def to_markdown(self) -> str:
         """What belongs below the heading "Figures" of docs/performance.md."""
@@ -123,6 +127,15 @@ class SpeedReport:
 
 
 _AIM_HEADS = ("aim", "preset", "threads", "at most", "reached", "")
+
+
+def write_report(report: Written, json_file: Path, table_file: Path) -> None:
+    """A report's numbers as JSON, and its `to_markdown`. Raises OSError."""
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(json_file) as part:
+        part.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+    with replacing(table_file) as part:
+        part.write_text(report.to_markdown(), encoding="utf-8")
 
 
 def _aim_cells(section: Section, aim: Aim) -> list[str]:
