@@ -84,7 +84,7 @@ def evaluate(
 ) -> None:
     """Ask a checkpoint about every clip of a data set, keep the answers, and tell how good they are.
 
-    Started again after an interruption, it goes on from the features that are made. Under `accelerate launch`
+    Started again after an interruption, it goes on from the features that are made. Under `torchrun`
     each process asks about its share of the clips.
     """
     rank, num_processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
