@@ -370,15 +370,22 @@ class _Run:
         done = row["epoch"] + 1
         spent = sum(earlier["seconds"] for earlier in self.history)
         left = spent / done * (self.config.num_epochs - done)
-        names = ["+".join(subset) for subset in EPOCH_SUBSETS]
-        f1 = "  ".join(f"{name} {figure(row[f'dev_{name}_macro_f1'])}" for name in names)
-        sources = [name for name in self.data.names if f"dev_of_{name}_macro_f1" in row]
-        f1 += "".join(f"  {name} {figure(row[f'dev_of_{name}_macro_f1'])}" for name in sources)
+        # of the subsets that the model can read, each once
+        keys = {}
+        for subset in EPOCH_SUBSETS:
+            if own := [modality for modality in subset if modality in self.config.modalities]:
+                keys.setdefault("+".join(own), f"dev_{'+'.join(subset)}_macro_f1")
+        keys |= {name: f"dev_of_{name}_macro_f1" for name in self.data.names}
+        f1 = "  ".join(f"{name} {figure(row[key])}" for name, key in keys.items() if key in row)
+        kept = ""
+        if "video" in self.config.modalities:
+            kept = (
+                f"frames kept otherwise than at the start {row['changed_frames']:.0%}, "
+                f"than without the guide {row['guided_frames']:.0%}  "
+            )
         console.print(
             f"epoch {done}/{self.config.num_epochs}  loss {row['loss']:.3f}  dev macro-F1: {f1}  "
-            f"(best {self.best.macro_f1:.3f} in epoch {self.best.epoch + 1})  "
-            f"frames kept otherwise than at the start {row['changed_frames']:.0%}, "
-            f"than without the guide {row['guided_frames']:.0%}  "
+            f"(best {self.best.macro_f1:.3f} in epoch {self.best.epoch + 1})  {kept}"
             f"{row['seconds']:.0f} s, {left / 60:.1f} min left",
             highlight=False,
             soft_wrap=True,

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -180,9 +181,12 @@ def test_a_blind_epoch_learns_from_sound_and_words_alone(config, tmp_path):
     assert not torch.equal(first["classifier.output.weight"], second["classifier.output.weight"])
 
 
-def test_a_model_may_read_some_of_the_modalities(config, tmp_path):
+def test_a_model_may_read_some_of_the_modalities(config, tmp_path, capsys):
     heard = replace(config, num_epochs=1, modalities=("audio", "text"), out=tmp_path / "heard")
     checkpoint = load_checkpoint(train(replace(heard, cache_dir=tmp_path / "cache")))
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch 1/1")]
+    assert re.search(r"dev macro-F1: audio\+text 0\.\d+  audio 0\.\d+  text 0\.\d+  \(best", told)
+    assert "video" not in told and "frames" not in told
     assert not any(key.startswith(("video.", "temporal.")) for key in checkpoint.model.state_dict())
     # no picture was ever cropped for it
     assert not (tmp_path / "cache" / "video").exists()
