@@ -1,4 +1,4 @@
-"""Augmentation of pictures, words and features, a whole batch at a time.
+"""Augmentation of pictures, sounds, words and features.
 
 A picture is resampled once: flip, shift, scale, rotation and the change of resolution are one bilinear
 transform. All randomness comes from the generator handed in.
@@ -14,6 +14,18 @@ from torch import Tensor
 
 HIDING, HIDING_GRID = 0.25, 8
 """Share of the pictures (or clips) of which cells are hidden, and the cells along each side."""
+
+SPEEDS = 0.88, 1.14
+"""Factors of a sound's speed and pitch."""
+
+TILTS = -0.3, 0.5
+"""Of the sample before, what is taken away from each: negative for less treble."""
+
+NOISE_DECIBELS = 10.0, 40.0
+"""Between a sound and the noise that half of them get."""
+
+LONGEST_SILENCE = 0.15
+"""Of the sound, for each of the two stretches that are silenced."""
 
 
 def resample(pictures: Tensor, size: int, *, transform: Tensor | None = None) -> Tensor:
@@ -139,6 +151,40 @@ def hide_cells(pictures: Tensor, hidden: Tensor) -> Tensor:
     result = pictures.clone()
     result[some] = torch.where(mask, blurred, clear)
     return result
+
+
+def augment_sound(waveform: Tensor, generator: torch.Generator) -> Tensor:
+    """A sound at another speed and pitch, through another microphone, in noise, partly silenced.
+
+    For an audio encoder that is trained; the features of a frozen one are made once, of sounds as they are.
+    Speed and pitch change together, by one resampling (Ko et al. 2015); stretches of silence are
+    SpecAugment's masks in time (Park et al. 2019).
+
+    Args:
+        waveform: `(sample,)` in [−1, 1].
+        generator: on the CPU.
+
+    Returns:
+        `(sample,)`, of another length.
+    """
+    if len(waveform) < 2:
+        return waveform
+
+    def uniform(low: float, high: float) -> float:
+        return float(torch.rand((), generator=generator)) * (high - low) + low
+
+    length = max(round(len(waveform) / uniform(*SPEEDS)), 2)
+    sound = F.interpolate(waveform[None, None], size=length, mode="linear", align_corners=True)[0, 0]
+    # first-order filter: more treble or more bass
+    sound = sound - uniform(*TILTS) * F.pad(sound[:-1], (1, 0))
+    if uniform(0.0, 1.0) < 0.5:
+        loudness = sound.square().mean().sqrt() * 10 ** (-uniform(*NOISE_DECIBELS) / 20)
+        sound = sound + loudness * torch.randn(length, generator=generator)
+    for _ in range(2):
+        span = round(uniform(0.0, LONGEST_SILENCE) * length)
+        begin = round(uniform(0.0, 1.0) * (length - span))
+        sound[begin : begin + span] = 0.0
+    return sound
 
 
 def noisy_features(features: Tensor, generator: torch.Generator, amount: float = 0.1) -> Tensor:

@@ -57,7 +57,8 @@ class TrainConfig:
         num_train_frames: candidate frames per clip and step; one of these is drawn for each batch, so that
             the temporal network learns every length. Evaluation uses all candidates.
         modality_dropout: probability that a clip is shown with a random proper subset of its modalities.
-        augment: pictures (flip, shift, light, …) and audio features (noise).
+        augment: pictures (flip, shift, light, …) and sound: features get noise; where the audio encoder is
+            trained, waveforms other speeds, filters, noise and stretches of silence.
         word_dropout: probability of each token of a text to be left out in training; where the text encoder
             is trained.
         contrastive_weight: beside the class loss's one; likewise `contrastive_form`, `temperature` and

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.config import ModelConfig
 from core.labels import MODALITIES, LabelScheme
 from core.model import ModelInput
-from training.augment import augment_pictures, drop_tokens, noisy_features, resample
+from training.augment import augment_pictures, augment_sound, drop_tokens, noisy_features, resample
 from training.features import ClipFeatures, FeatureSet
 
 
@@ -183,7 +183,13 @@ def collate(
         values["frames"], values["frame_mask"] = _pad_frames(clips, present[:, 0], config, generator)
     if present[:, 1].any():
         if config.audio.num_trained_layers:
-            values["waveforms"], values["num_samples"] = _pad([c.audio for c in clips], present[:, 1])
+            sounds = [c.audio for c in clips]
+            if generator is not None:
+                sounds = [
+                    augment_sound(sound.float(), generator) if has else None
+                    for sound, has in zip(sounds, present[:, 1], strict=True)
+                ]
+            values["waveforms"], values["num_samples"] = _pad(sounds, present[:, 1])
         else:
             values["audio_features"] = _stack(clips, "audio", present[:, 1], generator)
     if present[:, 2].any():

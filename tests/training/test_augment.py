@@ -1,7 +1,15 @@
 import torch
 from torchvision.transforms.functional import gaussian_blur
 
-from training.augment import HIDING_GRID, augment_pictures, drop_tokens, hide_cells, noisy_features, resample
+from training.augment import (
+    HIDING_GRID,
+    augment_pictures,
+    augment_sound,
+    drop_tokens,
+    hide_cells,
+    noisy_features,
+    resample,
+)
 
 
 def pictures(num=4, size=16, channels=3, seed=0):
@@ -76,6 +84,42 @@ def test_noise_has_the_asked_size():
     features = torch.randn(50, 200) * 3
     noise = noisy_features(features, torch.Generator().manual_seed(0), amount=0.1) - features
     assert 0.28 < noise.std() < 0.32
+
+
+def test_a_sound_changes_speed_and_pitch_together_and_is_partly_silenced():
+    tone = torch.sin(2 * torch.pi * 400 * torch.arange(16000) / 16000)
+    before, speeds, silent = tone.clone(), [], []
+    for seed in range(40):
+        changed = augment_sound(tone, torch.Generator().manual_seed(seed))
+        speeds.append(len(tone) / len(changed))
+        # at the old rate of samples, what is shorter sounds higher
+        frequency = torch.fft.rfft(changed).abs().argmax() * 16000 / len(changed)
+        assert abs(frequency - 400 * speeds[-1]) < 3
+        silent.append(float((changed == 0).float().mean()))
+    assert 0.87 < min(speeds) < 0.92 and 1.08 < max(speeds) < 1.15
+    # two stretches of 0 to 0.15, which may overlap
+    assert max(silent) < 0.31 and 0.1 < sum(silent) / 40 < 0.2
+    assert torch.equal(tone, before)
+
+
+def test_noise_is_softer_than_the_sound_and_comes_in_every_other_one():
+    num_noisy = 0
+    for seed in range(40):
+        changed = augment_sound(torch.ones(16000), torch.Generator().manual_seed(seed))
+        # a constant stays one but for the noise; the first sample has none before it
+        heard = changed[1:][changed[1:] != 0]
+        if heard.std() > 1e-3:
+            num_noisy += 1
+            assert 0.009 < heard.std() / heard.mean() < 0.33
+    assert 10 < num_noisy < 30
+
+
+def test_a_sound_repeats_with_its_generator_and_may_be_empty():
+    noise = torch.randn(5000, generator=torch.Generator().manual_seed(0))
+    one, again = (augment_sound(noise, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, again)
+    for num_samples in (0, 1, 2):
+        assert augment_sound(torch.ones(num_samples), torch.Generator()).isfinite().all()
 
 
 def test_dropped_tokens_are_words_in_order_and_as_many_as_asked():

@@ -134,6 +134,31 @@ def test_words_are_dropped_where_their_encoder_is_trained(corpus_features, tiny_
     assert rows[0][:20] != rows[1][:20]
 
 
+def test_sounds_are_changed_where_their_encoder_is_trained(corpus_features, tiny_model):
+    sound = torch.linspace(-0.5, 0.5, 8000)
+    sounds = [sound, sound[:6000], None]
+    clips = [replace(corpus_features[i], text=None, audio=sounds[i]) for i in range(3)]
+
+    class Features:
+        num_frames, read = staticmethod(lambda _: 0), staticmethod(lambda i, _: clips[i])
+
+    config = tiny_model.config
+    config = replace(config, audio=replace(config.audio, num_trained_layers=1))
+    plain, changed = (
+        training_batch(
+            Features, [0, 1, 2], config, random_stream(0), num_frames=1, modality_dropout=0.0, augment=augment
+        ).inputs
+        for augment in (False, True)
+    )
+    assert plain.num_samples.tolist() == [8000, 6000, 0]
+    assert torch.equal(plain.waveforms[0], sound)
+    first, second, none = changed.num_samples.tolist()
+    assert none == 0 and 0.85 < first / 8000 < 1.15 and 0.85 < second / 6000 < 1.15
+    # each clip has draws of its own
+    assert abs(first / 8000 - second / 6000) > 0.001
+    assert changed.waveforms.shape[1] == max(first, second)
+
+
 def test_a_blind_batch_hides_the_picture_of_clips_that_have_more(corpus_features, tiny_model):
     clips = [corpus_features[i] for i in (0, 1, 2)]
     clips[2] = replace(clips[2], audio=None, text=None)
