@@ -20,16 +20,14 @@ def recipes(num_epochs: int, *, contrastive_weight: float = 0.5) -> dict[str, di
         contrastive_weight: where there is a contrast; beside the class loss's one.
     """
     contrast = {"contrastive_weight": contrastive_weight}
+    deferred = {"class_weight_beta": 0.9999, "class_weight_from_epoch": int(0.75 * num_epochs)}
     return {
         "cross-entropy": {},
         "label-smoothing": {"label_smoothing": 0.1},
         "logit-adjustment-half": {"prior_tau": 0.5},
         "balanced-softmax": {"prior_tau": 1.0},
         "class-weights": {"class_weight_beta": 0.999},
-        "deferred-weights": {
-            "class_weight_beta": 0.9999,
-            "class_weight_from_epoch": int(0.75 * num_epochs),
-        },
+        "deferred-weights": deferred,
         "focal": {"focal_gamma": 2.0},
         "class-balanced-focal": {"class_weight_beta": 0.999, "focal_gamma": 2.0},
         "square-root-sampling": {"class_balance": 0.5},
@@ -39,4 +37,7 @@ def recipes(num_epochs: int, *, contrastive_weight: float = 0.5) -> dict[str, di
         "contrast": contrast,
         "contrast-queue": contrast | {"queue_size": 16},
         "prototypes": {"prototype_weight": 0.5},
+        "contrast-and-deferred-weights": contrast | deferred,
+        "contrast-and-logit-adjustment-half": contrast | {"prior_tau": 0.5},
+        "contrast-and-square-root-sampling": contrast | {"class_balance": 0.5, "label_smoothing": 0.05},
     }
