@@ -54,13 +54,16 @@ def check(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of the data set: scheme=iemocap-4, songs=true, calm=skip …"),
     ] = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Admit clips outside the folder of their manifest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of tables.")] = False,
 ) -> None:
     """Count a data set per split and label, and tell what is broken and what its splits share."""
     with told():
         from training.datasets.check import check_dataset, write_skipped
 
-        dataset = _read(path, name, settings)
+        dataset = _read(path, name, settings, allow_outside)
         if protocol is not None:
             dataset = _first_fold(dataset, protocol, seed)
         with progress_bar(is_long=True) as update:
@@ -95,10 +98,10 @@ def convert(
     typer.echo(manifest)
 
 
-def _read(path: Path, name: str | None, settings: list[str] | None) -> Dataset:
+def _read(path: Path, name: str | None, settings: list[str] | None, allow_outside: bool) -> Dataset:
     from training.datasets import read_dataset
 
-    options: dict[str, object] = {}
+    options: dict[str, object] = {"allow_outside": True} if allow_outside else {}
     for text in settings or ():
         key, equals, value = text.partition("=")
         if not equals:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.labels import LabelScheme
 from core.media import MEDIA_SUFFIXES
 from training.datasets import DataError, Dataset, SkippedClip, Utterance, read_dataset
-from training.datasets.check import DatasetReport, check_dataset
-from training.datasets.folders import files_below, unusable
+from training.datasets.check import DatasetReport, check_dataset, without_unusable
+from training.datasets.folders import files_below
 from training.sources import READ_ALOUD, folder_of
 
 ALL = "all"
@@ -119,7 +119,7 @@ def look(text: str) -> OwnData:
         dataset = read_dataset(path, needs_labels=False)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
-    dataset = _without_unusable(dataset)
+    dataset = without_unusable(dataset)
     if not dataset.utterances and not dataset.stills:
         first = f": {dataset.skipped[0].reason}" if dataset.skipped else "."
         raise DataError(f"{path} holds no clip that can be used{first}")
@@ -295,31 +295,6 @@ def _is_clip(one: Utterance) -> bool:
 def _no_split(data: OwnData, split: str) -> str:
     has = ", ".join(data.splits) or "none"
     return f"No clip is of the split {split}; the splits here: {has}. Choose another, or all."
-
-
-def _without_unusable(dataset: Dataset) -> Dataset:
-    """The data set without utterances whose file is missing or empty, which adapters of tables do not see."""
-    kept, skipped, seen = [], [], {}
-    for one in dataset.utterances:
-        reason = None
-        if _is_clip(one):
-            if one.path not in seen:
-                missing = not one.path.exists() and not one.path.is_symlink()
-                seen[one.path] = (
-                    f"{one.path.name} does not exist; check the path in the table."
-                    if missing
-                    else unusable(one.path)
-                )
-            reason = seen[one.path]
-        if reason is None:
-            kept.append(one)
-        else:
-            skipped.append(
-                SkippedClip(
-                    key=one.key, path=one.path, split=one.split, label=one.label or None, reason=reason
-                )
-            )
-    return replace(dataset, utterances=tuple(kept), skipped=(*dataset.skipped, *skipped))
 
 
 def _num_strange(path: Path, dataset: Dataset) -> int:

@@ -112,8 +112,8 @@ def require_labels(sources: Sources, scheme: LabelScheme) -> None:
     for utterance in (one for group in groups for one in group):
         if utterance.label not in scheme.labels:
             raise DataError(
-                f"{utterance.key} has the label {utterance.label!r}, which {scheme.name} lacks; "
-                f"it knows {', '.join(scheme.labels)}."
+                f"{utterance.key} of {', '.join(sources.names)} has the label {utterance.label!r}, which "
+                f"{scheme.name} lacks; write one of {', '.join(scheme.labels)}, or leave the clip out."
             )
 
 

@@ -79,6 +79,8 @@ def test_check_opens_files_where_asked(run, meld):
 def test_check_counts_a_fold_of_a_protocol(run, tmp_path):
     lines = [f"{i}.mp4,joy,{i % 5},dialogue {i % 7}" for i in range(20)]
     (tmp_path / "manifest.csv").write_text("\n".join(["path,label,speaker,dialogue", *lines]))
+    for i in range(20):
+        (tmp_path / f"{i}.mp4").write_bytes(b"a clip")
     result = run("check", tmp_path, "--protocol", "grouped-kfold", "--json")
     report = json.loads(result.stdout)
     shared = {(s["kind"], s["earlier"], s["later"]): s["share"] for s in report["leakage"]}
@@ -88,6 +90,16 @@ def test_check_counts_a_fold_of_a_protocol(run, tmp_path):
     assert "flatters" in json.loads(flattering.stdout)["notes"][-1]
     refused = run("check", tmp_path, "--protocol", "loso")
     assert refused.exit_code == 1 and "needs the session" in " ".join(refused.output.split())
+
+
+def test_a_manifest_may_be_trusted_with_clips_outside(run, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"a clip")
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "manifest.csv").write_text("path,label\n../a.mp4,joy\n")
+    refused = run("check", tmp_path / "inside")
+    assert refused.exit_code == 1 and "give --allow-outside" in " ".join(refused.output.split())
+    report = json.loads(run("check", tmp_path / "inside", "--allow-outside", "--json").stdout)
+    assert report["splits"][0]["num_with_media"] == 1
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,14 @@ def test_iemocap_has_a_table_without_header(tmp_path):
     )
 
 
+def test_a_short_row_is_told(tmp_path):
+    folder = write_authors_meld(tmp_path / "MELD")
+    with (folder / "train.csv").open("a") as file:
+        file.write("2,Hey!,Ross\n")
+    with pytest.raises(DataError, match=r"train.csv is not the table .*the row 2, Hey!, Ross is short"):
+        read_dataset(folder)
+
+
 def test_both_sets_at_once_and_neither(tmp_path):
     write_authors_meld(tmp_path / "data" / "MELD")
     touch(tmp_path / "data" / "IEMOCAP" / "train" / "text" / "a.pkl")

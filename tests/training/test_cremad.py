@@ -72,12 +72,33 @@ def test_one_old_name_and_clips_without_demographics(tmp_path):
     assert dataset.utterances[0].label == "sadness" and "not balanced" in dataset.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("ActorID,Sex\n1001,Mâle\n".encode("latin-1"), "VideoDemographics.csv is not a table in UTF-8"),
+        (b'ActorID,Sex\n1001,"' + b"x" * 140_000, "VideoDemographics.csv is not a table in UTF-8"),
+        (b"Actor,Sex\n1001,Male\n", "lacks the column ActorID"),
+    ],
+)
+def test_demographics_that_cannot_be_read_are_told(folder, content, message):
+    (folder / "VideoDemographics.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_cremad(folder)
+
+
+def test_demographics_may_have_rows_of_any_length(folder):
+    (folder / "VideoDemographics.csv").write_text("ActorID,Sex,Race\n1001,Male,Asian,more\n1002,Female\n")
+    told = {u.speaker: u.extra for u in read_cremad(folder).utterances}
+    assert (told["1001"]["sex"], told["1001"]["race"], told["1002"]["sex"]) == ("male", "asian", "female")
+
+
 def test_pointers_to_files_that_were_never_fetched(folder):
     films = sorted((folder / "VideoFlash").iterdir())
     films[0].write_bytes(LFS)
     dataset = read_cremad(folder)
     # its sound is there
     assert dataset.utterances[0].path.suffix == ".wav" and not dataset.skipped
+    assert dataset.notes[0].startswith("Of 1 clips one of two files") and "git lfs pull" in dataset.notes[0]
     (folder / "AudioWAV" / f"{films[0].stem}.wav").write_bytes(LFS)
     dataset = read_cremad(folder)
     assert [clip.key for clip in dataset.skipped] == [films[0].stem] and "git lfs pull" in dataset.skipped[

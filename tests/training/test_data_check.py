@@ -109,7 +109,25 @@ def test_what_the_authors_converted_is_not_opened(tmp_path):
     assert report.splits[0].num_rows == 1 and not report.skipped
 
 
+def test_clips_of_a_manifest_that_are_not_there_are_told_without_opening_any(tmp_path):
+    touch(tmp_path / "a.mp4")
+    touch(tmp_path / "empty.mp4", b"")
+    lines = ("path,label,split", "a.mp4,joy,train", "gone.mp4,fear,test", "empty.mp4,anger,test")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    report = check_dataset(read_dataset(tmp_path))
+    train, test = report.splits
+    assert (train.num_rows, train.num_with_media, train.num_left_out) == (1, 1, 0)
+    # a split of which nothing is left is still told
+    assert (test.split, test.num_rows, test.num_left_out) == ("test", 0, 2)
+    gone, empty = report.skipped
+    assert (gone.key, gone.split, gone.label) == ("gone.mp4", "test", "fear")
+    assert gone.reason == "gone.mp4 does not exist; check the path in the table."
+    assert "is empty (0 bytes)" in empty.reason
+
+
 def test_labels_that_no_scheme_knows(tmp_path):
     (tmp_path / "manifest.csv").write_text("path,label\na.mp4,joy\nb.mp4,pride\n")
+    for name in ("a.mp4", "b.mp4"):
+        touch(tmp_path / name)
     dataset = read_dataset(tmp_path)
     assert dataset.scheme is None and check_dataset(dataset).splits[0].labels == {"joy": 1, "pride": 1}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.labels import MELD_7
 from training.datasets import DataError, read_dataset
-from training.datasets.stills import IGNORED, make_stills, read_stills
+from training.datasets.stills import IGNORED, honest_parts, make_stills, read_stills
 
 LABEL = {label: index for index, label in enumerate(MELD_7.labels)}
 
@@ -129,6 +129,26 @@ def test_copies_of_a_test_are_taken_out_of_what_is_learned():
     train = make_stills("made", pictures, ["joy"] * 5, MELD_7)
     test = make_stills("made", [pictures[1], pictures[3], pictures[3] + 100], ["fear"] * 3, MELD_7)
     assert train.without(test).pixels[:, 0, 0, 0].tolist() == [0, 2, 4]
+
+
+def test_pictures_that_do_not_fit_are_told_with_their_place(tmp_path):
+    for name, (width, height) in {"wide": (48, 40), "mixed": (40, 40)}.items():
+        write_picture(tmp_path / name / "train" / "happy" / "a.png", 10)
+        Image.new("L", (width, height)).save(tmp_path / name / "train" / "happy" / "b.png")
+    with pytest.raises(DataError, match="mixed holds pictures of several sizes"):
+        read_dataset(tmp_path / "mixed")
+    (tmp_path / "wide" / "train" / "happy" / "a.png").unlink()
+    with pytest.raises(DataError, match="wide holds pictures of 40 × 48; make them square"):
+        read_dataset(tmp_path / "wide")
+    touch(tmp_path / "broken" / "train" / "happy" / "a.png", b"no picture")
+    with pytest.raises(DataError, match=r"broken holds no picture that can be read; .* a.png cannot be"):
+        read_dataset(tmp_path / "broken")
+
+
+def test_too_few_pictures_to_hold_some_out_are_told(tmp_path):
+    stills = read_dataset(write_challenge(tmp_path, [CHALLENGE[0], CHALLENGE[1]])).stills
+    with pytest.raises(DataError, match="2 pictures are too few to hold some of them out"):
+        honest_parts(stills)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

@@ -95,6 +95,14 @@ def test_an_empty_film_is_no_film_to_learn_from(folder):
     assert sum("is empty" in clip.reason for clip in dataset.skipped) == 6
 
 
+def test_a_table_without_a_turn_is_told(folder):
+    touch(folder / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt", b"garbled")
+    dataset = read_iemocap(folder)
+    assert not any(u.dialogue == "Ses01F_impro01" for u in dataset.utterances)
+    told = [clip.reason for clip in dataset.skipped if clip.key == "Ses01F_impro01"]
+    assert told == ["Ses01F_impro01.txt holds no turn; unpack it again."]
+
+
 def test_the_folder_above_will_do_and_others_are_refused(folder, tmp_path):
     assert len(read_dataset(tmp_path).utterances) == len(read_iemocap(folder).utterances)
     with pytest.raises(DataError, match="holds no Session1"):

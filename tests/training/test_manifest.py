@@ -83,11 +83,15 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path):
         ("path,label,start_seconds,end_seconds\na.mp4,joy,2,1\n", "row 2: the span ends at 1.0 s"),
         ("path,label\na.mp4,joy,more\n", "row 2: it has more cells than the header"),
         ("path,label\n", "lists no clip"),
+        ("path,label\na\0.mp4,joy\n", "row 2: 'a\\x00.mp4' is no path"),
+        ("path,label\nround,joy\n", "row 2: 'round' is no path"),
+        ("path,label,label\na.mp4,joy,anger\n", "has two columns named label"),
     ],
 )
 def test_bad_rows_are_named(tmp_path, text, message):
     path = tmp_path / "m.csv"
     path.write_text(text)
+    (tmp_path / "round").symlink_to(tmp_path / "round")
     with pytest.raises(DataError) as caught:
         read_manifest(path)
     assert message in str(caught.value) and str(path) in str(caught.value)
@@ -97,11 +101,13 @@ def test_files_that_are_no_tables(tmp_path):
     (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,joy\n")
     (tmp_path / "m.parquet").write_bytes(b"nothing")
     (tmp_path / "m.jsonl").write_text('{"path": "a.mp4"\n')
+    (tmp_path / "deep.jsonl").write_text('{"path": ' + "[" * 100_000)
     (tmp_path / "m.xlsx").write_bytes(b"")
     for name, message in [
         ("m.csv", "not UTF-8"),
         ("m.parquet", "cannot be read"),
         ("m.jsonl", "row 1: this is not JSON"),
+        ("deep.jsonl", "row 1: this is not JSON"),
         ("m.xlsx", "end in .csv"),
         ("none.csv", "does not exist"),
     ]:

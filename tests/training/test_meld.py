@@ -123,6 +123,7 @@ def test_windows_characters_become_what_they_stand_for(tmp_path):
         ("Emotion", "Feeling", "lacks the column Emotion"),
         (",surprise,", ",wonder,", "row 2: 'wonder' is none of MELD's emotions"),
         (",0,1,4,7,", ",0,0,4,7,", "train/dia0_utt0 occurs twice"),
+        ("Hey!", '"Hey!' + "x" * 140_000, "is not a well-formed table (field larger"),
         (",0,1,4,7,", ",0,one,4,7,", "should be whole numbers"),
     ],
 )

@@ -100,5 +100,5 @@ def test_labels_that_a_model_lacks_are_told(corpus, tmp_path):
     sources = read_sources([tmp_path])
     with pytest.raises(DataError, match="it has no splits"):
         of_split(sources, "test")
-    with pytest.raises(DataError, match="a.mp4 has the label 'rapture', which meld-7 lacks"):
+    with pytest.raises(DataError, match="a.mp4 of .* has the label 'rapture', which meld-7 lacks; write one"):
         require_labels(sources, MELD_7)

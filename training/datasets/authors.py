@@ -199,7 +199,7 @@ def _read_index(name: str, root: Path, part: str) -> list[_Row]:
     text = io.StringIO(repaired_text(path.read_bytes()), newline="")
     try:
         if name == "MELD":
-            return [_meld_row(part, row) for row in csv.DictReader(text)]
+            return [_meld_row(part, _whole(row)) for row in csv.DictReader(text)]
         # quotes are words here, not cells
         rows = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [_iemocap_row(row) for row in rows if row]
@@ -207,6 +207,12 @@ def _read_index(name: str, root: Path, part: str) -> list[_Row]:
         raise DataError(
             f"{path} is not the table of the authors' {name} ({error!r}); copy it again."
         ) from error
+
+
+def _whole(row: dict[str, str | None]) -> dict[str, str | None]:
+    if None in row.values():
+        raise IndexError(f"the row {', '.join(filter(None, row.values()))} is short")
+    return row
 
 
 def _meld_row(part: str, row: Mapping[str, str]) -> _Row:

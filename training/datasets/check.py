@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from core.labels import SCHEMES
 from core.writing import replacing, written
+from training.datasets.folders import unusable
 from training.datasets.leakage import Shared, leakage, shared_values
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
@@ -70,7 +71,7 @@ class DatasetReport:
         name / scheme: as in `Dataset`.
         splits: train, dev and test first.
         durations_from: "files", "annotations", or None where no length is known.
-        skipped: as the adapter gives them, and clips that could not be opened.
+        skipped: as the adapter gives them, and clips that are missing or could not be opened.
         leakage: see `training.datasets.leakage`.
         notes: sentences.
     """
@@ -114,6 +115,9 @@ def check_dataset(
             are those of the files.
         progress: called with done, total and a file's name, while files are opened.
     """
+    # in the order of the data, also those of which no clip is left
+    of_split: dict[str, list[Utterance]] = {u.split or NO_SPLIT: [] for u in dataset.utterances}
+    dataset = without_unusable(dataset)
     utterances, skipped, notes = dataset.utterances, list(dataset.skipped), list(dataset.notes)
     seconds = {u.key: u.annotated_seconds for u in utterances}
     source = "annotations"
@@ -130,9 +134,8 @@ def check_dataset(
         shared = tuple(shared_values("pictures", pictures))
     else:
         left_out = Counter(c.split or NO_SPLIT for c in skipped if c.label and not c.has_words)
-        of_split: dict[str, list[Utterance]] = {}
         for u in utterances:
-            of_split.setdefault(u.split or NO_SPLIT, []).append(u)
+            of_split[u.split or NO_SPLIT].append(u)
         splits = [_count(name, us, seconds, order, left_out[name]) for name, us in of_split.items()]
         shared = leakage(utterances)
     standing = {"train": 0, "dev": 1, "test": 2}
@@ -146,6 +149,26 @@ def check_dataset(
         leakage=shared,
         notes=tuple(notes),
     )
+
+
+def without_unusable(dataset: Dataset) -> Dataset:
+    """The data set without utterances whose file is missing or empty, which adapters of tables do not see."""
+    kept, skipped, seen = [], [], {}
+    for one in dataset.utterances:
+        reason = None
+        if _is_medium(one.path):
+            if one.path not in seen:
+                seen[one.path] = _why_unusable(one.path)
+            reason = seen[one.path]
+        if reason is None:
+            kept.append(one)
+        else:
+            skipped.append(
+                SkippedClip(
+                    key=one.key, path=one.path, split=one.split, label=one.label or None, reason=reason
+                )
+            )
+    return replace(dataset, utterances=tuple(kept), skipped=(*dataset.skipped, *skipped))
 
 
 def write_skipped(skipped: Sequence[SkippedClip], path: str | Path) -> None:
@@ -207,6 +230,14 @@ def _open(
         seconds[u.key] = u.annotated_seconds if whole is None else whole
     num_short = sum(info.has_video and 0 < info.num_frames < MIN_FRAMES for info in infos.values())
     return tuple(kept), seconds, skipped, num_short
+
+
+def _why_unusable(path: Path) -> str | None:
+    try:
+        is_missing = not path.exists() and not path.is_symlink()
+    except OSError:
+        is_missing = False
+    return f"{path.name} does not exist; check the path in the table." if is_missing else unusable(path)
 
 
 def _is_medium(path: Path | None) -> bool:

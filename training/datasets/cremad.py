@@ -96,6 +96,8 @@ def read_cremad(folder: str | Path, *, split: str = "actor") -> Dataset:
             )
         )
     notes = () if actors else ("VideoDemographics.csv is missing: the split is not balanced by sex.",)
+    if partial := [reason for name, (_, reason) in unread.items() if name in clips]:
+        notes += (f"Of {len(partial)} clips one of two files is of no use, the other is given: {partial[0]}",)
     return Dataset(
         name="cremad",
         scheme=MELD_7.name,
@@ -121,13 +123,18 @@ def _read_demographics(files: list[Path]) -> dict[str, dict[str, str]]:
     path = next((path for path in files if path.name == "VideoDemographics.csv"), None)
     if path is None:
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a table in UTF-8 ({error}); copy it again.") from error
     if rows and "ActorID" not in rows[0]:
         raise DataError(f"{path} lacks the column ActorID; copy it again.")
     return {
         row["ActorID"]: {
-            name.lower(): value.lower() for name, value in row.items() if name != "ActorID" and value
+            name.lower(): value.lower()
+            for name, value in row.items()
+            if name not in ("ActorID", None) and value
         }
         for row in rows
     }

@@ -62,7 +62,7 @@ def read_fer2013(path: str | Path) -> Dataset:
     skipped: list[SkippedClip] = []
     if table := find_table(files):
         for name, (pictures, labels) in read_table(table, skipped).items():
-            parts[name] = make_stills("fer2013", pictures, labels, MELD_7)
+            parts[name] = make_stills("fer2013", pictures, labels, MELD_7, source=table)
     elif tables := [file for file in files if file.suffix == ".parquet"]:
         for file in tables:
             name = _part_of(file.stem)
@@ -71,7 +71,9 @@ def read_fer2013(path: str | Path) -> Dataset:
             parts[name] = read_stills(file, MELD_7)
     else:
         for name, (pictures, labels) in read_folders(path, files, skipped).items():
-            parts[name] = make_stills("fer2013", pictures, labels, MELD_7)
+            parts[name] = make_stills("fer2013", pictures, labels, MELD_7, source=path)
+    if not parts and skipped:
+        raise DataError(f"{path} holds no picture that can be read; the first reason: {skipped[0].reason}")
     if not parts:
         raise DataError(
             f"{path} holds no fer2013.csv, no folders of pictures by emotion and no Parquet table; give "

@@ -77,10 +77,11 @@ def read_iemocap(folder: str | Path, *, scheme: str = IEMOCAP_6.name) -> Dataset
             raise DataError(f"{session / 'dialog' / 'EmoEvaluation'} holds no Ses*.txt; unpack it again.")
         for table in tables:
             words = _read_words(session / "dialog" / "transcriptions" / table.name)
-            for line in _lines(table):
-                match = _TURN.match(line)
-                if match is None:
-                    continue
+            turns = list(filter(None, map(_TURN.match, _lines(table))))
+            if not turns:
+                reason = f"{table.name} holds no turn; unpack it again."
+                skipped.append(SkippedClip(key=table.stem, path=table, reason=reason))
+            for match in turns:
                 utterance = _utterance(match, session, words)
                 label = LABELS[scheme].get(utterance.label)
                 reason = None

@@ -15,6 +15,11 @@ from pathlib import Path
 
 from training.datasets.utterance import SPLITS, DataError, Utterance
 
+_COLUMNS = (
+    *("path", "label", "transcript", "start_seconds", "end_seconds"),
+    *("speaker", "dialogue", "utterance", "split"),
+)
+
 
 def read_manifest(
     path: str | Path, *, allow_outside: bool = False, needs_labels: bool = True
@@ -107,7 +112,7 @@ def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str
 def _json_row(path: Path, number: int, line: str, required: tuple[str, ...]) -> dict[str, str]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}, row {number}: this is not JSON ({error}); write one object per line."
         ) from error
@@ -130,6 +135,8 @@ def _check_columns(path: Path, columns: list[str], required: tuple[str, ...], wh
     if missing:
         found = ", ".join(columns) or "none"
         raise DataError(f"{path}{where} lacks the column {' and '.join(missing)}; it has {found}.")
+    if twice := [name for name in _COLUMNS if columns.count(name) > 1]:
+        raise DataError(f"{path}{where} has two columns named {twice[0]}; rename or remove one of them.")
 
 
 def _utterance(
@@ -140,7 +147,11 @@ def _utterance(
     if not name or (needs_labels and not label):
         raise DataError(f"{where}: the {'label' if name else 'path'} is empty; fill it in or remove the row.")
     folder = manifest.parent.resolve()
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        # a NUL, or links in a circle
+        raise DataError(f"{where}: {name!r} is no path ({error}); correct it.") from error
     if not allow_outside and not path.is_relative_to(folder):
         raise DataError(
             f"{where}: {name} lies outside {folder}; move it there, or give --allow-outside if you trust "

@@ -168,16 +168,22 @@ def _read_table(path: Path, split: str) -> list[Utterance]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); check the file.") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path} is not MELD's table: it lacks the column {' and '.join(missing)}.")
     utterances, seen = [], set()
-    for row in reader:
-        utterance = _utterance(path, reader.line_num, row, split)
-        if utterance.key in seen:
-            raise DataError(f"{path}, row {reader.line_num}: {utterance.key} occurs twice; remove one row.")
-        seen.add(utterance.key)
-        utterances.append(utterance)
+    try:
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"{path} is not MELD's table: it lacks the column {' and '.join(missing)}.")
+        for row in reader:
+            utterance = _utterance(path, reader.line_num, row, split)
+            if utterance.key in seen:
+                raise DataError(
+                    f"{path}, row {reader.line_num}: {utterance.key} occurs twice; remove one row."
+                )
+            seen.add(utterance.key)
+            utterances.append(utterance)
+    except csv.Error as error:
+        # such as a quote that nothing ends
+        raise DataError(f"{path} is not a well-formed table ({error}); check its quotes.") from error
     return utterances
 
 

@@ -96,11 +96,21 @@ class Stills:
         return self.select([i for i, digest in enumerate(self.digests()) if digest not in known])
 
     def held_out(self, share: float, seed: int = 0) -> tuple[Stills, Stills]:
-        """The pictures less about `share` of each label, and these; equal pictures stay together."""
+        """The pictures less about `share` of each label, and these; equal pictures stay together.
+
+        Raises:
+            DataError: they are too few.
+        """
         from sklearn.model_selection import StratifiedGroupKFold
 
         folds = StratifiedGroupKFold(round(1 / share), shuffle=True, random_state=seed)
-        kept, held = next(folds.split(self.labels, self.labels, self.digests()))
+        try:
+            kept, held = next(folds.split(self.labels, self.labels, self.digests()))
+        except ValueError as error:
+            raise DataError(
+                f"{self.name}: {len(self)} pictures are too few to hold some of them out ({error}); add "
+                "pictures, or a dev part."
+            ) from error
         return self.select(kept), self.select(held)
 
     def at_size(self, size: int) -> Stills:
@@ -196,6 +206,9 @@ def make_stills(
             f"{source or name} holds pictures of several sizes, or grey and coloured ones; bring them to one "
             "kind."
         )
+    if pictures[0].shape[0] != pictures[0].shape[1]:
+        shape = " × ".join(map(str, pictures[0].shape[:2]))
+        raise DataError(f"{source or name} holds pictures of {shape}; make them square.")
     known = {label: index for index, label in enumerate(scheme.labels)}
     return Stills(
         name=name,
