@@ -59,8 +59,6 @@ class RunChoice:
         """Arguments of `deepmsi` for training and evaluation, into folders inside `folder`."""
         checkpoint = self.checkpoint(folder)
         settings = {
-            "prior_tau": "0.0",
-            "class_balance": "0.5",
             "num_train_frames": "[4,8,12,16]",
             "weight_average": "0.97",
             "half_weights": "true",

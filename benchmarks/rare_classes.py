@@ -68,7 +68,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, help="folder of MELD's annotations")
     parser.add_argument("--frozen", action="store_true", help="train a small head on cached features")
-    parser.add_argument("--recipe", action="append", choices=list(recipes(2)), help="all by default")
+    parser.add_argument("--recipe", action="append", choices=list(recipes()), help="all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--context", type=int, default=0, metavar="K", help="utterances before, read too")
     parser.add_argument("--preset", choices=("mini", "base"), default="mini", help="whose text encoder")
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def chosen_recipes(options: argparse.Namespace) -> list[str]:
-    return options.recipe or list(recipes(2))
+    return options.recipe or list(recipes())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def plan(options: argparse.Namespace, name: str, seed: int) -> Plan:
     values = PLAIN | (FROZEN if options.frozen else FINE_TUNED)
     given = dict(text.split("=", 1) for text in options.set)
     values |= {field: json.loads(value) for field, value in given.items()}
-    values |= recipes(values["num_epochs"], contrastive_weight=CONTRASTIVE_WEIGHT)[name]
+    values |= recipes(contrastive_weight=CONTRASTIVE_WEIGHT)[name]
     config = dataclass_from_dict(
         TrainConfig,
         values | {"data": [options.data], "out": options.out, "cache_dir": options.out, "seed": seed},

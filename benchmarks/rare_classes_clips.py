@@ -43,7 +43,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("sample_data/clips/train/manifest.csv"))
-    parser.add_argument("--recipe", action="append", choices=list(recipes(2)), help="all by default")
+    parser.add_argument("--recipe", action="append", choices=list(recipes()), help="all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=JSON", help="of TrainConfig")
     parser.add_argument("--threads", type=int, default=1)
@@ -53,9 +53,9 @@ def main() -> None:
     given = dict(text.split("=", 1) for text in options.set)
     base = BASE | {field: json.loads(value) for field, value in given.items()}
     summaries = {}
-    for name in options.recipe or recipes(2):
+    for name in options.recipe or recipes():
         console.rule(name)
-        values = base | recipes(base["num_epochs"])[name]
+        values = base | recipes()[name]
         fields = values | {"data": [options.data], "out": options.out / name, "cache_dir": options.cache_dir}
         config = dataclass_from_dict(TrainConfig, fields | {"num_threads": options.threads}, "training")
         summaries[name] = train_runs(config, seeds=options.seeds, resume=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 PLAIN = {
     "prior_tau": 0.0,
     "class_balance": 0.0,
+    "class_weight_beta": 0.0,
+    "class_weight_start": 0.0,
     "label_smoothing": 0.0,
     "contrastive_weight": 0.0,
     "weight_decay": 0.01,
@@ -12,15 +14,14 @@ PLAIN = {
 """Settings of cross-entropy, which every recipe changes."""
 
 
-def recipes(num_epochs: int, *, contrastive_weight: float = 0.5) -> dict[str, dict]:
+def recipes(*, contrastive_weight: float = 0.5) -> dict[str, dict]:
     """Fields of `TrainConfig` by the recipe's name.
 
     Args:
-        num_epochs: of a run.
         contrastive_weight: where there is a contrast; beside the class loss's one.
     """
     contrast = {"contrastive_weight": contrastive_weight}
-    deferred = {"class_weight_beta": 0.9999, "class_weight_from_epoch": int(0.75 * num_epochs)}
+    deferred = {"class_weight_beta": 0.9999, "class_weight_start": 0.75}
     return {
         "cross-entropy": {},
         "label-smoothing": {"label_smoothing": 0.1},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from core.config import AudioConfig, ModelConfig, TextConfig
 from training.config import TrainConfig
 from training.evaluate import figure
@@ -109,15 +107,16 @@ def _pictures(config: TrainConfig) -> str:
 
 
 def _rare(config: TrainConfig) -> str:
-    """Settings of loss and sampling that differ from the defaults."""
+    """Settings of loss and sampling that do something."""
     names = (
-        *("class_weight_beta", "class_weight_from_epoch", "focal_gamma", "class_balance"),
+        *("class_weight_beta", "class_weight_start", "focal_gamma", "class_balance"),
         *("progressive_balance", "queue_size", "prototype_weight", "source_shares", "epoch_size"),
         *("modality_dropout", "word_dropout", "label_smoothing"),
     )
-    usual = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    told = [f"{name} {getattr(config, name)}" for name in names if getattr(config, name) != usual[name]]
-    return "".join(f", {one}" for one in told)
+    used = [name for name in names if getattr(config, name)]
+    if not config.class_weight_beta and "class_weight_start" in used:
+        used.remove("class_weight_start")
+    return "".join(f", {name} {getattr(config, name)}" for name in used)
 
 
 def _prior(config: TrainConfig) -> str:

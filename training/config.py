@@ -70,8 +70,8 @@ class TrainConfig:
             cross-entropy.
         class_weight_beta: weighs classes in the class loss by their effective number of clips; zero weighs
             all alike, 0.999 to 0.9999 are usual.
-        class_weight_from_epoch: the first epoch, counted from zero, in which these weights count; above zero,
-            deferred re-weighting.
+        class_weight_start: share of the epochs, in whole ones, that pass before these weights count; above
+            zero, deferred re-weighting. A run that stops early may not come to them.
         focal_gamma: how much less the class loss counts clips that are already right; zero for not at all, 2
             is usual; with class weights, the class-balanced focal loss.
         class_balance: how far sampling evens out the classes: zero not at all, 0.5 as the square root of
@@ -134,10 +134,10 @@ class TrainConfig:
     queue_size: int = 0
     prototype_weight: float = 0.0
     prior_tau: float = 0.0
-    class_weight_beta: float = 0.0
-    class_weight_from_epoch: int = 0
+    class_weight_beta: float = 0.9999
+    class_weight_start: float = 0.75
     focal_gamma: float = 0.0
-    class_balance: float = 0.5
+    class_balance: float = 0.0
     progressive_balance: bool = False
     label_smoothing: float = 0.05
     tune_offsets: bool = False
@@ -224,13 +224,8 @@ class TrainConfig:
         """Refuse what would silently do nothing."""
         if not 0.0 <= self.class_weight_beta < 1.0:
             raise ValueError(f"class_weight_beta should lie in [0, 1), not be {self.class_weight_beta}")
-        if not 0 <= self.class_weight_from_epoch < self.num_epochs:
-            raise ValueError(
-                f"class_weight_from_epoch should lie in [0, {self.num_epochs - 1}], "
-                f"not be {self.class_weight_from_epoch}"
-            )
-        if self.class_weight_from_epoch and not self.class_weight_beta:
-            raise ValueError("class_weight_from_epoch needs class weights: set class_weight_beta too")
+        if not 0.0 <= self.class_weight_start < 1.0:
+            raise ValueError(f"class_weight_start should lie in [0, 1), not be {self.class_weight_start}")
         require_modalities(self.modalities)
         for name, modality in (("num_text_layers", "text"), ("num_audio_layers", "audio")):
             if getattr(self, name) and modality not in self.modalities:

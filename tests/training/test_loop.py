@@ -106,6 +106,9 @@ def test_the_checkpoint_knows_how_it_was_made(checkpoint, config):
     assert len(checkpoint.info.data_sha256) == 64 and checkpoint.info.seed == 0
     assert checkpoint.info.temperature > 0
     assert "macro F1" in checkpoint.card and "Not for decisions about people" in checkpoint.card
+    # what does something in the loss is told, also where it is the default; what does nothing is not
+    assert "class_weight_beta 0.9999, class_weight_start 0.75, modality_dropout 0.5" in checkpoint.card
+    assert "class_balance" not in checkpoint.card
     assert set(checkpoint.metrics["test"]["scenarios"]) == {"all", "some"}
 
 
@@ -159,7 +162,7 @@ def test_every_option_runs(config, tmp_path):
         queue_size=2,
         prototype_weight=0.1,
         class_weight_beta=0.9,
-        class_weight_from_epoch=1,
+        class_weight_start=0.5,
         focal_gamma=1.0,
         class_balance=0.5,
         progressive_balance=True,
@@ -211,7 +214,7 @@ def test_a_model_may_read_some_of_the_modalities(config, tmp_path, capsys):
 def test_unknown_labels_and_missing_splits_are_told(config, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("path,label,split\na.mp4,rapture,train\n")
-    with pytest.raises(DataError, match=r"a.mp4 has the label 'rapture'"):
+    with pytest.raises(DataError, match=r"a.mp4 of .* has the label 'rapture'"):
         train(replace(config, data=(manifest,), out=tmp_path / "out"))
     manifest.write_text("path,label,split\na.mp4,joy,train\n")
     with pytest.raises(DataError, match="no usable clip is of the split train"):

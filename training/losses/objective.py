@@ -48,6 +48,7 @@ class Objective(nn.Module):
     def __init__(self, config: TrainConfig, counts: Tensor, projection_width: int) -> None:
         super().__init__()
         self.config = config
+        self.first_weighed_epoch = int(config.class_weight_start * config.num_epochs)
         prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
         weights = (
             effective_number_weights(counts.sum(0), config.class_weight_beta)
@@ -87,7 +88,7 @@ class Objective(nn.Module):
             logits.float(),
             labels,
             log_prior=None if self.prior is None else self.prior[sources],
-            weights=self.class_weights if epoch >= config.class_weight_from_epoch else None,
+            weights=self.class_weights if epoch >= self.first_weighed_epoch else None,
             focal_gamma=config.focal_gamma,
             label_smoothing=config.label_smoothing,
         )
