@@ -343,6 +343,13 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
         return tuple(told)
     if split in ("train", "all"):
         return (*told, "The checkpoint has learned from some of these clips, so the figures flatter it.")
+    if _is_parted_otherwise(checkpoint, sources, protocol):
+        # what is "train" here is not what was learned from
+        sentence = (
+            "The checkpoint learned from data of this name that were parted otherwise: it may have learned "
+            "from some of these clips, and then the figures flatter it."
+        )
+        return (*told, sentence)
     for shared in leakage(sources.utterances):
         is_told = (shared.earlier, shared.later) == ("train", split) and shared.kind != "wordings"
         if is_told and shared.num_shared_values:
@@ -351,6 +358,13 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
                 f"occur in what was learned from, too ({100 * shared.share:.1f} % of its clips)."
             )
     return tuple(told)
+
+
+def _is_parted_otherwise(checkpoint: Checkpoint, sources: Sources, protocol: str) -> bool:
+    """Whether data of a name that was learned from are parted in another way than they were then."""
+    if _is_parted_anew(checkpoint.metrics["train_config"]):
+        return checkpoint.metrics.get("split_sha256") != split_hashes(sources)
+    return protocol != "official"
 
 
 def _is_parted_anew(recipe: dict) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from core.checkpoint import load_checkpoint, read_metrics
 from training.config import TrainConfig
 from training.datasets import DataError
-from training.evaluate import part_as_trained
+from training.evaluate import caveats_of, part_as_trained
 from training.runs import train_runs
 from training.sources import of_split, read_sources
 
@@ -68,6 +68,14 @@ def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
     assert len(of_split(parted, "test").utterances) == metrics["num_clips"]["test"]
     official, protocol, fold = part_as_trained(checkpoint, sources, "official", "")
     assert official.names == sources.names and (protocol, fold) == ("official", "")
+    # and where another part is asked for, this is said
+    own = caveats_of(checkpoint, parted, "test", "paper-10fold")
+    assert not any("parted otherwise" in said for said in own)
+    for other in ("fold02", "official"):
+        asked = ("official", "") if other == "official" else ("paper-10fold", other)
+        again, protocol, _ = part_as_trained(checkpoint, sources, *asked)
+        (*_, said) = caveats_of(checkpoint, again, "test", protocol)
+        assert "parted otherwise: it may have learned from some of these clips" in said
     fewer = replace(sources, utterances=sources.utterances[1:])
     with pytest.raises(DataError, match="holds other clips than when fold"):
         part_as_trained(checkpoint, fewer, None, "")
