@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +89,7 @@ def train(
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error
         if seeds is None and config.protocol is None:
-            typer.echo(run(config, resume=resume))
+            _tell(run(config, resume=resume))
             return
         summary = train_runs(config, seeds=_seeds(seeds or str(seed)), resume=resume)
         if summary is not None:
@@ -157,7 +158,13 @@ def pretrain(
             config = dataclass_from_dict(PretrainConfig, chosen, "pretraining")
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(f"{error}.") from error
-        typer.echo(run(config, resume=resume))
+        _tell(run(config, resume=resume))
+
+
+def _tell(folder: Path) -> None:
+    """What was made; of several processes the first one tells it."""
+    if not int(os.environ.get("RANK", 0)):
+        typer.echo(folder)
 
 
 def _seeds(text: str) -> list[int]:

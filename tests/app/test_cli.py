@@ -201,6 +201,18 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     assert config.compression.merge is False and config.compression.retain == 0.9
 
 
+def test_of_several_processes_the_first_tells_what_was_made(monkeypatch, tmp_path):
+    import training.loop
+    import training.pretrain
+
+    monkeypatch.setattr(training.loop, "train", lambda config, resume: config.out)
+    monkeypatch.setattr(training.pretrain, "pretrain", lambda config, resume: config.out)
+    for rank, lines in (("0", [str(tmp_path)]), ("1", [])):
+        monkeypatch.setenv("RANK", rank)
+        for command in (("train", "--data", "a.csv"), ("pretrain", "--stills", "faces.parquet")):
+            assert run(*command, "--out", tmp_path).stdout.splitlines() == lines
+
+
 def test_a_stopped_training_tells_how_to_go_on(monkeypatch, tmp_path):
     import training.loop
     from training.state import RunStopped
