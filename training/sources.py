@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from core.labels import MELD_7, LabelScheme
+from core.labels import MELD_7, SCHEMES, LabelScheme
 from core.model import DeepMSI
 from training.datasets import DataError, SkippedClip, Utterance, read_dataset
 from training.datasets.iemocap import LABELS
@@ -111,9 +111,11 @@ def require_labels(sources: Sources, scheme: LabelScheme) -> None:
     groups = [sources.utterances, *(utterances for _, utterances in sources.pictures)]
     for utterance in (one for group in groups for one in group):
         if utterance.label not in scheme.labels:
+            others = [other.name for other in SCHEMES.values() if utterance.label in other.labels]
+            asked = f", or train with --set labels={others[0]}" if others else ""
             raise DataError(
                 f"{utterance.key} of {', '.join(sources.names)} has the label {utterance.label!r}, which "
-                f"{scheme.name} lacks; write one of {', '.join(scheme.labels)}, or leave the clip out."
+                f"{scheme.name} lacks; write one of {', '.join(scheme.labels)}, or leave the clip out{asked}."
             )
 
 

@@ -100,5 +100,9 @@ def test_labels_that_a_model_lacks_are_told(corpus, tmp_path):
     sources = read_sources([tmp_path])
     with pytest.raises(DataError, match="it has no splits"):
         of_split(sources, "test")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.csv").write_text("path,label\na.mp4,excited\n")
+    with pytest.raises(DataError, match="or train with --set labels=iemocap-6"):
+        require_labels(read_sources([tmp_path / "other"]), MELD_7)
     with pytest.raises(DataError, match="a.mp4 of .* has the label 'rapture', which meld-7 lacks; write one"):
         require_labels(sources, MELD_7)
