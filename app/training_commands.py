@@ -32,6 +32,9 @@ def train(
     cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(
         ".cache/features"
     ),
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose weights the run begins with: fine-tuning.")
+    ] = None,
     pretrained_video: Annotated[
         Path | None, typer.Option(help="Folder that `deepmsi pretrain` made; a random start by default.")
     ] = None,
@@ -71,6 +74,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "num_threads": threads,
+        "start": start,
         "pretrained_video": pretrained_video,
         "protocol": protocol,
     }

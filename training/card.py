@@ -58,6 +58,7 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
         ),
         f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
         f"({config.contrastive_form} form){_rare(config)}; seed {config.seed}.",
+        *_start(config),
         f"- Text `{model.text.backbone}` {_trained(model.text)}, audio `{model.audio.backbone}` "
         f"{_trained(model.audio)}; {_pictures(config)}.",
         *_offsets(metrics.get("logit_offsets")),
@@ -102,8 +103,18 @@ def _trained(encoder: TextConfig | AudioConfig) -> str:
 def _pictures(config: TrainConfig) -> str:
     if "video" not in config.modalities:
         return "it reads no pictures"
-    start = "started from random weights" if config.pretrained_video is None else "was pretrained on faces"
-    return f"the video encoder {start}"
+    if config.pretrained_video is not None:
+        return "the video encoder was pretrained on faces"
+    return "the video encoder " + (
+        "started from random weights" if config.start is None else "was trained on from there"
+    )
+
+
+def _start(config: TrainConfig) -> list[str]:
+    if config.start is None:
+        return []
+    but = ", but for the video encoder" if config.pretrained_video else ""
+    return [f"- It began with the weights of the checkpoint `{config.start.name}`{but}."]
 
 
 def _rare(config: TrainConfig) -> str:

@@ -36,7 +36,10 @@ class TrainConfig:
         modalities: that the model is to read, in the order of `core.labels.MODALITIES`.
         compression: variants of the compression step; the preset's own if None.
         audio_pooling: of sounds to one vector (`core.config.AudioConfig`); the preset's own if None.
-        pretrained_video: folder that `training.pretrain.pretrain` made; random start if None.
+        start: checkpoint whose weights the run begins with, and whose labels, compression and audio pooling
+            it has where none are set; of other labels, all weights but the last layer's. What it learned from
+            counts as training data: judge the result on clips that it never met.
+        pretrained_video: folder that `training.pretrain.pretrain` made; those of `start`, or random, if None.
         num_text_layers / num_audio_layers: of these backbones, from the top, that are trained too; −1 for
             all, zero leaves them frozen and their features cached.
         batch_size: clips per batch, over all processes.
@@ -106,6 +109,7 @@ class TrainConfig:
     epoch_size: int = 0
     compression: CompressionConfig | None = None
     audio_pooling: str | None = None
+    start: Path | None = None
     pretrained_video: Path | None = None
     num_text_layers: int = 0
     num_audio_layers: int = 0
@@ -281,8 +285,9 @@ class TrainConfig:
         values = self.to_dict()
         del values["out"], values["cache_dir"]
         values["data"] = ["/".join(path.parts[-2:]) for path in self.data]
-        if self.pretrained_video is not None:
-            values["pretrained_video"] = self.pretrained_video.name
+        for name in ("start", "pretrained_video"):
+            if (folder := getattr(self, name)) is not None:
+                values[name] = folder.name
         return values
 
     @classmethod
@@ -294,7 +299,7 @@ class TrainConfig:
 _INDECISIVE = (
     *("out", "cache_dir", "num_workers", "num_threads", "save_every", "recompute", "sources"),
     # the same data may lie elsewhere now
-    *("data", "allow_outside", "pretrained_video"),
+    *("data", "allow_outside", "start", "pretrained_video"),
     # what is done with finished weights
     *("half_weights", "tune_offsets"),
 )

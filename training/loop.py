@@ -30,7 +30,7 @@ from training.evaluate import ALL, Answers, evaluate, figure
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
-from training.resume import identity, look, require_same_data
+from training.resume import began_with, identity, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
@@ -79,7 +79,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         return config.out
     if state is not None:
         require_same_run(state, identity(config, data, accelerator), config.run_folder)
-    standardise(model, data.train)
+    if config.start is None:
+        standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
     run = _Run(config, model, data, accelerator)
@@ -215,6 +216,7 @@ class _Run:
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
         metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
         metrics["split_sha256"] = self.data.split_sha256
+        metrics["began_with"] = began_with(self.config)
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
         save_checkpoint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelerate import Accelerator
 
-from core.checkpoint import load_checkpoint, read_metrics, require_replaceable
+from core.checkpoint import checkpoint_hash, load_checkpoint, read_metrics, require_replaceable
 from training.config import TrainConfig
 from training.data import TrainingData
 from training.datasets.utterance import DataError
@@ -26,10 +26,12 @@ def look(config: TrainConfig, resume: bool) -> tuple[bool, RunState | None]:
         )
     if state is not None or not resume or not config.out.exists():
         return False, state
-    made = read_metrics(config.out).get("train_config", {})
+    metrics = read_metrics(config.out)
+    made, began = metrics.get("train_config", {}), metrics.get("began_with", {})
     # what is done with finished weights is done once
     wanted = config.decisive() | {name: getattr(config, name) for name in ("tune_offsets", "half_weights")}
     differing = [name for name, value in wanted.items() if name not in made or made[name] != value]
+    differing += [name for name, value in began_with(config).items() if began.get(name, value) != value]
     if differing:
         raise DataError(
             f"{config.out} was trained with other settings than are asked for now ({', '.join(differing)}); "
@@ -47,10 +49,23 @@ def require_same_data(config: TrainConfig, data: TrainingData) -> None:
         )
 
 
+def began_with(config: TrainConfig) -> dict[str, str | None]:
+    """SHA-256 of the weights that a run begins with, by setting; None for those that it does without.
+
+    Raises:
+        DataError: where the start has no weights.
+    """
+    try:
+        start = None if config.start is None else checkpoint_hash(config.start)
+    except OSError as error:
+        raise DataError(f"{config.start} is no checkpoint that a run could begin with ({error}).") from error
+    return {"start": start, "pretrained_video": pretrained_hash(config.pretrained_video)}
+
+
 def identity(config: TrainConfig, data: TrainingData, accelerator: Accelerator) -> dict:
     """What must be the same for a run to go on."""
     return config.decisive() | {
         "data_sha256": data.sha256,
-        "pretrained_sha256": pretrained_hash(config.pretrained_video),
+        "began_with": began_with(config),
         "num_processes": accelerator.num_processes,
     }

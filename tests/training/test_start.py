@@ -1,0 +1,102 @@
+"""A run that begins with the weights of a checkpoint."""
+
+import csv
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from core.checkpoint import CheckpointError, load_checkpoint
+from core.labels import IEMOCAP_6
+from training.config import TrainConfig
+from training.datasets import DataError
+from training.loop import train
+
+
+@pytest.fixture(scope="module")
+def config(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start")
+    return TrainConfig(
+        data=(corpus,),
+        out=folder / "start",
+        cache_dir=folder / "cache",
+        preset="tiny",
+        num_epochs=1,
+        batch_size=4,
+        num_train_frames=(4,),
+        num_text_layers=1,
+        weight_average=0.0,
+        num_threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def start(config):
+    return load_checkpoint(train(config))
+
+
+@pytest.fixture(scope="module")
+def frozen(config, start, corpus, tmp_path_factory):
+    """Settings of a run that begins with it, on fewer clips, and moves nothing worth mentioning."""
+    folder = tmp_path_factory.mktemp("fewer")
+    shutil.copytree(corpus, folder, dirs_exist_ok=True)
+    with (folder / "manifest.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *[row for row in rows if row[1] != "joy" or row[4] != "train"]])
+    rates = dict.fromkeys(("learning_rate", "video_learning_rate", "encoder_learning_rate"), 1e-12)
+    return replace(config, data=(folder,), start=start.folder, **rates)
+
+
+def distance(one, other, keys):
+    one, other = one.model.state_dict(), other.model.state_dict()
+    return max(float((one[key].float() - other[key].float()).abs().max()) for key in keys)
+
+
+def learned(checkpoint):
+    """What training moves by its gradient, and the scale of the audio features."""
+    names = [name for name, _ in checkpoint.model.named_parameters()]
+    return [*names, "audio.feature_mean", "audio.feature_deviation"]
+
+
+def test_a_run_begins_with_the_weights_and_the_scale_of_its_start(config, frozen, start, tmp_path):
+    made = load_checkpoint(train(replace(frozen, out=tmp_path / "on")))
+    assert distance(made, start, learned(start)) < 1e-6
+    afresh = load_checkpoint(train(replace(frozen, start=None, seed=1, out=tmp_path / "afresh")))
+    assert distance(afresh, start, learned(start)) > 0.1
+    # these clips have a scale of their own, which would make strange sounds of all that was learned
+    assert distance(afresh, start, ["audio.feature_mean"]) > 1e-3
+    assert made.metrics["train_config"]["start"] == "start"
+    assert "It began with the weights of the checkpoint `start`." in made.card
+    assert "started from random weights" in afresh.card and "began with" not in afresh.card
+
+
+def test_of_other_labels_all_but_the_last_layer_is_taken(frozen, start, corpus, tmp_path):
+    made = load_checkpoint(train(replace(frozen, labels=IEMOCAP_6.name, data=(corpus,), out=tmp_path / "on")))
+    assert made.config.labels == IEMOCAP_6
+    head = {"classifier.output.weight", "classifier.output.bias"}
+    assert distance(made, start, [key for key in learned(start) if key not in head]) < 1e-6
+    assert made.model.classifier.output.weight.shape[0] == 6
+
+
+def test_a_start_that_does_not_fit_is_told(frozen, start, tmp_path):
+    with pytest.raises(DataError, match="which would be lost: set num_text_layers to 1 or more"):
+        train(replace(frozen, num_text_layers=0, out=tmp_path / "a"))
+    with pytest.raises(DataError, match="is another network than is to be trained"):
+        train(replace(frozen, audio_pooling="mean", out=tmp_path / "b"))
+    with pytest.raises(DataError, match="is of the preset tiny, not mini: set it so"):
+        train(replace(frozen, preset="mini", out=tmp_path / "d"))
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        train(replace(frozen, start=tmp_path, out=tmp_path / "c"))
+
+
+def test_a_run_of_another_start_is_not_taken_for_this_one(frozen, start, tmp_path):
+    run = replace(frozen, out=tmp_path / "on")
+    train(run)
+    # the same weights in another folder are the same start
+    same = shutil.copytree(start.folder, tmp_path / "same")
+    assert train(replace(run, start=same), resume=True) == run.out
+    with pytest.raises(DataError, match=r"trained with other settings than are asked for now \(start\)"):
+        train(replace(run, start=run.out), resume=True)
+    with pytest.raises(DataError, match=r"other settings .*\(start\)"):
+        train(replace(run, start=None), resume=True)
