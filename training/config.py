@@ -197,9 +197,21 @@ class TrainConfig:
             "prototype_weight",
             "prior_tau",
             "focal_gamma",
+            "weight_decay",
+            "patience",
+            "epoch_size",
+            "save_every",
+            "seed",
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} should not be below zero, as {getattr(self, name)} is")
+        if self.num_threads < 1:
+            raise ValueError(f"num_threads should be at least 1, not {self.num_threads}")
+        for name in ("num_text_layers", "num_audio_layers"):
+            if getattr(self, name) < -1:
+                raise ValueError(
+                    f"{name} should be a number of layers, or -1 for all, not {getattr(self, name)}"
+                )
         self._check_combinations()
         if self.weight_average == 1.0:
             raise ValueError("weight_average should be below 1, or the average never moves")
@@ -209,10 +221,8 @@ class TrainConfig:
             )
         if any(not share > 0.0 for share in self.source_shares):
             raise ValueError(f"source_shares should be above zero, not {self.source_shares}")
-        if self.epoch_size < 0:
-            raise ValueError(f"epoch_size should not be below zero, as {self.epoch_size} is")
-        if self.save_every < 0:
-            raise ValueError(f"save_every should not be below zero, as {self.save_every} is")
+        if self.epoch_size == 1:
+            raise ValueError("epoch_size should be 2 or more, or zero for as many clips as there are")
         for name in (
             "learning_rate",
             "video_learning_rate",
@@ -379,8 +389,11 @@ class PretrainConfig:
             raise ValueError("pretraining needs at least one phase, or an earlier run to start from")
         if self.start is not None and self.start.resolve() == self.out.resolve():
             raise ValueError("out should be another folder than start, whose records would be lost")
-        if self.eval_every < 1 or self.num_eval_pictures < 1:
-            raise ValueError("eval_every and num_eval_pictures should be at least 1")
+        for name in ("eval_every", "num_eval_pictures", "num_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} should be at least 1, not {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed should not be below zero, as {self.seed} is")
         if not 0 <= self.weight_average < 1:
             raise ValueError("weight_average should be at least 0 and below 1, or the average never moves")
 

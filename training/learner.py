@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -16,6 +17,7 @@ from core.config import VideoConfig
 from core.model import DeepMSI, ModelInput
 from training.average import WeightAverage
 from training.config import TrainConfig
+from training.datasets import DataError
 from training.losses.objective import Objective
 from training.optimizer import build_optimizer, warmup_cosine
 from training.recompute import recompute_early_blocks
@@ -88,6 +90,9 @@ class Learner:
 
         Returns:
             Losses by name.
+
+        Raises:
+            DataError: the loss is no number any more.
         """
         device = self.accelerator.device
         inputs, labels = batch.inputs.to(device), batch.labels.to(device)
@@ -98,7 +103,13 @@ class Learner:
                 logits, projections, present, labels, epoch=epoch, sources=batch.sources.to(device)
             )
             self.accelerator.backward(losses.total / num_batches)
-        return losses.values()
+        values = losses.values()
+        if not math.isfinite(values["loss"]):
+            raise DataError(
+                f"The loss is {values['loss']} in epoch {epoch + 1}, for the weights have run away: lower "
+                f"learning_rate (or its like), remove {self.config.run_folder} and start anew."
+            )
+        return values
 
     def step(self) -> None:
         """Move the weights along the gradient that was gathered."""

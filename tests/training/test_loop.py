@@ -296,9 +296,19 @@ def test_config_round_trip_and_refusals():
         ("num_train_frames", 8, "training.num_train_frames should be a list"),
         ("compression", {"merge": "no"}, "training.compression.merge should be bool, not 'no'"),
         ("weight_average", 2, r"weight_average should lie in \[0, 1\]"),
+        ("seed", -1, "seed should not be below zero"),
+        ("epoch_size", 1, "epoch_size should be 2 or more"),
+        ("num_threads", 0, "num_threads should be at least 1"),
+        ("num_audio_layers", -5, "num_audio_layers should be a number of layers, or -1 for all"),
     ]:
         with pytest.raises(ValueError, match=message):
             TrainConfig.from_dict({**config.to_dict(), name: value})
+
+
+def test_weights_that_run_away_are_told(config, tmp_path):
+    away = replace(config, out=tmp_path / "away", learning_rate=1e30, warmup_share=0.0, num_epochs=2)
+    with pytest.raises(DataError, match=r"The loss is (nan|inf) in epoch 1, .* lower learning_rate"):
+        train(away)
 
 
 def test_offsets_are_part_of_the_classifier(config, tmp_path):

@@ -181,6 +181,10 @@ def test_plausible_slips_are_refused():
         PretrainConfig(out="out", cache_dir="cache", preset="huge")
     with pytest.raises(ValueError, match="at least one phase, or an earlier run"):
         PretrainConfig(out="out", cache_dir="cache", phases=())
+    with pytest.raises(ValueError, match="num_threads should be at least 1, not 0"):
+        PretrainConfig(out="out", cache_dir="cache", num_threads=0)
+    with pytest.raises(ValueError, match="seed should not be below zero"):
+        PretrainConfig(out="out", cache_dir="cache", seed=-1)
     with pytest.raises(ValueError, match="another folder than start"):
         PretrainConfig(out=Path("a/../out"), cache_dir=Path("cache"), start=Path("out"))
     with pytest.raises(ValueError, match="weight_average should be at least 0 and below 1"):
