@@ -139,6 +139,9 @@ def test_data_that_cannot_serve_a_protocol_are_refused(protocol, change, message
 def test_small_data_and_unknown_names_are_refused():
     with pytest.raises(DataError, match="needs ten utterances, and the data have 9"):
         make_folds(corpus()[:9], "paper-10fold")
+    few = [replace(corpus()[0], key=str(i), speaker=str(i), label=str(i // 2)) for i in range(8)]
+    with pytest.raises(DataError, match="needs a label of at least 5 utterances"):
+        make_folds(few, "grouped-kfold")
     with pytest.raises(DataError, match="Session 2 has one dialogue only"):
         make_folds(corpus(num_dialogues=1), "loso")
     with pytest.raises(ValueError, match="one of official, session5, loso, paper-10fold, grouped-kfold"):

@@ -156,7 +156,7 @@ def without_unusable(dataset: Dataset) -> Dataset:
     kept, skipped, seen = [], [], {}
     for one in dataset.utterances:
         reason = None
-        if _is_medium(one.path):
+        if one.path is not None:
             if one.path not in seen:
                 seen[one.path] = _why_unusable(one.path)
             reason = seen[one.path]
