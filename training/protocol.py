@@ -191,8 +191,8 @@ def _grouped_kfold(utterances: list[Utterance], seed: int, num_folds: int, group
     labels = [utterance.label for utterance in utterances]
     if max(map(labels.count, set(labels))) < num_folds:
         raise DataError(
-            f"The protocol grouped-kfold needs a label of at least {num_folds} utterances, or it cannot even out "
-            "the labels; take fewer folds."
+            f"The protocol grouped-kfold needs a label of at least {num_folds} utterances to even out the "
+            "labels; take fewer folds."
         )
     # evens out the labels as far as the groups allow
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
