@@ -55,6 +55,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
             f". {PAPER_10FOLD_FLATTERS[0].upper()}{PAPER_10FOLD_FLATTERS[1:]}"
             if config.protocol == "paper-10fold"
             else "; the test split was only read with the finished model."
+            if num["test"]
+            else "."
         ),
         f"- Loss: cross-entropy {_prior(config)}+ {config.contrastive_weight:g} · contrastive "
         f"({config.contrastive_form} form){_rare(config)}; seed {config.seed}.",

@@ -248,6 +248,15 @@ def test_a_checkpoint_is_replaced_but_nothing_else_is(model, folder, tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("folder", checkpoint.shipped_checkpoints().values(), ids=lambda folder: folder.name)
+def test_the_cards_that_ship_tell_what_was_learned_from_and_for_whom_it_is(folder):
+    card = (folder / "card.md").read_text(encoding="utf-8")
+    assert "- Sources: the made clips of this project (CC0)" in card
+    # the video encoders learned from it
+    if "it reads no pictures" not in card:
+        assert "FER2013" in card and "for research, not for commercial use" in card
+
+
 def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
     with pytest.raises(CheckpointError, match="No checkpoint ships"):

@@ -13,6 +13,7 @@ import training.feature_cache
 from core.checkpoint import CheckpointError, load_checkpoint
 from core.config import CompressionConfig
 from core.labels import MELD_7
+from training.card import write_card
 from training.config import TrainConfig
 from training.datasets import DataError, read_manifest
 from training.evaluate import evaluate
@@ -109,6 +110,11 @@ def test_the_checkpoint_knows_how_it_was_made(checkpoint, config):
     # what does something in the loss is told, also where it is the default; what does nothing is not
     assert "class_weight_beta 0.9999, class_weight_start 0.75, modality_dropout 0.5" in checkpoint.card
     assert "class_balance" not in checkpoint.card
+    # where there was no test split, none was read
+    counts = checkpoint.metrics["num_clips"]
+    assert ("the test split was only read" in checkpoint.card) == bool(counts["test"])
+    without = checkpoint.metrics | {"num_clips": counts | {"test": 0}}
+    assert "the test split was only read" not in write_card(config, checkpoint.config, without)
     assert set(checkpoint.metrics["test"]["scenarios"]) == {"all", "some"}
 
 
