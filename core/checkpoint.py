@@ -264,9 +264,19 @@ def read_metrics(folder: Path) -> dict:
     """Contents of a checkpoint's metrics.json, without loading the model; empty where there is none.
 
     Raises:
-        CheckpointError: if it is no JSON object.
+        CheckpointError: if it is no JSON object, or the recipe in it is none.
     """
-    return _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+    metrics = _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+    for names in (("train_config",), ("train_config", "data_options")):
+        value = metrics
+        for name in names:
+            value = value.get(name, {})
+        if not isinstance(value, dict):
+            raise CheckpointError(
+                f"{folder / METRICS}: {names[-1]} should be an object, not {value!r:.40}; take the folder as "
+                "it was made."
+            )
+    return metrics
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -416,7 +426,7 @@ def _write_json(path: Path, values: dict) -> None:
 def _read_json(path: Path) -> dict:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no readable JSON: {error}.") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} should hold an object, not a {type(values).__name__}.")

@@ -388,7 +388,7 @@ def _write_json(path: Path, values: dict) -> None:
 def _read_json(path: Path) -> dict:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvaluationError(f"{path} is no readable JSON: {_sentence(error)}.") from error
     if not isinstance(values, dict):
         raise EvaluationError(f"{path} should hold an object, not a {type(values).__name__}.")

@@ -159,6 +159,22 @@ def test_missing_and_broken_files_are_named(folder, name):
         load_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "should hold an object, not a list"),
+        ("[" * 100_000, "is no readable JSON"),
+        ('{"train_config": null}', "train_config should be an object, not None"),
+        ('{"train_config": {"data_options": [1]}}', r"data_options should be an object, not \[1\]"),
+    ],
+    ids=["list", "deep", "recipe", "options"],
+)
+def test_metrics_that_are_none_are_told(folder, content, message):
+    (folder / "metrics.json").write_text(content)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
 def test_weights_that_were_changed_or_swapped_are_refused(model, folder, tmp_path):
     edit_weights(folder, lambda state: state["classifier.output.bias"].add_(1e-3))
     with pytest.raises(CheckpointError, match="not the file that was saved with its config.json: it was"):

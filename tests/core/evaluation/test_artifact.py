@@ -174,6 +174,7 @@ def change_rows(folder, edit):
     [
         (lambda f: (f / "metrics.json").unlink(), "is no evaluation: it has no metrics.json"),
         (lambda f: (f / "evaluation.json").write_text("{"), "evaluation.json is no readable JSON"),
+        (lambda f: (f / "metrics.json").write_text("[" * 100_000), "metrics.json is no readable JSON"),
         (lambda f: change(f / "evaluation.json", format=9), "has format 9, this version reads 1"),
         (lambda f: change(f / "evaluation.json", colour="red"), "evaluation has unknown keys: colour"),
         (lambda f: change(f / "evaluation.json", seed="three"), "evaluation.seed should be int"),
