@@ -338,8 +338,8 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
         protocol: that parted the data.
     """
     told = [f"{PAPER_10FOLD_FLATTERS[:1].upper()}{PAPER_10FOLD_FLATTERS[1:]}"] * (protocol == "paper-10fold")
-    learned = checkpoint.metrics.get("train_config", {}).get("source_names", ())
-    if not set(sources.names) & set(learned):
+    learned = {*checkpoint.metrics.get("train_config", {}).get("source_names", ()), *_before(checkpoint)}
+    if not set(sources.names) & learned:
         return tuple(told)
     if split in ("train", "all"):
         return (*told, "The checkpoint has learned from some of these clips, so the figures flatter it.")
@@ -362,9 +362,19 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
 
 def _is_parted_otherwise(checkpoint: Checkpoint, sources: Sources, protocol: str) -> bool:
     """Whether data of a name that was learned from are parted in another way than they were then."""
-    if _is_parted_anew(checkpoint.metrics["train_config"]):
+    before = _before(checkpoint)
+    # which clips these parts held is not kept
+    if any(_is_parted_anew({"protocol": before[name]}) for name in sources.names if name in before):
+        return True
+    recipe = checkpoint.metrics.get("train_config", {})
+    if _is_parted_anew(recipe) and set(sources.names) & set(recipe.get("source_names", ())):
         return checkpoint.metrics.get("split_sha256") != split_hashes(sources)
     return protocol != "official"
+
+
+def _before(checkpoint: Checkpoint) -> dict[str, str | None]:
+    """See `training.resume.learned_before`."""
+    return checkpoint.metrics.get("learned_before", {})
 
 
 def _is_parted_anew(recipe: dict) -> bool:

@@ -30,7 +30,7 @@ from training.evaluate import ALL, Answers, evaluate, figure
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
-from training.resume import began_with, identity, look, require_same_data
+from training.resume import began_with, identity, learned_before, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
@@ -217,6 +217,7 @@ class _Run:
         metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
         metrics["split_sha256"] = self.data.split_sha256
         metrics["began_with"] = began_with(self.config)
+        metrics["learned_before"] = learned_before(self.config)
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
         save_checkpoint(

@@ -62,6 +62,16 @@ def began_with(config: TrainConfig) -> dict[str, str | None]:
     return {"start": start, "pretrained_video": pretrained_hash(config.pretrained_video)}
 
 
+def learned_before(config: TrainConfig) -> dict[str, str | None]:
+    """By name, data sets that a run's first weights have learned from: the protocol that parted each."""
+    if config.start is None:
+        return {}
+    metrics = read_metrics(config.start)
+    recipe = metrics.get("train_config", {})
+    own = dict.fromkeys(recipe.get("source_names", ()), recipe.get("protocol"))
+    return {**metrics.get("learned_before", {}), **own}
+
+
 def identity(config: TrainConfig, data: TrainingData, accelerator: Accelerator) -> dict:
     """What must be the same for a run to go on."""
     return config.decisive() | {

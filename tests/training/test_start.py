@@ -10,7 +10,9 @@ from core.checkpoint import CheckpointError, load_checkpoint
 from core.labels import IEMOCAP_6
 from training.config import TrainConfig
 from training.datasets import DataError
+from training.evaluate import caveats_of
 from training.loop import train
+from training.sources import read_sources
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,16 @@ def test_a_run_begins_with_the_weights_and_the_scale_of_its_start(config, frozen
     # these clips have a scale of their own, which would make strange sounds of all that was learned
     assert distance(afresh, start, ["audio.feature_mean"]) > 1e-3
     assert made.metrics["train_config"]["start"] == "start"
+    # what the start has learned from was learned from
+    sources = read_sources(config.data)
+    assert made.metrics["learned_before"] == dict.fromkeys(sources.names)
+    (said,) = caveats_of(made, sources, "train", "official")
+    assert "has learned from some of these clips" in said and not caveats_of(
+        afresh, sources, "train", "official"
+    )
+    made.metrics["learned_before"] = dict.fromkeys(sources.names, "paper-10fold")
+    (said,) = caveats_of(made, sources, "test", "official")
+    assert "parted otherwise" in said
     assert "It began with the weights of the checkpoint `start`." in made.card
     assert "started from random weights" in afresh.card and "began with" not in afresh.card
 
