@@ -215,8 +215,9 @@ def score(
 ) -> Scores:
     """All figures of a set of predictions with their intervals.
 
-    An interval goes from the 2.5th to the 97.5th percentile of the resamples in which the figure is defined.
-    Two figures need more:
+    An interval goes from the 2.5th to the 97.5th percentile of the resamples in which the figure is defined;
+    where it is the same in all of these, they do not tell how it varies, and there is none. Two figures need
+    more:
 
     - a share of 0 or 1 is the same in every resample, whatever a further clip would do. Its interval is the
       exact one of as many trials as there are groups that it is about (Clopper and Pearson 1934); F1 is taken
@@ -256,6 +257,9 @@ def score(
             return Estimate(value=value)
         drawn = draws[name][(slice(None), *at)]
         estimate = percentile_estimate(value, drawn)
+        if name != "ece" and estimate.low == estimate.high:
+            # as of a class with two clips, both of one speaker
+            return Estimate(value=value)
         if name == "ece":
             excess = float(np.mean(drawn)) - value
             low, high = max(0.0, 2 * value - estimate.high), 2 * value - estimate.low

@@ -229,6 +229,16 @@ def test_a_lone_clip_says_next_to_nothing():
     assert f"{accuracy:.2f}" == "0.00 [0.00–0.97]"
 
 
+def test_resamples_that_all_say_the_same_tell_no_interval():
+    # both clips of the class are of one speaker: half of them are right in each resample that has any
+    truth = np.array([0, 0, 1, 1, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8]])
+    scores = score(truth, probabilities, ("fear", "joy"), np.array([0, 0, 1, 2, 3, 4]))
+    assert scores.classes["fear"].recall == Estimate(value=0.5)
+    assert str(scores.classes["fear"].recall) == "0.500 [?–?]"
+    assert scores.accuracy.low < scores.accuracy.value < scores.accuracy.high
+
+
 def test_undefined_resamples_do_not_count():
     assert percentile_estimate(0.5, np.array([np.nan, 0.25, np.nan])) == Estimate(
         value=0.5, low=0.25, high=0.25
