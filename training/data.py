@@ -51,6 +51,10 @@ class TrainingData:
         return {label: counts[label] for label in labels}
 
 
+NUM_TOLD = 10
+"""Skipped clips that are told one by one."""
+
+
 def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> TrainingData:
     """Read what the configuration names, and make or find the features.
 
@@ -65,8 +69,8 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     features = make_features(
         sources, model, config.cache_dir, num_workers=config.num_workers, progress=is_main
     )
-    for skipped in features.skipped if is_main else ():
-        console.print(f"skipped {skipped.utterance.key}: {skipped.reason}", style="yellow", highlight=False)
+    if is_main:
+        _tell_skipped(features)
     features, num_blank = _shown(features, model.config.modalities)
     if is_main and num_blank:
         console.print(
@@ -192,3 +196,12 @@ def split_by(config: TrainConfig, sources: Sources) -> Sources:
             f"not {config.fold or 'none'}."
         )
     return replace(sources, utterances=with_splits(sources.utterances, fold))
+
+
+def _tell_skipped(features: FeatureSet) -> None:
+    lines = [f"skipped {skipped.utterance.key}: {skipped.reason}" for skipped in features.skipped]
+    if len(lines) > NUM_TOLD:
+        more = f"… and {len(lines) - NUM_TOLD} more; `deepmsi data check --open` lists them all"
+        lines = [*lines[:NUM_TOLD], more]
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False)

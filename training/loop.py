@@ -30,7 +30,7 @@ from training.evaluate import ALL, Answers, evaluate, figure
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
-from training.resume import began_with, identity, learned_before, look, require_same_data
+from training.resume import identity, learned_before, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
@@ -77,13 +77,15 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     if is_finished:
         processes.from_main(accelerator, lambda: require_same_data(config, data))
         return config.out
+    # once: what it began with may be gone or replaced when the run ends
+    what = identity(config, data, accelerator)
     if state is not None:
-        require_same_run(state, identity(config, data, accelerator), config.run_folder)
+        require_same_run(state, what, config.run_folder)
     if config.start is None:
         standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
-    run = _Run(config, model, data, accelerator)
+    run = _Run(config, model, data, accelerator, what)
     best = run.fit(state)
     if accelerator.is_main_process:
         run.save(best)
@@ -110,8 +112,14 @@ class _Run:
     """One run's moving parts."""
 
     def __init__(
-        self, config: TrainConfig, model: DeepMSI, data: TrainingData, accelerator: Accelerator
+        self,
+        config: TrainConfig,
+        model: DeepMSI,
+        data: TrainingData,
+        accelerator: Accelerator,
+        identity: dict,
     ) -> None:
+        self.identity = identity
         self.config, self.data, self.accelerator = config, data, accelerator
         self.is_main = accelerator.is_main_process
         self.model_config = model.config
@@ -216,7 +224,7 @@ class _Run:
         metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
         metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
         metrics["split_sha256"] = self.data.split_sha256
-        metrics["began_with"] = began_with(self.config)
+        metrics["began_with"] = self.identity["began_with"]
         metrics["learned_before"] = learned_before(self.config)
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
@@ -348,7 +356,7 @@ class _Run:
             tensors |= with_prefix("best", self.best.weights)
             best = {name: getattr(self.best, name) for name in ("epoch", "macro_f1", "top")}
         values = {
-            "identity": identity(self.config, self.data, self.accelerator),
+            "identity": self.identity,
             "learner": learner.values,
             "epoch": self.epoch,
             "num_done": self.num_done,

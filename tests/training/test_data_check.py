@@ -131,3 +131,11 @@ def test_labels_that_no_scheme_knows(tmp_path):
         touch(tmp_path / name)
     dataset = read_dataset(tmp_path)
     assert dataset.scheme is None and check_dataset(dataset).splits[0].labels == {"joy": 1, "pride": 1}
+
+
+def test_a_folder_of_several_data_sets_is_not_taken_for_one(tmp_path):
+    write_meld_tables(tmp_path / "friends")
+    touch(tmp_path / "voices" / "03-01-06-01-02-01-12.wav")
+    with pytest.raises(DataError, match=r"holds several data sets \(meld, ravdess\); give the folder of one"):
+        read_dataset(tmp_path)
+    assert read_dataset(tmp_path / "friends").name == "meld"

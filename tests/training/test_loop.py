@@ -262,6 +262,16 @@ def test_clips_that_show_the_model_nothing_are_left_out(config, corpus, tmp_path
     assert told["train"] == whole["num_clips"]["train"] - 1
 
 
+def test_of_many_skipped_clips_the_first_are_told_and_how_many_more(config, corpus, tmp_path, capsys):
+    shutil.copytree(corpus, tmp_path / "corpus")
+    with (tmp_path / "corpus" / "manifest.csv").open("a") as file:
+        file.writelines(f"gone{i}.mp4,joy,well,train-speaker,train,all\n" for i in range(14))
+    train(replace(config, data=(tmp_path / "corpus",), num_epochs=1, out=tmp_path / "out"))
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("skipped gone") for line in lines) == 10
+    assert "… and 4 more; `deepmsi data check --open` lists them all" in lines
+
+
 def test_a_lone_training_clip_is_told(config, corpus, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(f"path,label,split\n{corpus}/train0.mp4,joy,train\n{corpus}/val0.mp4,joy,dev\n")

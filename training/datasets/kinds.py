@@ -121,7 +121,7 @@ KINDS = {
         read=iemocap.read_iemocap,
     ),
 }
-"""By name; the first that recognises a folder reads it."""
+"""By name, in the order in which a folder is looked at."""
 
 
 def read_dataset(
@@ -177,8 +177,13 @@ def _recognise(path: Path) -> str:
         if KINDS[name].is_it(path, []):
             return name
     files = files_below(path)
-    for name, kind in KINDS.items():
-        if kind.is_it(path, files):
-            return name
+    found = [name for name, kind in KINDS.items() if kind.is_it(path, files)]
+    # the authors' folders hold tables like MELD's
+    if len(found) > 1 and found[0] != "authors":
+        raise DataError(
+            f"{path} holds several data sets ({', '.join(found)}); give the folder of one of them."
+        )
+    if found:
+        return found[0]
     wanted = "; ".join(kind.looked_for for kind in KINDS.values())
     raise DataError(f"{path} is no known data set: it holds none of {wanted}; give the folder that does.")
