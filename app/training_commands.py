@@ -33,7 +33,9 @@ def train(
         ".cache/features"
     ),
     start: Annotated[
-        Path | None, typer.Option(help="Checkpoint whose weights the run begins with: fine-tuning.")
+        Path | None,
+        # torchrun takes --start for a start of its own --start-method
+        typer.Option("--start-from", help="Checkpoint whose weights the run begins with: fine-tuning."),
     ] = None,
     pretrained_video: Annotated[
         Path | None, typer.Option(help="Folder that `deepmsi pretrain` made; a random start by default.")
@@ -114,7 +116,8 @@ def pretrain(
     start: Annotated[
         Path | None,
         typer.Option(
-            help="Go on from the encoder in this folder; without --phase, with the clips' part alone."
+            "--start-from",
+            help="Go on from the encoder in this folder; without --phase, with the clips' part alone.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(help="Whose video encoder is trained.")] = "mini",

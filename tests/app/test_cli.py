@@ -132,6 +132,19 @@ def test_bad_usage_is_exit_code_2(arguments):
     assert run(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize("name", ["train", "pretrain", "evaluate"])
+def test_torchrun_hands_every_option_on(name):
+    from torch.distributed.run import get_args_parser
+
+    command = typer.main.get_command(cli).commands[name]
+    options = [option for parameter in command.params for option in parameter.opts]
+    assert "--set" in options or name == "evaluate"
+    for option in options:
+        # an option that begins one of its own ends torchrun
+        handed = get_args_parser().parse_args(["-m", "app.cli", name, option, "value"])
+        assert handed.training_script_args == [name, option, "value"]
+
+
 def test_one_transcript_does_not_fit_two_clips(tones):
     result = run("predict", tones, "--transcript", "hello")
     assert result.exit_code == 2 and "goes with one clip" in result.stderr
