@@ -70,6 +70,14 @@ def test_help_is_light_and_has_an_example_per_command():
             assert f"Example: deepmsi {' '.join(words)}" in run(*words, "--help").output
 
 
+def test_the_app_imports_only_what_every_page_needs():
+    # captum is for explanations, scikit-learn for embeddings, speech models for clips without words
+    later = {"captum", "sklearn", "faster_whisper", "ctranslate2", "transformers", "accelerate", "numba"}
+    code = f"import sys, app.resources; print(sorted({later!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_json_says_what_the_predictor_says(checkpoint, tones):
     path = tones / "low.wav"
     result = run("predict", path, "--transcript", "all is well", "--checkpoint", checkpoint, "--json")
