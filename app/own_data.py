@@ -233,6 +233,7 @@ def about_training(data: OwnData, split: str, metrics: dict) -> str:
     paths = [Path(str(one)) for one in recipe.get("data") or ()]
     learned = {path.parent.name if path.suffix in TABLE_SUFFIXES else path.name for path in paths}
     learned |= set(map(str, recipe.get("source_names") or ()))
+    learned |= metrics.get("learned_before", {}).keys()
     # data sets of a known layout are called by it
     name = data.root.name if data.dataset.name in ("manifest", "clips") else data.dataset.name
     if name not in learned:

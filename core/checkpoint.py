@@ -264,10 +264,10 @@ def read_metrics(folder: Path) -> dict:
     """Contents of a checkpoint's metrics.json, without loading the model; empty where there is none.
 
     Raises:
-        CheckpointError: if it is no JSON object, or the recipe in it is none.
+        CheckpointError: if it is no JSON object, or the recipe in it, or what it began with, is none.
     """
     metrics = _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
-    for names in (("train_config",), ("train_config", "data_options")):
+    for names in (("train_config",), ("train_config", "data_options"), ("began_with",), ("learned_before",)):
         value = metrics
         for name in names:
             value = value.get(name, {})

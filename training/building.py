@@ -77,8 +77,11 @@ def _begin_with(model: DeepMSI, start: Checkpoint) -> None:
 
 
 def standardise(model: DeepMSI, features: FeatureSet) -> None:
-    """Take the scale of audio features from the training clips, where the model has use for it."""
-    if model.config.audio.pooling == "mean":
+    """Take the scale of audio features from the training clips, where the model has use for it and none yet.
+
+    A start has one, unless none of the clips that it learned from had a sound.
+    """
+    if model.config.audio.pooling == "mean" or model.audio.feature_mean.any():
         return
     is_raw = bool(model.config.audio.num_trained_layers)
     sounds = [

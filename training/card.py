@@ -16,8 +16,9 @@ reads it from.
 
 - It names the emotion that an utterance *shows* to the annotators of its training data. It does not know what
   a person feels, and people show the same feeling in different ways.
-- It has learned from {num_train} clips. On other faces, voices, languages, cameras and situations its answers
-  are guesses, also where its confidence is high; the confidence is calibrated on its own dev split alone.
+- It has learned from {num_train} clips{before}. On other faces, voices, languages, cameras and situations its
+  answers are guesses, also where its confidence is high; the confidence is calibrated on its own dev split
+  alone.
 - Not for decisions about people: hiring, education, policing, border control, insurance, medicine,
   advertising or the watching of people at work or school. Some of these uses are prohibited by law, for
   example by the EU's AI Act.
@@ -70,7 +71,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
     for split in ("test", "dev"):
         if split in metrics:
             lines += _table(split, metrics[split])
-    return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"])
+    before = ", beside those of its start" if config.start else ""
+    return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"], before=before)
 
 
 def _tolerance(config: TrainConfig) -> str:
@@ -116,7 +118,10 @@ def _start(config: TrainConfig) -> list[str]:
     if config.start is None:
         return []
     but = ", but for the video encoder" if config.pretrained_video else ""
-    return [f"- It began with the weights of the checkpoint `{config.start.name}`{but}."]
+    return [
+        f"- It began with the weights of the checkpoint `{config.start.name}`{but}; "
+        "what that one's card says of data and licences holds for this one, too."
+    ]
 
 
 def _rare(config: TrainConfig) -> str:

@@ -61,7 +61,7 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     Raises:
         DataError: where a split is too small or a label is unknown.
     """
-    sources = read_configured(config)
+    sources = read_configured(config, model.config.labels.name)
     if config.protocol is not None:
         sources = split_by(config, sources)
     require_labels(sources, model.config.labels)
@@ -142,12 +142,16 @@ def require_same_clips(data: TrainingData, config: TrainConfig) -> None:
         )
 
 
-def read_configured(config: TrainConfig) -> Sources:
-    """The data of a configuration, with their own splits. Raises DataError where they cannot be read."""
+def read_configured(config: TrainConfig, scheme: str | None) -> Sources:
+    """The data of a configuration, with their own splits, for a label scheme of this name.
+
+    Raises:
+        DataError: where they cannot be read.
+    """
     return read_sources(
         config.data,
         allow_outside=config.allow_outside,
-        scheme=config.labels,
+        scheme=scheme,
         options=config.data_options,
     )
 
@@ -164,7 +168,7 @@ def configured_folds(config: TrainConfig) -> tuple[Fold, ...]:
     Raises:
         DataError: where the data cannot be read, or cannot serve the protocol.
     """
-    sources = read_configured(config)
+    sources = read_configured(config, config.labels)
     return _folds(config, sources)
 
 
@@ -201,7 +205,8 @@ def split_by(config: TrainConfig, sources: Sources) -> Sources:
 def _tell_skipped(features: FeatureSet) -> None:
     lines = [f"skipped {skipped.utterance.key}: {skipped.reason}" for skipped in features.skipped]
     if len(lines) > NUM_TOLD:
-        more = f"… and {len(lines) - NUM_TOLD} more; `deepmsi data check --open` lists them all"
-        lines = [*lines[:NUM_TOLD], more]
+        num_more = len(lines) - NUM_TOLD
+        told = f"… and {num_more} more; `deepmsi data check DATA --open --skipped FILE.csv` lists them"
+        lines = [*lines[:NUM_TOLD], told]
     for line in lines:
         console.print(line, style="yellow", highlight=False, markup=False)

@@ -77,12 +77,10 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     if is_finished:
         processes.from_main(accelerator, lambda: require_same_data(config, data))
         return config.out
-    # once: what it began with may be gone or replaced when the run ends
     what = identity(config, data, accelerator)
     if state is not None:
         require_same_run(state, what, config.run_folder)
-    if config.start is None:
-        standardise(model, data.train)
+    standardise(model, data.train)
     # dropout of its own for each process
     torch.manual_seed(config.seed + accelerator.process_index)
     run = _Run(config, model, data, accelerator, what)
@@ -119,7 +117,8 @@ class _Run:
         accelerator: Accelerator,
         identity: dict,
     ) -> None:
-        self.identity = identity
+        # once: what it began with may be gone or replaced when the run ends
+        self.identity, self.learned_before = identity, learned_before(config)
         self.config, self.data, self.accelerator = config, data, accelerator
         self.is_main = accelerator.is_main_process
         self.model_config = model.config
@@ -225,7 +224,7 @@ class _Run:
         metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
         metrics["split_sha256"] = self.data.split_sha256
         metrics["began_with"] = self.identity["began_with"]
-        metrics["learned_before"] = learned_before(self.config)
+        metrics["learned_before"] = self.learned_before
         metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
         video = self.model_config.video
         save_checkpoint(

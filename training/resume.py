@@ -69,7 +69,9 @@ def learned_before(config: TrainConfig) -> dict[str, str | None]:
     metrics = read_metrics(config.start)
     recipe = metrics.get("train_config", {})
     own = dict.fromkeys(recipe.get("source_names", ()), recipe.get("protocol"))
-    return {**metrics.get("learned_before", {}), **own}
+    before = metrics.get("learned_before", {})
+    # of two protocols the one that parted the data anew: their own splits do not tell what it learned from
+    return own | {name: then for name, then in before.items() if own.get(name) in (None, "official")}
 
 
 def identity(config: TrainConfig, data: TrainingData, accelerator: Accelerator) -> dict:

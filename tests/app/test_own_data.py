@@ -132,6 +132,12 @@ def test_data_that_a_checkpoint_learned_from_are_told(tmp_path, recipe, split, i
     assert ("learned from some of these" in said) == is_told and bool(said) == is_told
 
 
+def test_data_that_the_start_of_a_checkpoint_learned_from_are_told(tmp_path):
+    put(tmp_path / "mine", "a.mp4")
+    metrics = {"train_config": {"source_names": ["other"]}, "learned_before": {"mine": None}}
+    assert "learned from some of these" in about_training(look(str(tmp_path / "mine")), ALL, metrics)
+
+
 def test_ravdess_is_recognised_by_its_names(tmp_path):
     put(tmp_path, "Actor_01/01-01-05-01-01-01-01.mp4", "Actor_02/01-01-06-01-01-01-02.mp4", "mine.mp4")
     data = look(str(tmp_path))

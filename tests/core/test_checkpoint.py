@@ -166,8 +166,10 @@ def test_missing_and_broken_files_are_named(folder, name):
         ("[" * 100_000, "is no readable JSON"),
         ('{"train_config": null}', "train_config should be an object, not None"),
         ('{"train_config": {"data_options": [1]}}', r"data_options should be an object, not \[1\]"),
+        ('{"began_with": null}', "began_with should be an object, not None"),
+        ('{"learned_before": ["meld"]}', "learned_before should be an object, not "),
     ],
-    ids=["list", "deep", "recipe", "options"],
+    ids=["list", "deep", "recipe", "options", "start", "before"],
 )
 def test_metrics_that_are_none_are_told(folder, content, message):
     (folder / "metrics.json").write_text(content)

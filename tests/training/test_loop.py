@@ -269,7 +269,7 @@ def test_of_many_skipped_clips_the_first_are_told_and_how_many_more(config, corp
     train(replace(config, data=(tmp_path / "corpus",), num_epochs=1, out=tmp_path / "out"))
     lines = capsys.readouterr().err.splitlines()
     assert sum(line.startswith("skipped gone") for line in lines) == 10
-    assert "… and 4 more; `deepmsi data check --open` lists them all" in lines
+    assert "… and 4 more; `deepmsi data check DATA --open --skipped FILE.csv` lists them" in lines
 
 
 def test_a_lone_training_clip_is_told(config, corpus, tmp_path):

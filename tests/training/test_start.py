@@ -1,17 +1,21 @@
 """A run that begins with the weights of a checkpoint."""
 
 import csv
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 
-from core.checkpoint import CheckpointError, load_checkpoint
-from core.labels import IEMOCAP_6
+import training.data
+from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, save_checkpoint
+from core.labels import IEMOCAP_4, IEMOCAP_6
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.evaluate import caveats_of
+from training.learner import Learner
 from training.loop import train
+from training.resume import learned_before
 from training.sources import read_sources
 
 
@@ -47,7 +51,7 @@ def frozen(config, start, corpus, tmp_path_factory):
     with (folder / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *[row for row in rows if row[1] != "joy" or row[4] != "train"]])
     rates = dict.fromkeys(("learning_rate", "video_learning_rate", "encoder_learning_rate"), 1e-12)
-    return replace(config, data=(folder,), start=start.folder, **rates)
+    return replace(config, data=(folder,), start=start.folder, out=folder / "out", **rates)
 
 
 def distance(one, other, keys):
@@ -79,8 +83,10 @@ def test_a_run_begins_with_the_weights_and_the_scale_of_its_start(config, frozen
     made.metrics["learned_before"] = dict.fromkeys(sources.names, "paper-10fold")
     (said,) = caveats_of(made, sources, "test", "official")
     assert "parted otherwise" in said
-    assert "It began with the weights of the checkpoint `start`." in made.card
+    assert "It began with the weights of the checkpoint `start`; what that one's card says" in made.card
+    assert "clips, beside those of its start. On" in made.card
     assert "started from random weights" in afresh.card and "began with" not in afresh.card
+    assert "clips. On other faces" in afresh.card
 
 
 def test_of_other_labels_all_but_the_last_layer_is_taken(frozen, start, corpus, tmp_path):
@@ -109,6 +115,61 @@ def test_a_run_of_another_start_is_not_taken_for_this_one(frozen, start, tmp_pat
     same = shutil.copytree(start.folder, tmp_path / "same")
     assert train(replace(run, start=same), resume=True) == run.out
     with pytest.raises(DataError, match=r"trained with other settings than are asked for now \(start\)"):
-        train(replace(run, start=run.out), resume=True)
+        train(replace(run, start=shutil.copytree(run.out, tmp_path / "other")), resume=True)
     with pytest.raises(DataError, match=r"other settings .*\(start\)"):
         train(replace(run, start=None), resume=True)
+
+
+def test_a_start_of_no_sound_gets_its_scale_from_the_clips(config, frozen, start, tmp_path):
+    silent = load_checkpoint(start.folder)
+    silent.model.audio.feature_mean.zero_()
+    silent.model.audio.feature_deviation.fill_(1.0)
+    folder = save_checkpoint(tmp_path / "silent", silent.model, info=silent.info)
+    made = load_checkpoint(train(replace(frozen, data=config.data, start=folder, out=tmp_path / "on")))
+    assert distance(made, start, ["audio.feature_mean", "audio.feature_deviation"]) < 1e-6
+
+
+def test_data_are_read_for_the_labels_of_the_start(frozen, corpus, tmp_path, monkeypatch):
+    asked = []
+
+    def read(*arguments, scheme, **options):
+        asked.append(scheme)
+        return read_sources(*arguments, scheme=scheme, **options)
+
+    four = replace(frozen, start=None, data=(corpus,), labels=IEMOCAP_4.name, out=tmp_path / "four")
+    train(four)
+    monkeypatch.setattr(training.data, "read_sources", read)
+    made = load_checkpoint(train(replace(four, start=four.out, labels=None, out=tmp_path / "on")))
+    assert made.config.labels == IEMOCAP_4 and asked == [IEMOCAP_4.name]
+
+
+def test_what_was_learned_before_is_told_also_where_the_start_is_gone_at_the_end(
+    frozen, start, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(start.folder, tmp_path / "start")
+    step = Learner.step
+
+    def remove(learner):
+        shutil.rmtree(folder, ignore_errors=True)
+        step(learner)
+
+    monkeypatch.setattr(Learner, "step", remove)
+    made = train(replace(frozen, start=folder, out=tmp_path / "on"))
+    assert read_metrics(made)["learned_before"] and not folder.exists()
+
+
+def test_what_was_parted_anew_once_is_told_of_every_later_run(frozen, tmp_path):
+    def before(earlier, protocol):
+        recipe = {"source_names": ["meld"], "protocol": protocol}
+        metrics = {"train_config": recipe, "learned_before": earlier}
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+        return learned_before(replace(frozen, start=tmp_path))
+
+    assert before({"meld": "paper-10fold"}, None) == {"meld": "paper-10fold"}
+    assert before({"meld": None}, "paper-10fold") == {"meld": "paper-10fold"}
+    assert before({"train": "loso"}, "official") == {"train": "loso", "meld": "official"}
+
+
+def test_a_start_is_not_replaced_by_what_it_became(frozen, start):
+    with pytest.raises(ValueError, match="out should be another folder than start"):
+        replace(frozen, out=start.folder.parent / ".." / start.folder.parent.name / start.folder.name)
