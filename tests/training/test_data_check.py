@@ -3,7 +3,14 @@ import json
 
 import pytest
 from made_clips import write_clip
-from made_trees import CHALLENGE, touch, write_challenge, write_meld_release, write_meld_tables
+from made_trees import (
+    CHALLENGE,
+    touch,
+    write_authors_meld,
+    write_challenge,
+    write_meld_release,
+    write_meld_tables,
+)
 
 from training.datasets import DataError, Utterance, read_dataset
 from training.datasets.check import check_dataset, write_skipped
@@ -139,3 +146,9 @@ def test_a_folder_of_several_data_sets_is_not_taken_for_one(tmp_path):
     with pytest.raises(DataError, match=r"holds several data sets \(meld, ravdess\); give the folder of one"):
         read_dataset(tmp_path)
     assert read_dataset(tmp_path / "friends").name == "meld"
+    # the authors' folders hold MELD's tables, but no other data set
+    authors = write_authors_meld(tmp_path / "authors" / "MELD").parent
+    assert read_dataset(authors).name == "authors"
+    touch(authors / "03-01-06-01-02-01-12.wav")
+    with pytest.raises(DataError, match=r"\(authors, ravdess\)"):
+        read_dataset(authors)

@@ -178,8 +178,10 @@ def _recognise(path: Path) -> str:
             return name
     files = files_below(path)
     found = [name for name, kind in KINDS.items() if kind.is_it(path, files)]
-    # the authors' folders hold tables like MELD's
-    if len(found) > 1 and found[0] != "authors":
+    if found[:2] == ["authors", "meld"]:
+        # the authors' folders hold tables like MELD's
+        del found[1]
+    if len(found) > 1:
         raise DataError(
             f"{path} holds several data sets ({', '.join(found)}); give the folder of one of them."
         )
