@@ -56,7 +56,7 @@ FINE_TUNED = {
     "precision": "bf16",
 }
 CONTRASTIVE_WEIGHT = 1.5
-"""Words have one view where a clip has three modalities, and the contrast is the mean of three pairs."""
+"""Three times a run's default, on the one pair that two views of the words make."""
 
 console = Console()
 

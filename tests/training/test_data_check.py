@@ -8,6 +8,7 @@ from made_trees import (
     touch,
     write_authors_meld,
     write_challenge,
+    write_iemocap,
     write_meld_release,
     write_meld_tables,
 )
@@ -146,6 +147,11 @@ def test_a_folder_of_several_data_sets_is_not_taken_for_one(tmp_path):
     with pytest.raises(DataError, match=r"holds several data sets \(meld, ravdess\); give the folder of one"):
         read_dataset(tmp_path)
     assert read_dataset(tmp_path / "friends").name == "meld"
+    write_iemocap(tmp_path / "both" / "IEMOCAP", num_sessions=1)
+    assert read_dataset(tmp_path / "both").name == "iemocap"
+    write_meld_tables(tmp_path / "both" / "MELD")
+    with pytest.raises(DataError, match=r"\(meld, iemocap\)"):
+        read_dataset(tmp_path / "both")
     # the authors' folders hold MELD's tables, but no other data set
     authors = write_authors_meld(tmp_path / "authors" / "MELD").parent
     assert read_dataset(authors).name == "authors"

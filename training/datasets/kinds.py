@@ -172,10 +172,11 @@ def read_dataset(
 def _recognise(path: Path) -> str:
     if path.is_file():
         return "fer2013" if _is_fer2013([path]) else "manifest"
-    # these need not see every file below, and IEMOCAP has a hundred thousand
-    for name in ("manifest", "iemocap"):
-        if KINDS[name].is_it(path, []):
-            return name
+    if KINDS["manifest"].is_it(path, []):
+        return "manifest"
+    # need not see every file below, of which there are a hundred thousand; from above, there may be others
+    if any(session.parent == path for session in iemocap.find_sessions(path)):
+        return "iemocap"
     files = files_below(path)
     found = [name for name, kind in KINDS.items() if kind.is_it(path, files)]
     if found[:2] == ["authors", "meld"]:
