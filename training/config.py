@@ -215,8 +215,6 @@ class TrainConfig:
         self._check_combinations()
         if self.weight_average == 1.0:
             raise ValueError("weight_average should be below 1, or the average never moves")
-        if self.start is not None and self.start.resolve() == self.out.resolve():
-            raise ValueError("out should be another folder than start, whose weights would be lost")
         if self.source_shares and len(self.source_shares) != len(self.data):
             raise ValueError(
                 f"source_shares has {len(self.source_shares)} numbers, data has {len(self.data)} data sets"

@@ -18,6 +18,10 @@ def look(config: TrainConfig, resume: bool) -> tuple[bool, RunState | None]:
     Raises:
         DataError, CheckpointError: if something lies there that must not be lost, or is of another run.
     """
+    if config.start is not None and config.start.resolve() == config.out.resolve():
+        raise DataError(
+            f"{config.out} is what the run is to begin with, and would be lost; choose another out."
+        )
     require_replaceable(config.out)
     state = read_state(config.run_folder)
     if state is not None and not resume:

@@ -171,5 +171,6 @@ def test_what_was_parted_anew_once_is_told_of_every_later_run(frozen, tmp_path):
 
 
 def test_a_start_is_not_replaced_by_what_it_became(frozen, start):
-    with pytest.raises(ValueError, match="out should be another folder than start"):
-        replace(frozen, out=start.folder.parent / ".." / start.folder.parent.name / start.folder.name)
+    same = start.folder.parent / ".." / start.folder.parent.name / start.folder.name
+    with pytest.raises(DataError, match="is what the run is to begin with, and would be lost"):
+        train(replace(frozen, out=same))
