@@ -22,6 +22,7 @@ from training.losses.objective import Objective
 from training.optimizer import build_optimizer, warmup_cosine
 from training.recompute import recompute_early_blocks
 from training.sampler import Batch
+from training.shared import Team, share_batch_norms
 from training.state import (
     RunState,
     optimizer_tensors,
@@ -58,12 +59,17 @@ class Learner:
         self.num_steps, self.num_steps_done = num_steps, 0
         if config.recompute:
             recompute_early_blocks(model)
+        team = Team.of_run()
+        # where two kinds of exchange would meet on a GPU, and order matters, it was not tried
+        if team.num > 1 and accelerator.device.type == "cpu":
+            share_batch_norms(model.early_fusion, team)
+            share_batch_norms(model.classifier, team)
         self._plain_optimizer = build_optimizer(config, model)
         self._network, self._optimizer = accelerator.prepare(_Network(model), self._plain_optimizer)
         self._average = WeightAverage(model, config.weight_average) if config.weight_average else None
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._plain_optimizer, self._rate)
         width = model.config.heads.projection_width
-        self._objective = Objective(config, counts, width).to(accelerator.device)
+        self._objective = Objective(config, counts, width, team).to(accelerator.device)
 
     @property
     def evaluated_model(self) -> DeepMSI:
@@ -179,8 +185,8 @@ def _load(model: DeepMSI, weights: dict[str, Tensor]) -> None:
 class _Network(nn.Module):
     """The model, giving only what the loss reads.
 
-    Processes wait for the gradient of all that an output depends on: also of the guide, which leads nowhere
-    when no clip of a batch shows its video.
+    Processes wait for the gradient of all that an output depends on: also of the guide, which would lead
+    nowhere when no clip of a batch shows its video.
     """
 
     def __init__(self, model: DeepMSI) -> None:
@@ -189,7 +195,7 @@ class _Network(nn.Module):
 
     def forward(self, inputs: ModelInput) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
         output = self.model(inputs)
-        return output.logits, output.projections, output.present
+        return output.logits + 0.0 * output.guide.sum(), output.projections, output.present
 
 
 @contextmanager

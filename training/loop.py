@@ -123,8 +123,10 @@ class _Run:
         self.is_main = accelerator.is_main_process
         self.model_config = model.config
         self.labels, self.sources = label_indices(data.train, model.config.labels), data.sources()
-        per_process = max(2, config.batch_size // accelerator.num_processes)
-        self.batch_size = per_process * accelerator.num_processes
+        num = accelerator.num_processes
+        # equal shares, also of the one smaller batch of few clips
+        num_drawn = config.epoch_size or len(self.labels)
+        self.batch_size = min(max(2, config.batch_size // num), max(1, num_drawn // num)) * num
         num_steps = -(-len(self._batches(0)) // config.accumulation) * config.num_epochs
         counts = torch.zeros(len(data.names), len(model.config.labels))
         pairs = torch.from_numpy(self.sources), torch.from_numpy(self.labels)

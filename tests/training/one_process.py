@@ -50,6 +50,43 @@ def train_with_a_stop(config: TrainConfig) -> int:
     return done[-1]
 
 
+def train_without_chance(corpus: Path, out: Path, cache: Path) -> Path:
+    """Train with nothing that a process draws for itself: no augmentation, no dropout, all frames."""
+    built = training.loop.built
+
+    def without_dropout(config: TrainConfig):
+        model = built(config)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+            if hasattr(module, "drop_prob"):
+                module.drop_prob = 0.0
+        return model
+
+    training.loop.built = without_dropout
+    try:
+        return training.loop.train(
+            TrainConfig(
+                data=(corpus,),
+                out=out,
+                cache_dir=cache,
+                preset="tiny",
+                num_epochs=3,
+                batch_size=4,
+                learning_rate=2e-3,
+                num_train_frames=(6,),
+                modality_dropout=0.0,
+                augment=False,
+                queue_size=2,
+                prototype_weight=0.2,
+                weight_average=0.0,
+                num_threads=1,
+            )
+        )
+    finally:
+        training.loop.built = built
+
+
 def main(folder: Path, corpus: Path) -> None:
     """Run both and write what this process saw and ended with to `rank<N>.json`."""
     drawn, made, losses = [], {}, {}
@@ -111,11 +148,12 @@ def main(folder: Path, corpus: Path) -> None:
     )
     training.loop.train(config)
     note = {
-        "losses": list(losses.values()),
+        "losses": [list(values) for values in losses.values()],
         "model": digest(made["run"].learner.model.trained_parameters()),
         "num_steps": made["run"].learner.num_steps_done,
         "num_evaluations": len(made["run"].history),
     }
+    train_without_chance(corpus, folder / "by_two", folder / "cache")
     note["stopped_after"] = train_with_a_stop(replace(config, out=folder / "resumed"))
     note["resumed_model"] = digest(made["run"].learner.model.trained_parameters())
     checkpoint = load_checkpoint(folder / "checkpoint")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_process import train_without_chance
 from safetensors.torch import load_file
 from test_pretrain import write_stills
 
@@ -69,6 +70,20 @@ def test_a_run_cut_in_one_process_goes_on_in_all_to_the_same_weights(folder, not
     whole = load_file(folder / "checkpoint" / "model.safetensors")
     resumed = load_file(folder / "resumed" / "model.safetensors")
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+def test_two_processes_learn_what_one_does(folder, corpus):
+    by_two = load_checkpoint(folder / "by_two")
+    by_one = load_checkpoint(train_without_chance(corpus, folder / "by_one", folder / "cache"))
+    weights, expected = by_two.model.state_dict(), by_one.model.state_dict()
+    for name, value in expected.items():
+        torch.testing.assert_close(weights[name], value, atol=2e-4, rtol=1e-3, msg=name)
+    columns = ["loss", "class_loss", "contrastive_loss", "prototype_loss", "dev_video+audio+text_macro_f1"]
+    np.testing.assert_allclose(by_two.history[columns], by_one.history[columns], rtol=1e-3)
+    for split in ("dev", "test"):
+        scores = [run.metrics[split]["subsets"] for run in (by_two, by_one)]
+        told = [{subset: (one["accuracy"], one["macro_f1"]) for subset, one in run.items()} for run in scores]
+        assert told[0] == told[1]
 
 
 def test_the_history_tells_the_loss_of_all(folder, notes):

@@ -1,7 +1,7 @@
 """What the contrastive terms remember of earlier batches: clips of every class, and the classes' means.
 
-Both hold unit vectors per modality and class, without a gradient. Both are state of one process, which its
-checkpoint must hold; of several processes each remembers its own share of the data, and nothing is exchanged.
+Both hold unit vectors per modality and class, without a gradient, and are part of a run's state. Of several
+processes each takes in the whole batch, so all remember the same.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from training.config import TrainConfig
 from training.losses.classes import class_loss, effective_number_weights, log_prior
 from training.losses.contrastive import contrastive_loss
 from training.losses.memory import ClassPrototypes, ClassQueue
+from training.shared import ALONE, Team
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,11 +44,14 @@ class Objective(nn.Module):
         counts: `(source, class)` training clips of each data set: each has a prior of its own, so that what
             is common in one of them is not taken for common everywhere.
         projection_width: of the model.
+        team: the processes that share a batch.
     """
 
-    def __init__(self, config: TrainConfig, counts: Tensor, projection_width: int) -> None:
+    def __init__(
+        self, config: TrainConfig, counts: Tensor, projection_width: int, team: Team = ALONE
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.team = config, team
         self.first_weighed_epoch = int(config.class_weight_start * config.num_epochs)
         prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
         weights = (
@@ -92,6 +96,9 @@ class Objective(nn.Module):
             focal_gamma=config.focal_gamma,
             label_smoothing=config.label_smoothing,
         )
+        # compared and remembered is the whole batch, also where several processes share it
+        projections = {name: self.team.of_all(value) for name, value in projections.items()}
+        present, labels = self.team.of_all(present), self.team.of_all(labels)
         contrastive = contrastive_loss(
             projections,
             present,
@@ -108,8 +115,9 @@ class Objective(nn.Module):
             for memory in (self.queue, self.prototypes):
                 if memory is not None:
                     memory.take_in(projections, present, labels)
+        compared = config.contrastive_weight * contrastive + config.prototype_weight * prototype
         return StepLosses(
-            total=by_class + config.contrastive_weight * contrastive + config.prototype_weight * prototype,
+            total=by_class + self.team.for_average(compared),
             by_class=by_class,
             contrastive=contrastive,
             prototype=prototype,
