@@ -184,7 +184,7 @@ def augment_sound(waveform: Tensor, generator: torch.Generator) -> Tensor:
         span = round(uniform(0.0, LONGEST_SILENCE) * length)
         begin = round(uniform(0.0, 1.0) * (length - span))
         sound[begin : begin + span] = 0.0
-    return sound
+    return sound / sound.abs().amax().clamp(min=1.0)
 
 
 def noisy_features(features: Tensor, generator: torch.Generator, amount: float = 0.1) -> Tensor:

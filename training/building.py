@@ -58,7 +58,7 @@ def _begin_with(model: DeepMSI, start: Checkpoint) -> None:
     for modality in ("text", "audio"):
         ours, theirs = getattr(model, modality), getattr(start.model, modality)
         # what is not trained is not stored, so it would be gone when the checkpoint is opened
-        if not theirs.trained.names <= ours.trained.names:
+        if modality in model.config.modalities and not theirs.trained.names <= ours.trained.names:
             number = theirs.config.num_trained_layers
             raise DataError(
                 f"{start.folder} has trained layers in its {modality} encoder, which would be lost: set "

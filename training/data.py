@@ -64,7 +64,7 @@ def load_data(config: TrainConfig, model: DeepMSI, accelerator: Accelerator) -> 
     sources = read_configured(config, model.config.labels.name)
     if config.protocol is not None:
         sources = split_by(config, sources)
-    require_labels(sources, model.config.labels)
+    require_labels(sources, model.config.labels, may_change=True)
     is_main = accelerator.is_main_process
     features = make_features(
         sources, model, config.cache_dir, num_workers=config.num_workers, progress=is_main

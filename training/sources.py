@@ -106,13 +106,20 @@ def folder_of(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def require_labels(sources: Sources, scheme: LabelScheme) -> None:
-    """Check that a model can have learned every label. Raises DataError for the first it cannot."""
+def require_labels(sources: Sources, scheme: LabelScheme, *, may_change: bool = False) -> None:
+    """Check that a model can have learned every label. Raises DataError for the first it cannot.
+
+    Args:
+        sources: whose labels are asked about.
+        scheme: of the model.
+        may_change: the scheme can still be another: one that has all labels is named.
+    """
     groups = [sources.utterances, *(utterances for _, utterances in sources.pictures)]
+    labels = {one.label for group in groups for one in group}
     for utterance in (one for group in groups for one in group):
         if utterance.label not in scheme.labels:
-            others = [other.name for other in SCHEMES.values() if utterance.label in other.labels]
-            asked = f", or train with --set labels={others[0]}" if others else ""
+            others = [other.name for other in SCHEMES.values() if labels <= set(other.labels)]
+            asked = f", or train with --set labels={others[0]}" if others and may_change else ""
             raise DataError(
                 f"{utterance.key} of {', '.join(sources.names)} has the label {utterance.label!r}, which "
                 f"{scheme.name} lacks; write one of {', '.join(scheme.labels)}, or leave the clip out{asked}."

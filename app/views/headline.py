@@ -31,6 +31,8 @@ def learned_from(metrics: dict) -> str:
     told = [f"This checkpoint learned from {number:,} clips."] if isinstance(number, int) else []
     if isinstance(recipe, dict) and (sources := recipe.get("sources")):
         told.append(str(sources))
+    if isinstance(recipe, dict) and (start := recipe.get("start")):
+        told.append(f"Before that it was the checkpoint {start}, whose data and licences count, too.")
     return " ".join([*told, "For your own recording its percentages are a guess."])
 
 

@@ -216,7 +216,7 @@ def score(
     """All figures of a set of predictions with their intervals.
 
     An interval goes from the 2.5th to the 97.5th percentile of the resamples in which the figure is defined;
-    where it is the same in all of these, they do not tell how it varies, and there is none. Two figures need
+    where these two are equal, they do not tell how it varies, and there is none. Two figures need
     more:
 
     - a share of 0 or 1 is the same in every resample, whatever a further clip would do. Its interval is the

@@ -580,6 +580,8 @@ def test_what_a_checkpoint_learned_from_is_read_from_its_metrics():
     warning = "For your own recording its percentages are a guess."
     told = learned_from({"num_clips": {"train": 1627}, "train_config": recipe})
     assert told == f"This checkpoint learned from 1,627 clips. {recipe['sources']} {warning}"
+    tuned = learned_from({"train_config": {"start": "everyday"}})
+    assert tuned.startswith("Before that it was the checkpoint everyday, whose data and licences count, too.")
     # nothing is claimed that is not known
     assert learned_from({"num_clips": {"train": 9}, "train_config": {"sources": ""}}) == (
         f"This checkpoint learned from 9 clips. {warning}"

@@ -49,6 +49,17 @@ def test_class_weights_come_in_from_their_epoch():
         torch.testing.assert_close(losses.by_class, class_loss(logits, labels, weights=expected, **options))
 
 
+def test_no_class_weighs_more_than_ten_clips():
+    config = replace(PLAIN, class_weight_beta=0.9999, class_weight_start=0.0, contrastive_weight=0.0)
+    logits, projections, present, _ = batch(1)
+    for counts, expected in (((500.0, 300.0, 1.0), 10.0), ((70.0, 25.0, 5.0), 100 / 3 / 5)):
+        objective = Objective(config, torch.tensor([counts]), 8)
+        labels = torch.full((6,), 2)
+        losses = objective(logits, projections, present, labels, epoch=0)
+        plain = torch.nn.functional.cross_entropy(logits, labels)
+        assert losses.by_class.item() == pytest.approx(expected * plain.item(), rel=2e-3)
+
+
 REMEMBERING = replace(PLAIN, queue_size=2, prototype_weight=0.3)
 
 

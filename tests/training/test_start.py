@@ -6,10 +6,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 
 import training.data
 from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, save_checkpoint
 from core.labels import IEMOCAP_4, IEMOCAP_6
+from training.building import built
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.evaluate import caveats_of
@@ -104,6 +106,9 @@ def test_a_start_that_does_not_fit_is_told(frozen, start, tmp_path):
         train(replace(frozen, audio_pooling="mean", out=tmp_path / "b"))
     with pytest.raises(DataError, match="is of the preset tiny, not mini: set it so"):
         train(replace(frozen, preset="mini", out=tmp_path / "d"))
+    # words that are not read have no layers to lose
+    heard = built(replace(frozen, modalities=("audio",), num_text_layers=0))
+    assert torch.equal(heard.projections["audio"].first.weight, start.model.projections["audio"].first.weight)
     with pytest.raises(CheckpointError, match="is no checkpoint"):
         train(replace(frozen, start=tmp_path, out=tmp_path / "c"))
 

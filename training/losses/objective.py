@@ -13,6 +13,9 @@ from training.losses.contrastive import contrastive_loss
 from training.losses.memory import ClassPrototypes, ClassQueue
 from training.shared import ALONE, Team
 
+HEAVIEST = 10.0
+"""Weight of a class at most, where clips weigh one on average: else two clips of a class would be all."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepLosses:
@@ -52,13 +55,12 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.team = config, team
-        self.first_weighed_epoch = int(config.class_weight_start * config.num_epochs)
+        # 0.29 · 100 is a little less than 29
+        self.first_weighed_epoch = int(config.class_weight_start * config.num_epochs + 1e-6)
         prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
-        weights = (
-            effective_number_weights(counts.sum(0), config.class_weight_beta)
-            if config.class_weight_beta
-            else None
-        )
+        weights = None
+        if config.class_weight_beta:
+            weights = effective_number_weights(counts.sum(0), config.class_weight_beta).clamp(max=HEAVIEST)
         self.register_buffer("prior", prior, persistent=False)
         self.register_buffer("class_weights", weights, persistent=False)
         size = counts.shape[1], projection_width
