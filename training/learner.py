@@ -110,7 +110,8 @@ class Learner:
             )
             self.accelerator.backward(losses.total / num_batches)
         values = losses.values()
-        if not math.isfinite(values["loss"]):
+        # in half precision a step whose gradient overflows is left out, and the next is scaled less
+        if not math.isfinite(values["loss"]) and self.accelerator.scaler is None:
             raise DataError(
                 f"The loss is {values['loss']} in epoch {epoch + 1}, for the weights have run away: lower "
                 f"learning_rate (or its like), remove {self.config.run_folder} and start anew."

@@ -168,8 +168,9 @@ def test_missing_and_broken_files_are_named(folder, name):
         ('{"train_config": {"data_options": [1]}}', r"data_options should be an object, not \[1\]"),
         ('{"began_with": null}', "began_with should be an object, not None"),
         ('{"learned_before": ["meld"]}', "learned_before should be an object, not "),
+        ('{"train_config": {"source_names": [[1]]}}', r"should be a list of names, not \[\[1\]\]"),
     ],
-    ids=["list", "deep", "recipe", "options", "start", "before"],
+    ids=["list", "deep", "recipe", "options", "start", "before", "sources"],
 )
 def test_metrics_that_are_none_are_told(folder, content, message):
     (folder / "metrics.json").write_text(content)
