@@ -279,8 +279,8 @@ def read_metrics(folder: Path) -> dict:
     sources = metrics.get("train_config", {}).get("source_names", [])
     if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
         raise CheckpointError(
-            f"{folder / METRICS}: source_names should be a list of names, not {sources!r:.40}; take the folder "
-            "as it was made."
+            f"{folder / METRICS}: source_names should be a list of names, not {sources!r:.40}; take the "
+            "folder as it was made."
         )
     return metrics
 
