@@ -55,8 +55,6 @@ FINE_TUNED = {
     "weight_average": 0.99,
     "precision": "bf16",
 }
-CONTRASTIVE_WEIGHT = 1.5
-"""Three times a run's default, on the one pair that two views of the words make."""
 
 console = Console()
 
@@ -122,7 +120,7 @@ def plan(options: argparse.Namespace, name: str, seed: int) -> Plan:
     values = PLAIN | (FROZEN if options.frozen else FINE_TUNED)
     given = dict(text.split("=", 1) for text in options.set)
     values |= {field: json.loads(value) for field, value in given.items()}
-    values |= recipes(contrastive_weight=CONTRASTIVE_WEIGHT)[name]
+    values |= recipes()[name]
     config = dataclass_from_dict(
         TrainConfig,
         values | {"data": [options.data], "out": options.out, "cache_dir": options.out, "seed": seed},

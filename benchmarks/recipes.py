@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from training.config import TrainConfig
+
 PLAIN = {
     "prior_tau": 0.0,
     "class_balance": 0.0,
@@ -14,15 +18,13 @@ PLAIN = {
 """Settings of cross-entropy, which every recipe changes."""
 
 
-def recipes(*, contrastive_weight: float = 0.5) -> dict[str, dict]:
-    """Fields of `TrainConfig` by the recipe's name.
-
-    Args:
-        contrastive_weight: where there is a contrast; beside the class loss's one.
-    """
-    contrast = {"contrastive_weight": contrastive_weight}
+def recipes() -> dict[str, dict]:
+    """Fields of `TrainConfig` by the recipe's name."""
+    usual = {field.name: field.default for field in fields(TrainConfig)}
+    contrast = {"contrastive_weight": 0.5}
     deferred = {"class_weight_beta": 0.9999, "class_weight_start": 0.75}
     return {
+        "default": {name: usual[name] for name in PLAIN if name != "weight_decay"},
         "cross-entropy": {},
         "label-smoothing": {"label_smoothing": 0.1},
         "logit-adjustment-half": {"prior_tau": 0.5},

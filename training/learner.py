@@ -65,7 +65,9 @@ class Learner:
             share_batch_norms(model.early_fusion, team)
             share_batch_norms(model.classifier, team)
         self._plain_optimizer = build_optimizer(config, model)
-        self._network, self._optimizer = accelerator.prepare(_Network(model), self._plain_optimizer)
+        self._network, self._optimizer = accelerator.prepare(
+            _Network(model, is_shared=team.num > 1), self._plain_optimizer
+        )
         self._average = WeightAverage(model, config.weight_average) if config.weight_average else None
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._plain_optimizer, self._rate)
         width = model.config.heads.projection_width
@@ -190,13 +192,14 @@ class _Network(nn.Module):
     nowhere when no clip of a batch shows its video.
     """
 
-    def __init__(self, model: DeepMSI) -> None:
+    def __init__(self, model: DeepMSI, *, is_shared: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.is_shared = model, is_shared
 
     def forward(self, inputs: ModelInput) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
         output = self.model(inputs)
-        return output.logits + 0.0 * output.guide.sum(), output.projections, output.present
+        logits = output.logits + 0.0 * output.guide.sum() if self.is_shared else output.logits
+        return logits, output.projections, output.present
 
 
 @contextmanager
