@@ -60,6 +60,19 @@ def test_no_class_weighs_more_than_ten_clips():
         assert losses.by_class.item() == pytest.approx(expected * plain.item(), rel=2e-3)
 
 
+def test_classes_weigh_by_the_clips_that_are_drawn_of_each_data_set():
+    config = replace(PLAIN, class_weight_beta=0.9999, class_weight_start=0.0, contrastive_weight=0.0)
+    shared = replace(config, data=(Path("a"), Path("d")), source_shares=(1.0, 3.0))
+    counts = torch.tensor([[60.0, 40.0, 0.0], [10.0, 90.0, 0.0]])
+    logits, projections, present, _ = batch(1)
+    labels = torch.zeros(6, dtype=torch.long)
+    plain = torch.nn.functional.cross_entropy(logits, labels).item()
+    # of 200 drawn 50 are of the first (30 and 20) and 150 of the second (15 and 135): 45 of class 0
+    for of, number in ((config, 70), (shared, 45)):
+        losses = Objective(of, counts, 8)(logits, projections, present, labels, epoch=0)
+        assert losses.by_class.item() == pytest.approx(200 / 2 / number * plain, rel=1e-2)
+
+
 REMEMBERING = replace(PLAIN, queue_size=2, prototype_weight=0.3)
 
 

@@ -60,7 +60,8 @@ class Objective(nn.Module):
         prior = log_prior(counts, config.prior_tau) if config.prior_tau else None
         weights = None
         if config.class_weight_beta:
-            weights = effective_number_weights(counts.sum(0), config.class_weight_beta).clamp(max=HEAVIEST)
+            drawn = _drawn(counts, config.source_shares).sum(0)
+            weights = effective_number_weights(drawn, config.class_weight_beta).clamp(max=HEAVIEST)
         self.register_buffer("prior", prior, persistent=False)
         self.register_buffer("class_weights", weights, persistent=False)
         size = counts.shape[1], projection_width
@@ -124,3 +125,12 @@ class Objective(nn.Module):
             contrastive=contrastive,
             prototype=prototype,
         )
+
+
+def _drawn(counts: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """`(source, class)` clips as they are met in training, as many in all as there are."""
+    if not shares:
+        return counts
+    wanted = torch.tensor(shares, dtype=counts.dtype)
+    size_of = counts.sum(1).clamp(min=1.0)
+    return counts * (wanted / wanted.sum() * counts.sum() / size_of)[:, None]
