@@ -9,8 +9,9 @@ from core.attribution.results import Attribution, ExplanationCancelledError, Tar
 from core.attribution.store import from_bytes, to_bytes
 from core.attribution.subject import Subject, Variant
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
-from core.compression import Compressed
+from core.compression import Choice, Compressed
 from core.config import PRESETS, CompressionConfig
+from core.encoders.video import VideoChoice
 from core.media import Clip, Frames, MediaInfo
 from core.media.faces import FaceTrack
 from core.model import DeepMSI
@@ -117,10 +118,26 @@ def test_restored_patches_are_a_model_without_steps_on_the_same_frames(checkpoin
     assert abs(effects.patches.restored - effects.value) > 1e-4
 
 
-def test_unmerged_is_a_model_that_does_not_merge(checkpoint, effects):
-    # the choice of frames and the only patch step are made before anything is merged into patches
-    expected = joy_without_compression(checkpoint, compression=CompressionConfig(merge=False))
-    assert effects.unmerged == pytest.approx(expected, abs=1e-3)
+def test_unmerged_is_a_model_that_keeps_the_same_and_does_not_merge(checkpoint):
+    # frames of noise are unlike: here everything that is dropped is merged into all that is kept
+    compression = CompressionConfig(similarity_threshold=-1.0, retain=0.5)
+
+    def compressing(compression):
+        config = dataclasses.replace(TINY, compression=compression)
+        model = DeepMSI(config, "random").eval()
+        model.load_state_dict(checkpoint.model.state_dict())
+        return subject_of(dataclasses.replace(checkpoint, model=model, config=config))
+
+    merging, plain = compressing(compression), compressing(dataclasses.replace(compression, merge=False))
+    # the positions alone, which the other model takes without giving them anything
+    frames, *patches = (
+        Choice(kept=one.kept, kept_mask=one.kept_mask)
+        for one in (merging.choice.frames, *merging.choice.patches)
+    )
+    answer = plain.ask([Variant(choice=VideoChoice(frames=frames, patches=tuple(patches)))])[0]
+    found = compression_effects(merging, JOY, num_random=0)
+    assert found.unmerged == pytest.approx(float(JOY.of(answer, merging.labels)), abs=1e-6)
+    assert abs(found.unmerged - found.value) > 1e-3
 
 
 def test_exchanged_and_random_choices_move_the_answer(effects):
