@@ -122,11 +122,14 @@ def test_insertion_is_what_adding_the_elements_gives():
     rng = np.random.default_rng(2)
     table = rng.random(2**5)
     value = lambda stays: table[stays @ 2 ** np.arange(5)]  # noqa: E731  any function of five elements
-    scores = rng.normal(size=5)
+    # what speaks most against comes last of all, however large
+    scores = np.array([0.4, -1.5, 0.9, 0.0, -0.2])
     found = curves(value, scores, num_random=2, rng=rng)
-    order = np.argsort(-scores)
+    order = [2, 0, 3, 4, 1]
     expected = [value(np.isin(np.arange(5), order[:num])[None])[0] for num in range(6)]
     np.testing.assert_allclose(found.insertion, expected)
+    left = [value(~np.isin(np.arange(5), order[:num])[None])[0] for num in range(6)]
+    np.testing.assert_allclose(found.deletion, left)
     np.testing.assert_allclose(found.added, np.arange(6) / 5)
 
 
