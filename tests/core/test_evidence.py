@@ -48,7 +48,6 @@ def test_frames_are_told_in_candidates(video):
         else:
             expected = kept[holders.argmax()] if holders.max() > 0 else -1
         assert evidence.absorbed_by[candidate] == expected
-    assert -1 in evidence.absorbed_by or set(evidence.absorbed_by) == set(kept)
 
 
 def test_padding_is_left_out(video):
