@@ -77,7 +77,10 @@ def test_colours_of_text_can_be_read(theme, ground, token):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_what_stands_on_the_primary_colour_can_be_read(theme):
-    assert contrast(rgb(THEMES[theme]["backgroundColor"]), rgb(THEMES[theme]["primaryColor"])) >= 4.5
+    sheet = (APP / "style.css").read_text(encoding="utf-8")
+    rule = re.search(r'kind="primary"[^{]*tag[^{]*\{ color: light-dark\(#fff, (#\w{6})\)', sheet)
+    ink = {"light": "#ffffff", "dark": rule[1]}[theme]
+    assert contrast(rgb(ink), rgb(THEMES[theme]["primaryColor"])) >= 4.5
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -193,3 +193,28 @@ def test_a_lasso_lists_clips_and_hides_none(page, address):
     # the choice stays, and the opened clip is ringed
     expect(title).to_contain_text("chosen clips")
     assert page.evaluate(count) == num_points + 1
+
+
+INK_AND_GROUND = """selector => {
+  const one = document.querySelector(selector);
+  const ground = from => {
+    const found = getComputedStyle(from).backgroundColor;
+    return /, 0\\)$/.test(found) ? ground(from.parentElement) : found;
+  };
+  const written = [...one.querySelectorAll('*'), one].findLast(part => part.innerText?.trim());
+  return [getComputedStyle(written).color, ground(written)];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("place", "selector"), [("compare", "[data-baseweb=tag]"), ("learn", ".st-key-learn-next button")]
+)
+def test_what_stands_on_the_primary_colour_is_dark_on_a_dark_page(browser, address, place, selector):
+    context = browser.new_context(color_scheme="dark")
+    tab = context.new_page()
+    tab.set_default_timeout(SLOW_MS)
+    tab.goto(f"{address}{place}")
+    tab.locator(selector).first.wait_for()
+    ink, ground = tab.evaluate(INK_AND_GROUND, selector)
+    assert (ink, ground) == ("rgb(16, 20, 24)", "rgb(102, 188, 203)")
+    context.close()
