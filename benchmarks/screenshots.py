@@ -51,7 +51,7 @@ def predicted(page: Page) -> None:
         page.locator(".st-key-own-start button").click()
         page.locator(".st-key-own-csv").wait_for()
     wait_for_rest(page, still_seconds=2)
-    to_top_of(".st-key-own-task")(page)
+    to_top_of(".st-key-own-choices")(page)
 
 
 def report(page: Page) -> None:

@@ -73,7 +73,7 @@ def task_form(
             on_task(st.session_state[task_key])
 
     task_key, split_key = menu_key("own-task", task), menu_key("own-split", split)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="own-choices"):
         st.segmented_control(
             "What to do",
             TASKS,
