@@ -37,7 +37,7 @@ def truth(
     corpus: Annotated[Path, typer.Argument(help="A corpus that `deepmsi corpus make` made.")],
     out: Annotated[Path, typer.Option(help="Folder of the report; a run that was ended goes on there.")],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of a checkpoint; the shipped one by default.")
+        Path | None, typer.Option(help="Folder of a checkpoint; `full` by default.")
     ] = None,
     split: Annotated[str, typer.Option(help="Measure the clips of train, dev or test alone.")] = "",
     clips: Annotated[
@@ -103,7 +103,7 @@ def speed(
     height: Annotated[int, typer.Option(help="Lines of the clips that are made.", min=64, max=2160)] = 720,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Of a preset that is measured; the shipped one, or random weights, by default."),
+        typer.Option(help="Of a preset that is measured; `full`, or random weights, by default."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures' file in place of tables.")
@@ -157,7 +157,7 @@ def curve(
     out: Annotated[Path, typer.Option(help="Folder of curve.json, its table curve.md, and curve.png.")],
     split: Annotated[str, typer.Option(help="Ask about the clips of train, dev, test or all.")] = "dev",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of a checkpoint; the shipped one by default.")
+        Path | None, typer.Option(help="Folder of a checkpoint; `full` by default.")
     ] = None,
     frames: Annotated[
         list[int] | None, typer.Option(help="Kept frames to try; 10, 8, 6, 4 by default.", min=1)

@@ -99,7 +99,7 @@ def check(
     folder: Annotated[Path, typer.Argument(help="A corpus that `deepmsi corpus make` made.")],
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder for the report and its figures; `check` in the corpus by default."),
+        typer.Option(help="Folder for the report and its figures; checks/NAME of the corpus by default."),
     ] = None,
     classifiers: Annotated[
         bool, typer.Option(help="Whether to measure how far simple classifiers get (takes minutes).")
@@ -113,7 +113,7 @@ def check(
         with progress_bar(is_long=True) as update:
             result = check_corpus(
                 folder,
-                report or folder / "check",
+                report or Path("checks") / folder.resolve().name,
                 with_classifiers=classifiers,
                 num_workers=workers,
                 progress=update,

@@ -48,7 +48,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 )
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Folder of a checkpoint.")],
-    data: Annotated[Path, typer.Option(help="A manifest (CSV), or the folder that holds it.")],
+    data: Annotated[Path, typer.Option(help="A data set's folder, or a manifest (CSV).")],
     out: Annotated[Path, typer.Option(help="Folder for the evaluation; an older one there is replaced.")],
     split: Annotated[str, typer.Option(help="Split to evaluate; all for every clip.")] = "test",
     cache_dir: Annotated[Path, typer.Option(help="Where features of clips are kept.")] = Path(

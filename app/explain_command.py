@@ -34,7 +34,7 @@ def explain(
         Path | None, typer.Option(help="Folder of the files; explained/NAME of the clip by default.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; the shipped one by default.")
+        Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; one that ships by default.")
     ] = None,
     transcript: Annotated[
         str | None, typer.Option(help="The words of the clip; an empty text means none.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 CheckpointOption = Annotated[
-    Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; the shipped one by default.")
+    Path | None, typer.Option("--checkpoint", help="Folder of a checkpoint; one that ships by default.")
 ]
 SpeechModelOption = Annotated[
     str,

@@ -111,7 +111,9 @@ def pretrain(
     data: Annotated[
         list[Path] | None, typer.Option(help="A manifest whose clips have sidecars with action units.")
     ] = None,
-    stills: Annotated[list[Path] | None, typer.Option(help="A Parquet table of labelled pictures.")] = None,
+    stills: Annotated[
+        list[Path] | None, typer.Option(help="Labelled pictures: a Parquet table or a folder.")
+    ] = None,
     dev_stills: Annotated[list[Path] | None, typer.Option(help="The same, to choose the best.")] = None,
     start: Annotated[
         Path | None,

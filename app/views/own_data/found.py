@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.own_data import ALL, KIND_NAMES, OwnData, manifest_to_fill_in, skipped_table
 from app.views.markup import plain, plain_table
+from core.media import MEDIA_SUFFIXES
 from training.datasets import SkippedClip
 from training.datasets.check import NO_SPLIT
 
@@ -19,7 +20,7 @@ MAX_SHOWN = 500
 """Rows of the table of what was left out; the download has all."""
 
 KNOWN_KINDS = (
-    "A plain **folder of clips** (mp4, mov, mkv, webm, avi, mpg, flv, wav, mp3, flac, ogg, m4a), with any "
+    f"A plain **folder of clips** ({', '.join(suffix[1:] for suffix in MEDIA_SUFFIXES)}), with any "
     "folders inside; folders named train, dev or test are splits.\n"
     "- A **manifest**: a table (CSV, TSV, Parquet, JSON Lines) with the column `path` and, where known, "
     "`label`, `transcript`, `start_seconds`, `end_seconds`, `speaker`, `split`; or a folder with a "
