@@ -1,5 +1,6 @@
 """Prepared clips and a predictor that a test makes for itself: noise, and a tiny network with opinions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ TINY = PRESETS["tiny"]
 SIDE = TINY.video.image_size
 
 
-def made_checkpoint(folder: Path) -> Checkpoint:
-    """Of random weights."""
+def made_checkpoint(folder: Path, **compression) -> Checkpoint:
+    """Of random weights; `compression` changes how it compresses.
+
+    Nothing of the noise in `made_prepared` is alike, so that nothing is merged: with a `similarity_threshold`
+    of −1 everything is.
+    """
     torch.manual_seed(1)
-    model = DeepMSI(TINY, "random")
+    model = DeepMSI(replace(TINY, compression=replace(TINY.compression, **compression)), "random")
     # an untrained network answers the same to everything: give it opinions
     with torch.no_grad():
         model.classifier.output.weight.mul_(20)

@@ -32,6 +32,19 @@ def subject(predictor) -> Subject:
 
 
 @pytest.fixture(scope="module")
+def merged(tmp_path_factory) -> Subject:
+    """A clip before a network that merges all that it drops."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "merging"
+    predictor = Predictor(made_checkpoint(folder, similarity_threshold=-1.0))
+    return Subject(predictor, made_prepared(3, text="well done you fool"))
+
+
+@pytest.fixture(scope="module", params=["unlike", "merged"])
+def either(request, subject, merged) -> Subject:
+    return subject if request.param == "unlike" else merged
+
+
+@pytest.fixture(scope="module")
 def target(subject) -> Target:
     return Target(label=subject.labels[int(subject.probabilities.argmax())])
 
@@ -310,7 +323,8 @@ def test_occlusion_asks_about_the_clip_without_each_element(subject, target, ele
     np.testing.assert_allclose(result.baseline_value, target.of(without, subject.labels), atol=1e-6)
 
 
-def test_occluded_patches_equal_a_question_about_the_whole_clip(subject, target):
+def test_occluded_patches_equal_a_question_about_the_whole_clip(either, target):
+    subject = either
     values = attribute(subject, "patch", "occlusion", target).values
     rows, columns = subject.patch_grid
     kept = subject.choice.frames.kept[0].tolist()

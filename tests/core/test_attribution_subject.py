@@ -36,6 +36,18 @@ def subject(predictor, prepared) -> Subject:
     return Subject(predictor, prepared)
 
 
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory, prepared) -> Subject:
+    """The clip before a network that merges all that it drops."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "merging"
+    return Subject(Predictor(made_checkpoint(folder, similarity_threshold=-1.0)), prepared)
+
+
+@pytest.fixture(scope="module", params=["unlike", "merged"])
+def either(request, subject, merged) -> Subject:
+    return subject if request.param == "unlike" else merged
+
+
 def but(num: int, *absent: int) -> np.ndarray:
     return ~np.isin(np.arange(num), absent)
 
@@ -127,11 +139,12 @@ def test_an_absent_patch_is_blurred(predictor, subject):
     close(answer, (output.logits[0] / 1.5).softmax(0), atol=1e-5)
 
 
-def test_blurred_patches_under_a_held_choice_are_the_networks_answer_to_blurred_pictures(predictor, subject):
+def test_blurred_patches_under_a_held_choice_are_the_networks_answer_to_blurred_pictures(either):
+    subject = either
     rng = np.random.default_rng(0)
     stays = rng.random((2, 6, *subject.patch_grid)) < 0.5
     found = subject.ask([Variant(patches=row, choice=subject.choice) for row in stays])
-    with predictor.model() as model, torch.no_grad():
+    with subject.model() as model, torch.no_grad():
         pictures = torch.stack([subject.with_patches(torch.from_numpy(row)) for row in stays])
         plain = ModelInput(
             present=torch.ones(2, 3, dtype=torch.bool),
@@ -174,27 +187,40 @@ def choosing(subject, first: int) -> VideoChoice:
     return VideoChoice(frames=own.frames, patches=tuple(steps))
 
 
-def test_answers_are_the_same_for_any_batch_size(subject):
-    rows, columns = subject.patch_grid
+def losing(subject) -> VideoChoice:
+    """All that the model keeps, and nothing of what it drops."""
+    own = subject.choice
+
+    def lost(step: Choice) -> Choice:
+        itself = torch.nn.functional.one_hot(step.kept, step.source_map.shape[2]).float()
+        return Choice(kept=step.kept, kept_mask=step.kept_mask, source_map=itself)
+
+    return VideoChoice(frames=lost(own.frames), patches=tuple(map(lost, own.patches)))
+
+
+def test_answers_are_the_same_for_any_batch_size(merged):
+    rows, columns = merged.patch_grid
     patches = np.ones((6, rows, columns), bool)
     patches[1:3, 1] = False
-    kept = subject.choice.frames.kept[0].tolist()
+    kept = merged.choice.frames.kept[0].tolist()
     variants = [
         Variant(),
         Variant(words=but(4, 0)),
         Variant(frames=but(6, *kept[1:])),
-        Variant(choice=subject.choice, windows=but(4, 3)),
+        Variant(choice=merged.choice, windows=but(4, 3)),
         Variant(without=frozenset({"video"})),
         Variant(patches=patches),
         Variant(words=np.zeros(4, bool), frames=but(6, kept[-1])),
-        Variant(choice=subject.choice, patches=patches),
-        # of one size, so they may share a batch
-        *(Variant(choice=choosing(subject, first)) for first in (0, 1, 2)),
+        Variant(choice=merged.choice, patches=patches),
+        # of one size, so they may share a batch; the first two differ in what is merged alone
+        *(Variant(choice=one) for one in (merged.choice, losing(merged))),
+        *(Variant(choice=choosing(merged, first)) for first in (0, 1, 2)),
     ]
-    one_by_one = np.concatenate([subject.ask([variant]) for variant in variants])
+    one_by_one = np.concatenate([merged.ask([variant]) for variant in variants])
     for batch_size in (1, 3, 8):
-        close(subject.ask(variants, batch_size=batch_size), one_by_one, atol=1e-5)
-    assert len(np.unique(one_by_one.round(6), axis=0)) == len(variants)
+        close(merged.ask(variants, batch_size=batch_size), one_by_one, atol=1e-5)
+    # but for the clip's own choice, which is the clip as it is
+    assert len(np.unique(one_by_one.round(6), axis=0)) == len(variants) - 1
 
 
 def test_the_clips_own_choice_reproduces_its_answer_and_is_held_when_words_change(predictor, subject):
@@ -205,13 +231,14 @@ def test_the_clips_own_choice_reproduces_its_answer_and_is_held_when_words_chang
         close(held, subject.differentiable(model, 1, text_features=words)[0], atol=1e-5)
 
 
-def test_the_differentiable_answer_is_the_same_answer(predictor, subject):
+def test_the_differentiable_answer_is_the_same_answer(either):
+    subject = either
     whole = subject.frames[None].repeat(2, 1, 1, 1, 1)
     whole[1, subject.choice.frames.kept[0, 0]] *= 0.5
     frames = whole[:, subject.has_part]
     sound = subject.waveform
     length = torch.tensor([sound.shape[1]])
-    with predictor.model() as model, torch.no_grad():
+    with subject.model() as model, torch.no_grad():
         own = dict(
             audio_features=model.audio(sound, length),
             text_features=model.text.encode([subject.text]),
