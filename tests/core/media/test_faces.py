@@ -147,6 +147,17 @@ def test_a_face_beside_the_speaker_does_not_take_over():
     assert track.state == "several"
 
 
+@pytest.mark.parametrize(("num_seen", "state"), [(5, "one"), (6, "several")])
+def test_a_face_that_is_seen_beside_it_for_a_moment_alone_is_not_told(num_seen, state):
+    speaker, other = [20, 20, 60, 70], [140, 20, 170, 60]
+    # from a fifth of the frames on
+    found = [[speaker, other] if k < num_seen else [speaker] for k in range(30)]
+    track = track_face(blank_film(30), Script(*found))
+    assert track.state == state and (track.sentence is None) == (state == "one")
+    assert track.num_faces.tolist() == [2] * num_seen + [1] * (30 - num_seen)
+    assert centres(track) == pytest.approx([40] * 30)
+
+
 def test_jitter_of_the_box_is_smoothed_away():
     rng = np.random.default_rng(0)
     boxes = [[[50 + dx, 20 + dy, 90 + dx, 70 + dy]] for dx, dy in rng.normal(0, 2, (30, 2))]
@@ -190,12 +201,14 @@ def test_altered_weights_are_not_run(tmp_path, monkeypatch):
 def test_shipped_clips_show_one_face_that_fills_the_crop(detector):
     with open(DEMO / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["missing"] != "video" and not row["distractors"]]
+    assert len(rows) > 5
     for name in [row["path"] for row in rows][::5]:
         frames = decode(open_clip(DEMO / name), num_frames=8).frames
         track = track_face(frames, detector)
         assert track.state == "one", name
         crops = crop(frames.pixels, track.boxes, 128)
-        for detections in detector.detect(crops):
-            if len(detections.scores):
-                box = detections.boxes[0]
-                assert max(box[2] - box[0], box[3] - box[1]) > 0.7 * 128, name
+        boxes = [found.boxes[0] for found in detector.detect(crops) if len(found.scores)]
+        # a face that fills the picture is missed now and then
+        assert len(boxes) > len(crops) / 2, name
+        for box in boxes:
+            assert max(box[2] - box[0], box[3] - box[1]) > 0.7 * 128, name
