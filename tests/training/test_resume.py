@@ -60,6 +60,7 @@ def interrupt(monkeypatch, at_step, how):
 
 @pytest.mark.parametrize("at_step", [1, 2, 4])
 def test_a_terminated_run_goes_on_to_the_same_weights(at_step, config, whole, tmp_path, monkeypatch):
+    expected = pd.read_parquet(config.out / "history.parquet")
     config = replace(config, out=tmp_path / "part")
     with monkeypatch.context() as patch:
         interrupt(patch, at_step, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -70,9 +71,11 @@ def test_a_terminated_run_goes_on_to_the_same_weights(at_step, config, whole, tm
     assert resumed.keys() == whole.keys()
     for name, value in whole.items():
         assert torch.equal(resumed[name], value), name
-    expected, history = load_checkpoint(config.out.parent / "part").history, None
     history = pd.read_parquet(config.out / "history.parquet")
-    assert list(history["epoch"]) == [0, 1, 2] and expected.equals(history)
+    assert list(history["epoch"]) == [0, 1, 2]
+    # losses and scores to the bit; how long it took is its own
+    times = ["seconds", "train_seconds"]
+    pd.testing.assert_frame_equal(history.drop(columns=times), expected.drop(columns=times), check_exact=True)
     assert read_state(config.run_folder) is None
 
 
