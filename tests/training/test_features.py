@@ -12,6 +12,7 @@ import training.feature_cache
 from core.model import build_model
 from training.datasets import Utterance
 from training.features import prepare
+from training.speed.networks import resized
 
 
 @pytest.fixture
@@ -62,6 +63,74 @@ def test_entries_depend_on_content_and_not_on_names(clip, tiny_model, tmp_path):
     assert len(list((tmp_path / "cache" / "text").rglob("*.safetensors"))) == 2
     prepare([other], tiny_model, tmp_path / "cache", progress=False)
     assert len(list((tmp_path / "cache" / "video").rglob("*.safetensors"))) == 2
+
+
+def test_another_file_under_an_old_name_is_read_anew(clip, tiny_model, tmp_path):
+    first = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    write_clip(clip.path, color=(0, 200, 0), tone_hz=700)
+    again = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    assert again[0].clip_sha256 != first[0].clip_sha256
+    assert not np.array_equal(again[0].crops, first[0].crops) and not torch.equal(
+        again[0].audio, first[0].audio
+    )
+
+
+def test_spans_of_one_file_have_features_of_their_own(clip, tiny_model, tmp_path):
+    spans = [replace(clip, key=f"{a}", start_seconds=a, end_seconds=a + 0.5) for a in (0.0, 0.5)]
+    first, second = prepare(spans, tiny_model, tmp_path / "cache", progress=False)
+    assert first.times_seconds.max() < 0.5 <= second.times_seconds.min()
+    # the bar has moved on
+    assert not np.array_equal(first.crops[0], second.crops[0])
+    assert len(list((tmp_path / "cache" / "audio").rglob("*.safetensors"))) == 2
+
+
+def test_models_that_read_otherwise_share_a_cache_and_no_entry(clip, tiny_model, tmp_path):
+    config, cache = tiny_model.config, tmp_path / "cache"
+
+    def features(**parts):
+        torch.manual_seed(0)  # one set of backbone weights
+        model = build_model(replace(config, **parts), weights="random")
+        return prepare([clip], model, cache, progress=False)[0]
+
+    plain = features()
+    assert features(video=resized(config.video, 96)).crops.shape == (6, 96, 96, 3)
+    few = features(video=replace(config.video, num_candidate_frames=4))
+    assert len(few.crops) == len(few.times_seconds) == 4
+    assert features(audio=replace(config.audio, pooling="mean")).audio.shape == (config.audio.width,)
+    heard = features(audio=replace(config.audio, num_trained_layers=1)).audio
+    assert heard.shape == pytest.approx((16_000,), abs=2_000) and plain.audio.ndim == 2
+    read = features(text=replace(config.text, num_trained_layers=1)).text
+    assert len(read) == 4 and plain.text.shape == (config.text.width,)
+    # and the first is as it was
+    again = features()
+    assert np.array_equal(again.crops, plain.crops)
+    assert torch.equal(again.audio, plain.audio) and torch.equal(again.text, plain.text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "other"},
+        {"label": "fear"},
+        {"transcript": "other words"},
+        {"split": "test"},
+        {"speaker": "somebody"},
+        {"dialogue": "d1"},
+        {"start_seconds": 0.25},
+        {"end_seconds": 0.75},
+        {"region": "left"},
+        {"path": "another file"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_clips_and_what_is_known_of_them_give_another_hash(clip, tiny_model, tmp_path, change):
+    if "path" in change:
+        change = {"path": write_clip(tmp_path / "green.mp4", color=(0, 200, 0))}
+    sets = [
+        prepare([one], tiny_model, tmp_path / "cache", progress=False)
+        for one in (clip, replace(clip, **change))
+    ]
+    assert [len(one) for one in sets] == [1, 1] and sets[0].data_sha256 != sets[1].data_sha256
 
 
 def test_other_backbone_weights_are_other_features(clip, tiny_model, tmp_path):

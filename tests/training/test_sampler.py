@@ -113,6 +113,24 @@ def test_a_training_batch_repeats_with_its_stream(corpus_features, tiny_model):
     assert first.frames.shape[1] <= 3
 
 
+def test_augmentation_changes_the_frames_of_a_clip_alike_and_its_sound_but_no_frozen_words(
+    corpus_features, tiny_model
+):
+    one = corpus_features[0]
+    # the same picture in every frame of both clips
+    still = replace(one, crops=one.crops[:1].repeat(4, 0), times_seconds=one.times_seconds[:4])
+    clips = [still, replace(still, audio=corpus_features[1].audio)]
+    plain = collate(clips, tiny_model.config).inputs
+    changed = collate(clips, tiny_model.config, generator=torch.Generator().manual_seed(3)).inputs
+    light = changed.frames.mean((2, 3, 4))
+    # noise alone, which is averaged away, differs between frames
+    assert (light - light[:, :1]).abs().max() < 0.01 < (light[0, 0] - light[1, 0]).abs()
+    assert (light - plain.frames.mean((2, 3, 4))).abs().max() > 0.01
+    assert torch.equal(changed.text_features, plain.text_features)
+    noise = changed.audio_features - plain.audio_features
+    assert noise.std() > 0 and not torch.equal(noise[0], noise[1])
+
+
 def test_words_are_dropped_where_their_encoder_is_trained(corpus_features, tiny_model):
     words = torch.arange(50)
     clips = [replace(corpus_features[i], text=words[: 50 - i], audio=None) for i in range(3)]
