@@ -153,6 +153,26 @@ def test_programs_that_bend_the_admitted_names_are_refused(read, program):
     assert read(pickle.dumps(collections.OrderedDict(a=1))) == {"a": 1}
 
 
+def remembering(place):
+    """None, which is remembered in a place: whoever makes room for all places before needs memory for them."""
+    return b"N" + b"r" + place.to_bytes(4, "little") + b"."
+
+
+def test_a_place_to_remember_in_is_one_that_the_file_can_fill(read):
+    assert read(remembering(5)) is None
+    # small enough to be given the room
+    with pytest.raises(DataError, match="is not a pickle"):
+        read(remembering(100_000))
+
+
+def test_large_files_are_not_read(read, monkeypatch):
+    data = pickle.dumps(np.zeros(400_000))
+    assert len(read(data)) == 400_000
+    monkeypatch.setattr("training.datasets.pickles.MAX_BYTES", 3 * 1024**2)
+    with pytest.raises(DataError, match=r"a\.pkl is larger than 3 MiB, so it is not read"):
+        read(data)
+
+
 def reading_past_the_end(size):
     """A tensor of `size` over a storage of four numbers."""
     function, (_, *arguments) = torch.zeros(4).__reduce_ex__(2)[0], torch.zeros(4).__reduce_ex__(2)[1]
