@@ -154,7 +154,7 @@ def test_programs_that_bend_the_admitted_names_are_refused(read, program):
 
 
 def remembering(place):
-    """None, which is remembered in a place: whoever makes room for all places before needs memory for them."""
+    """None, remembered in a place: whoever makes room for all places before it needs memory for them."""
     return b"N" + b"r" + place.to_bytes(4, "little") + b"."
 
 
