@@ -2,7 +2,9 @@
 
 import shutil
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 import streamlit as st
 import torch
@@ -27,6 +29,18 @@ def wait(run, seconds=240):
     while not run.is_over and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run.is_over
+
+
+def wait_for_process(argument, seconds=120):
+    """Until this process has a child with such an argument, whatever that has come to."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if argument in child.cmdline():
+                    return
+        time.sleep(0.01)
+    pytest.fail("it was not begun")
 
 
 @pytest.fixture
@@ -83,7 +97,7 @@ def test_one_goes_on_at_a_time_and_can_be_stopped(tmp_path, commands):
     run = runs.start(RunChoice(name="one"))
     with pytest.raises(RunError, match="The run one goes on"):
         runs.start(RunChoice(name="two"))
-    time.sleep(1)
+    wait_for_process("--no-browser")
     runs.end()
     wait(run)
     assert run.state == STOPPED
