@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.config import AudioConfig, ModelConfig, TextConfig
 from training.config import TrainConfig
-from training.evaluate import figure
 from training.protocol import PAPER_10FOLD_FLATTERS
+from training.scores import figure
 
 _USE = """## Intended use
 

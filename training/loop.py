@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from core.checkpoint import CheckpointInfo, save_checkpoint, stored_state
+from core.evaluation.artifact import ALL
 from core.evaluation.calibration import choose_threshold, fit_temperature
 from core.evaluation.failures import COUNTS
 from core.model import DeepMSI
@@ -26,12 +27,12 @@ from training.building import built, standardise
 from training.card import write_card
 from training.config import TrainConfig
 from training.data import TrainingData, load_data, require_same_clips
-from training.evaluate import ALL, Answers, evaluate, figure
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.offsets import LogitOffsets, tune_offsets
 from training.resume import identity, learned_before, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
+from training.scores import Answers, evaluate, figure
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
 from training.state import (
