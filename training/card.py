@@ -31,7 +31,7 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
     Args:
         config: of the run.
         model: of the network.
-        metrics: as `training.loop` saves them.
+        metrics: as `training.finish` saves them.
     """
     num = metrics["num_clips"]
     lines = [
