@@ -54,9 +54,10 @@ def truth(
     """Measure whether explanations are true: kept frames and patches, modalities, frames, seconds, words."""
     with told():
         from core.attribution.elements import METHODS
-        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import TRUTH
         from core.predict import Predictor
+        from core.shipped import default_checkpoint
         from training.truth_report import bench_truth
 
         explained = element or ELEMENTS
@@ -192,8 +193,9 @@ def curve(
     """
     with told():
         from app.curve_picture import picture
-        from core.checkpoint import default_checkpoint, load_checkpoint
+        from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import NON_EMPTY, subset_name
+        from core.shipped import default_checkpoint
         from core.writing import replacing, require_writable
         from training import curve as curves
         from training.sources import make_features, of_split, read_sources, require_labels

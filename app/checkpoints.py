@@ -13,15 +13,9 @@ from app.clips import OF_DATA, OWN_CLIP
 from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
 from app.training_runs import trained_checkpoints
-from core.checkpoint import (
-    EVERYDAY,
-    Checkpoint,
-    CheckpointError,
-    load_checkpoint,
-    read_metrics,
-    shipped_checkpoints,
-)
+from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_metrics
 from core.predict import Predictor
+from core.shipped import EVERYDAY, shipped_checkpoints
 from sample_data import SAMPLE_DATA
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import torch
 from torchvision.transforms.functional import gaussian_blur
 
 from core.attribution.effects import frame_versions, patch_versions
-from core.attribution.subject import Cancelled, Subject, Variant
+from core.attribution.subject import Cancelled, Subject
+from core.attribution.variants import Variant
 from core.compression import Choice
 from core.encoders.video import VideoChoice
 from core.labels import MODALITIES, MODALITY_NOUNS

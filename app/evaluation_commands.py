@@ -94,7 +94,8 @@ def evaluate(
         from core.checkpoint import load_checkpoint
         from core.evaluation.artifact import require_replaceable
         from core.int8 import INT8_SENTENCE, use_int8
-        from training.evaluate import caveats_of, evaluate_checkpoint, part_as_trained
+        from training.evaluate import evaluate_checkpoint
+        from training.held_out import caveats_of, part_as_trained
         from training.sources import make_features, of_split, read_sources, require_labels
 
         require_replaceable(out)

@@ -13,7 +13,6 @@ from app.own_runs import finished_evaluations
 from app.summaries import known_summary
 from app.thumbnails import Thumbnails
 from app.training_runs import trained_evaluations
-from core.checkpoint import FIRST
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation, spaces
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
@@ -30,6 +29,7 @@ from core.evaluation.spaces import (
     uniformity,
 )
 from core.prediction import PAIRS
+from core.shipped import FIRST
 from sample_data import SAMPLE_DATA
 
 SHIPPED_EVALUATIONS = SAMPLE_DATA / "evaluations"

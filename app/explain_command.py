@@ -75,9 +75,10 @@ def explain(
         from core.attribution.explain import DEFAULTS, ELEMENTS, default_store
         from core.attribution.explain import explain as explain_clip
         from core.attribution.results import Target
-        from core.checkpoint import checkpoint_for, load_checkpoint
+        from core.checkpoint import load_checkpoint
         from core.media import open_clip
         from core.predict import Predictor
+        from core.shipped import checkpoint_for
 
         for element, name in chosen.items():
             known = [key for key in METHODS if element in METHODS[key].elements]

@@ -15,7 +15,7 @@ from pathlib import Path
 from core.labels import LabelScheme
 from core.media import MEDIA_SUFFIXES
 from training.datasets import DataError, Dataset, SkippedClip, Utterance, read_dataset
-from training.datasets.check import DatasetReport, check_dataset, without_unusable
+from training.datasets.check import DatasetReport, count_dataset, without_unusable
 from training.datasets.folders import files_below
 from training.sources import READ_ALOUD, folder_of
 
@@ -124,7 +124,7 @@ def look(text: str) -> OwnData:
         first = f": {dataset.skipped[0].reason}" if dataset.skipped else "."
         raise DataError(f"{path} holds no clip that can be used{first}")
     return OwnData(
-        path=path, dataset=dataset, report=check_dataset(dataset), num_strange=_num_strange(path, dataset)
+        path=path, dataset=dataset, report=count_dataset(dataset), num_strange=_num_strange(path, dataset)
     )
 
 

@@ -194,8 +194,9 @@ def _write_table(
     checkpoint: Path | None,
 ) -> None:
     with told(), progress_file(progress) as note, progress_bar(is_long=True) as bar:
-        from core.checkpoint import checkpoint_for, load_checkpoint
+        from core.checkpoint import load_checkpoint
         from core.predict import Predictor
+        from core.shipped import checkpoint_for
         from training.datasets import Utterance, read_dataset
         from training.predictions import predict_all, to_be_asked
         from training.shards import shard_named, shard_of_this_process
@@ -266,10 +267,11 @@ def _tell(
     from core.media.clip import MediaError
 
     with told():
-        from core.checkpoint import checkpoint_for, load_checkpoint
+        from core.checkpoint import load_checkpoint
         from core.int8 import use_int8
         from core.media import open_clip
         from core.predict import Predictor
+        from core.shipped import checkpoint_for
 
         loaded = load_checkpoint(checkpoint or checkpoint_for(*paths))
         if int8:

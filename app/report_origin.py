@@ -11,11 +11,12 @@ from importlib import metadata
 from pathlib import Path
 
 from app.folders import free_name
-from core.checkpoint import CARD, checkpoint_hash, shipped_checkpoints
+from core.checkpoint import CARD, checkpoint_hash
 from core.evaluation import Evaluation, read_evaluation
 from core.evaluation.artifact import ALL, SHIPPED, subset_name
 from core.evaluation.compare import flat_settings
 from core.evaluation.neighbours import read_training
+from core.shipped import shipped_checkpoints
 from sample_data import SAMPLE_DATA
 
 NUM_MISTAKES = 12

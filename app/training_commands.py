@@ -137,7 +137,9 @@ def pretrain(
     ] = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of any other field of training.config.PretrainConfig."),
+        typer.Option(
+            "--set", help="NAME=VALUE of any other field of training.pretrain_config.PretrainConfig."
+        ),
     ] = None,
 ) -> None:
     """Train the video encoder on single pictures of faces, before `deepmsi train`.
@@ -146,8 +148,8 @@ def pretrain(
     """
     with told():
         from core.config import dataclass_from_dict
-        from training.config import PretrainConfig
         from training.pretrain import pretrain as run
+        from training.pretrain_config import PretrainConfig
 
         chosen = {
             "out": out,
@@ -196,7 +198,7 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def _phase(text: str) -> dict[str, int]:
-    """`side:steps` or `side:steps:batch` as fields of `training.config.Phase`."""
+    """`side:steps` or `side:steps:batch` as fields of `training.pretrain_config.Phase`."""
     numbers = text.split(":")
     if len(numbers) not in (2, 3) or not all(map(str.isdecimal, numbers)):
         raise ValueError(f"--phase takes SIDE:STEPS or SIDE:STEPS:BATCH, not {text!r}")

@@ -22,9 +22,10 @@ import psutil
 from app.clips import shipped_clips
 from core.attribution.explain import DEFAULTS, STORE_BYTES, explain
 from core.attribution.store import ExplanationStore
-from core.checkpoint import default_checkpoint, load_checkpoint
+from core.checkpoint import load_checkpoint
 from core.media import MEDIA_SUFFIXES, open_clip
 from core.predict import Predictor
+from core.shipped import default_checkpoint
 
 MAX_GROWTH = 0.05
 NUM_TOLD = 10

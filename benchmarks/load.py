@@ -31,9 +31,10 @@ from watched_app import Watch
 
 from app.clips import shipped_clips, transcript_of
 from app.launch import MAIN
-from core.checkpoint import default_checkpoint, load_checkpoint
+from core.checkpoint import load_checkpoint
 from core.media import MEDIA_SUFFIXES, open_clip
 from core.predict import Predictor
+from core.shipped import default_checkpoint
 from sample_data import CLIPS
 
 MAX_LATE_SECONDS = 20.0

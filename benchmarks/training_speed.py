@@ -239,13 +239,13 @@ def table(found: dict[str, Found], flops_per_clip: int, peak: float, nominal: fl
 @contextmanager
 def _timms_blocks(model: DeepMSI) -> Iterator[None]:
     """The same weights and sizes, computed by timm's own code."""
-    video = model.video
-    usual = video._block
-    video._block = lambda stage, position, x: video.swin.layers[stage].blocks[position](x)
+    swin = model.video.swin
+    usual = swin.block
+    swin.block = lambda stage, position, x: swin.layers[stage].blocks[position](x)
     try:
         yield
     finally:
-        video._block = usual
+        swin.block = usual
 
 
 def _seconds(work: Callable[[], None], device: torch.device) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.config import AudioConfig, ModelConfig, TextConfig
 from training.config import TrainConfig
-from training.evaluate import figure
 from training.protocol import PAPER_10FOLD_FLATTERS
+from training.scores import figure
 
 _USE = """## Intended use
 
@@ -31,7 +31,7 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
     Args:
         config: of the run.
         model: of the network.
-        metrics: as `training.loop` saves them.
+        metrics: as `training.finish` saves them.
     """
     num = metrics["num_clips"]
     lines = [

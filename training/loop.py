@@ -17,21 +17,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from core.checkpoint import CheckpointInfo, save_checkpoint, stored_state
-from core.evaluation.calibration import choose_threshold, fit_temperature
-from core.evaluation.failures import COUNTS
+from core.checkpoint import stored_state
+from core.evaluation.artifact import ALL
 from core.model import DeepMSI
 from training import processes
 from training.building import built, standardise
-from training.card import write_card
 from training.config import TrainConfig
 from training.data import TrainingData, load_data, require_same_clips
-from training.evaluate import ALL, Answers, evaluate, figure
+from training.finish import save_finished
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
-from training.offsets import LogitOffsets, tune_offsets
 from training.resume import identity, learned_before, look, require_same_data
 from training.sampler import Batch, epoch_batches, label_indices, random_stream, training_batch
+from training.scores import Answers, evaluate, figure
 from training.selection import SelectionProbe
 from training.space import SpaceRecorder
 from training.state import (
@@ -205,50 +203,18 @@ class _Run:
         return row
 
     def save(self, best: _Best) -> None:
-        """Calibrate the best weights on the dev split and write the checkpoint."""
+        """Make a checkpoint of the best weights."""
         model = self.learner.evaluated_model
         model.load_state_dict(best.weights, strict=False)
-        dev = evaluate(model, self.data.dev)
-        offsets = None
-        if self.config.tune_offsets:
-            dev, offsets = _with_offsets(model, dev)
-        usable = np.isfinite(dev.logits[ALL]).all(axis=1)
-        # of several data sets the calibration is not to be that of the largest
-        weights = dev.weights()[usable]
-        temperature = fit_temperature(dev.logits[ALL][usable], dev.truth[usable], weights)
-        dev = replace(dev, temperature=temperature)
-        metrics = {"dev": dev.to_dict()}
-        if len(self.data.test):
-            metrics["test"] = evaluate(model, self.data.test, temperature=dev.temperature).to_dict()
-        metrics["best_epoch"] = best.epoch
-        metrics["logit_offsets"] = None if offsets is None else vars(offsets)
-        metrics["num_clips"] = {name: len(getattr(self.data, name)) for name in ("train", "dev", "test")}
-        metrics[COUNTS] = self.data.num_train_per_label(model.config.labels.labels)
-        metrics["split_sha256"] = self.data.split_sha256
-        metrics["began_with"] = self.identity["began_with"]
-        metrics["learned_before"] = self.learned_before
-        metrics["train_config"] = self.config.recipe() | {"source_names": list(self.data.names)}
-        video = self.model_config.video
-        save_checkpoint(
-            self.config.out,
+        save_finished(
+            self.config,
             model,
-            info=CheckpointInfo(
-                temperature=dev.temperature,
-                uncertainty_threshold=choose_threshold(
-                    dev.probabilities()[usable], dev.truth[usable], weights
-                ),
-                data_sha256=self.data.sha256,
-                seed=self.config.seed,
-                preprocessing={
-                    "frames": f"{video.num_candidate_frames} evenly spaced, cropped to the speaker's face",
-                    "image_size": f"{video.image_size}",
-                },
-            ),
+            self.data,
+            best_epoch=best.epoch,
             history=self.history,
             space=self.space.result(),
-            metrics=metrics,
-            card=write_card(self.config, self.model_config, metrics),
-            dtype=torch.float16 if self.config.half_weights else torch.float32,
+            began_with=self.identity["began_with"],
+            learned_before=self.learned_before,
         )
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
@@ -402,13 +368,3 @@ class _Run:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _with_offsets(model: DeepMSI, dev: Answers) -> tuple[Answers, LogitOffsets]:
-    """Tune offsets and make them part of the classifier's bias, so that every later answer has them."""
-    usable = np.isfinite(dev.logits[ALL]).all(axis=1)
-    offsets = tune_offsets(dev.logits[ALL][usable], dev.truth[usable])
-    with torch.no_grad():
-        model.classifier.output.bias += torch.tensor(offsets.values).to(model.classifier.output.bias)
-    shifted = {subset: logits + np.array(offsets.values) for subset, logits in dev.logits.items()}
-    return replace(dev, logits=shifted), offsets

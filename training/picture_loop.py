@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from core.writing import ON_RESUME, replacing, written
 from training.augment import resample
 from training.average import WeightAverage
-from training.config import Phase, PretrainConfig
 from training.datasets.stills import IGNORED, Stills
 from training.datasets.utterance import DataError
 from training.optimizer import warmup_cosine, weight_decay_groups
 from training.pictures import PictureSources, StillsSampler, draw_stills, evaluate_stills
+from training.pretrain_config import Phase, PretrainConfig
 from training.pretrained import save_part
 from training.sampler import random_stream
 from training.state import (

@@ -27,12 +27,12 @@ from core.config import PRESETS
 from core.model import DeepMSI, build_model
 from core.writing import ON_RESUME, replacing, require_writable, written
 from training import processes
-from training.config import PretrainConfig
 from training.datasets.stills import TARGETS
 from training.datasets.utterance import DataError
 from training.expressions import score_selection, shows_something, teach_selection, teach_temporal
 from training.picture_loop import BestEncoder, PictureLoop
 from training.pictures import PictureSources, read_picture_sources
+from training.pretrain_config import PretrainConfig
 from training.pretrained import load_pretrained, save_part
 from training.state import RunState, read_state, remove_state
 

@@ -18,11 +18,12 @@ def recompute_early_blocks(model: DeepMSI) -> None:
     """Have the backward pass compute stages 1 and 2 again. Gradients are the same up to rounding."""
     if model.video is not None:
         # of the instance, and copied with it: the average of the weights has its own
-        model.video._block = _Recomputed(model.video._block)
+        swin = model.video.swin
+        swin.block = _Recomputed(swin.block)
 
 
 class _Recomputed:
-    """In place of a video encoder's way to compute a block."""
+    """In place of a network's way to compute a block."""
 
     def __init__(self, run: Callable[[int, int, Tensor], Tensor]) -> None:
         self._run = run

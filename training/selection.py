@@ -13,7 +13,7 @@ Kept = dict[tuple[int, ...], frozenset[int]]
 
 
 class SelectionProbe:
-    """Watches evaluations of one data set (`training.evaluate.evaluate(watch=…)`).
+    """Watches evaluations of one data set (`training.scores.evaluate(watch=…)`).
 
     `watch` notes what is kept with all modalities and with video alone, `remember` makes the last evaluation
     the one to compare with, `changes` compares.

@@ -16,7 +16,7 @@ CLIPS_PER_LABEL = 16
 
 
 class SpaceRecorder:
-    """Watches evaluations of the dev split (`training.evaluate.evaluate(watch=…)`).
+    """Watches evaluations of the dev split (`training.scores.evaluate(watch=…)`).
 
     `watch` notes a batch, `note` makes the noted clips the next moment.
 

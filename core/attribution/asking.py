@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from core.attribution.results import Target
-from core.attribution.subject import Cancelled, Subject, Variant, check
+from core.attribution.subject import Cancelled, Subject, check
+from core.attribution.variants import Variant
 from core.model import DeepMSI
 
 Progress = Callable[[float], None]

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 
 from core.attribution.results import Attribution, Target
-from core.attribution.subject import Cancelled, Subject, Variant
+from core.attribution.subject import Cancelled, Subject
+from core.attribution.variants import Variant
 from core.compression import Choice, Compressed
 from core.encoders.video import VideoChoice
 from core.model import DeepMSI

@@ -19,7 +19,8 @@ from core.attribution.asking import Asking, Progress
 from core.attribution.gradients import integrated_gradients
 from core.attribution.removal import Remembered
 from core.attribution.results import Attribution, Target
-from core.attribution.subject import Cancelled, Subject, Variant
+from core.attribution.subject import Cancelled, Subject
+from core.attribution.variants import Variant
 from core.labels import MODALITIES
 from core.model import DeepMSI
 

@@ -17,7 +17,8 @@ from core.attribution.elements import absent_others
 from core.attribution.randomisation import Explain, Randomised, randomised
 from core.attribution.removal import Curves, Infidelity, Remembered, Values, curves, infidelity
 from core.attribution.results import Attribution, Target
-from core.attribution.subject import Cancelled, Subject, Variant, check
+from core.attribution.subject import Cancelled, Subject, check
+from core.attribution.variants import Variant
 from core.encoders.video import VideoChoice
 
 MIN_ELEMENTS = 4

@@ -20,19 +20,16 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attribution.absence import blurred, silenced, windows_of, words_of
+from core.attribution.absence import windows_of
+from core.attribution.encoded import Encoded, EncodedClip
 from core.attribution.results import ExplanationCancelledError
 from core.attribution.variants import Variant, kind_of, together
 from core.encoders.video import VideoChoice
 from core.labels import MODALITIES
 from core.model import DeepMSI, ModelInput, ModelOutput
-from core.predict import Predictor, PreparedClip, stack_frames
-
-Encoded = tuple[nn.Module, bytes]
-"""An encoder, and what it is given: a sentence, windows that stay (`b""` for all), or `b""` for the crops."""
+from core.predict import Predictor, PreparedClip
 
 Cancelled = Callable[[], bool]
 """Asked between batches whether the answer is still wanted."""
@@ -66,19 +63,14 @@ class Subject:
         self.present = prepared.present
         if not any(self.present.values()):
             raise ValueError("the clip has no modality that the model reads")
-        self.words = words_of(prepared) if self.present["text"] else ()
         self.window_starts, self.window_ends = (
             windows_of(prepared) if self.present["audio"] else (_none, _none)
         )
         self.frame_times = prepared.frames.times_seconds if self.present["video"] else _none
         self.patch_grid = predictor.config.video.stage3_grid
-        # what an encoder makes of words, sound or frames that are asked for again and again
-        self._known: dict[Encoded, Tensor] = dict(known or {})
+        self._encoded = EncodedClip(prepared, self.present, self.device, known)
+        self.words = self._encoded.words
         self._sequences: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        self._frames = None
-        if self.present["video"]:
-            frames, _ = stack_frames([prepared.crops])
-            self._frames = frames[0].to(self.device)
         with predictor.model() as model, torch.no_grad():
             self.output = self._output(model, [Variant()])
             self.probabilities = self.calibrated(self.output.logits)[0].double().cpu().numpy()
@@ -91,7 +83,7 @@ class Subject:
     @property
     def frames(self) -> Tensor:
         """`(frame, 3, size, size)` the candidates' face crops in [0, 1]."""
-        return self._frames
+        return self._encoded.frames
 
     @property
     def choice(self) -> VideoChoice | None:
@@ -114,6 +106,15 @@ class Subject:
     def text(self) -> str:
         """The words as the text encoder reads them."""
         return self._prepared.transcript.text
+
+    def with_patches(self, stays: Tensor, frames: slice | Tensor = slice(None)) -> Tensor:
+        """The candidates' crops with patches blurred away: `(…, frame, 3, size, size)`.
+
+        Args:
+            stays: `(…, frame, row, column)` bool.
+            frames: which of the candidates `stays` is about, by their numbers.
+        """
+        return self._encoded.with_patches(stays, frames)
 
     def model(self):
         """Context in which the model is the caller's alone; to be held for short."""
@@ -178,7 +179,7 @@ class Subject:
         changed = [
             encoder for encoder, new in ((own.video, frames), (own.audio, waveform)) if new is not None
         ]
-        known = {key: value for key, value in self._known.items() if key[0] not in changed}
+        known = self._encoded.known_but_of(changed)
         if model is not None:
             predictor, known = Predictor(replace(predictor.checkpoint, model=model)), {}
         if frames is not None:
@@ -234,7 +235,7 @@ class Subject:
         elif self.present["video"]:
             batch["video_features"] = self.output.features["video"].detach().expand(num, -1)
         given = {"audio": audio_features, "text": text_features}
-        for modality, own in (("audio", self._audio_feature), ("text", self._text_feature)):
+        for modality, own in (("audio", self._encoded.sound), ("text", self._encoded.text)):
             if given[modality] is not None:
                 batch[f"{modality}_features"] = given[modality]
             elif self.present[modality]:
@@ -285,9 +286,10 @@ class Subject:
 
     def _output(self, model: DeepMSI, variants: Sequence[Variant]) -> ModelOutput:
         present = [self._presence(model, variant) for variant in variants]
-        self._encode_texts(model, [v for v, row in zip(variants, present, strict=True) if row[2]])
+        encoded = self._encoded
+        encoded.encode_texts(model, [v for v, row in zip(variants, present, strict=True) if row[2]])
         batch: dict[str, Tensor] = {}
-        for modality, column, feature in (("audio", 1, self._audio_feature), ("text", 2, self._text_feature)):
+        for modality, column, feature in (("audio", 1, encoded.sound), ("text", 2, encoded.text)):
             found = [
                 feature(model, variant) if row[column] else None
                 for variant, row in zip(variants, present, strict=True)
@@ -304,7 +306,7 @@ class Subject:
             is_seen = torch.tensor([row[0] for row in present], device=self.device)
             batch["video_features"][is_seen] = self._without_frames(model, seen)
         elif seen:
-            shown = [self._candidates(model, variant) for variant in seen]
+            shown = [encoded.candidates(model, variant) for variant in seen]
             most = max(len(tokens) for tokens in shown)
             tokens = shown[0].new_zeros(len(variants), most, *shown[0].shape[1:])
             mask = torch.zeros(len(variants), most, dtype=torch.bool, device=self.device)
@@ -317,22 +319,6 @@ class Subject:
                 choice = together([variant.choice for variant in seen])
         rows = torch.tensor(present, device=self.device)
         return model(ModelInput(present=rows, **batch), choice)
-
-    def _candidates(self, model: DeepMSI, variant: Variant) -> Tensor:
-        """Embedded candidate frames of a variant, `(frame, …)`."""
-        tokens = self._once(model.video, b"", lambda: model.video.embed(self._frames))
-        if variant.patches is None:
-            return tokens
-        changed = ~variant.patches.all((1, 2))
-        if variant.choice is not None and variant.choice.frames is not None:
-            merge = variant.choice.frames.source_map
-            # what is not kept and not merged does not reach the answer, whatever it looks like
-            changed &= True if merge is None else (merge[0] != 0).any(0).cpu().numpy()
-        places = torch.from_numpy(np.nonzero(changed)[0]).to(self.device)
-        if not len(places):
-            return tokens
-        pictures = self.with_patches(torch.from_numpy(variant.patches[changed]), places)
-        return tokens.index_copy(0, places, model.video.embed(pictures))
 
     def _without_frames(self, model: DeepMSI, variants: Sequence[Variant]) -> Tensor:
         """What the temporal network makes of the kept frames that stay, `(variant, channels)`."""
@@ -349,64 +335,6 @@ class Subject:
             is_real = video.frame_mask[0]
             self._sequences[model.video] = video.selection.kept[0][is_real], video.frame_vectors[0][is_real]
         return self._sequences[model.video]
-
-    def with_patches(self, stays: Tensor, frames: slice | Tensor = slice(None)) -> Tensor:
-        """The candidates' crops with patches blurred away: `(…, frame, 3, size, size)`.
-
-        Args:
-            stays: `(…, frame, row, column)` bool.
-            frames: which of the candidates `stays` is about, by their numbers.
-        """
-        size, clear, blurred = self._frames.shape[-1], self._frames[frames], self._blurred[frames]
-        weight = stays.to(self.device, torch.float32).flatten(0, -3).unsqueeze(1)
-        weight = F.interpolate(weight, size=(size, size)).unflatten(0, stays.shape[:-2])
-        return weight * clear + (1 - weight) * blurred
-
-    @cached_property
-    def _blurred(self) -> Tensor:
-        """The candidates' crops beyond recognition."""
-        return blurred(self._frames)
-
-    def with_windows(self, stays: np.ndarray) -> np.ndarray:
-        """The waveform with windows silenced, `(sample,)`."""
-        return silenced(self._prepared.waveform, stays)
-
-    def _audio_feature(self, model: DeepMSI, variant: Variant) -> Tensor:
-        """`(…)` frozen features of the sound."""
-        is_whole = variant.windows is None or bool(variant.windows.all())
-        key = b"" if is_whole else variant.windows.tobytes()
-        return self._once(
-            model.audio,
-            key,
-            lambda: model.audio.encode(
-                [self._prepared.waveform if is_whole else self.with_windows(variant.windows)]
-            )[0],
-        )
-
-    def _text_feature(self, model: DeepMSI, variant: Variant) -> Tensor:
-        """`(width,)`."""
-        text = self._text(variant)
-        return self._once(model.text, text.encode(), lambda: model.text.encode([text])[0])
-
-    def _encode_texts(self, model: DeepMSI, variants: Sequence[Variant]) -> None:
-        """Have the features of several sentences at once: they are short, and one pass costs little more."""
-        texts = {self._text(variant) for variant in variants}
-        new = [text for text in sorted(texts) if (model.text, text.encode()) not in self._known]
-        if new:
-            keys = [(model.text, text.encode()) for text in new]
-            self._known |= dict(zip(keys, model.text.encode(new), strict=True))
-
-    def _text(self, variant: Variant) -> str:
-        """The words that stay."""
-        if variant.words is None or variant.words.all():
-            return self.text
-        return " ".join(w.text for w, stays in zip(self.words, variant.words, strict=True) if stays)
-
-    def _once(self, encoder: nn.Module, what: bytes, encode: Callable[[], Tensor]) -> Tensor:
-        key = encoder, what
-        if key not in self._known:
-            self._known[key] = encode()
-        return self._known[key]
 
 
 @contextmanager

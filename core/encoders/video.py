@@ -1,9 +1,7 @@
-"""Video encoder: Swin Transformer V2 with frame selection before it and visual sequence compression inside.
+"""Video encoder: a Swin Transformer V2 with frame selection before it and visual sequence compression inside.
 
-timm's SwinV2 has the parameters, `window_blocks` computes its blocks; between those of stage 3 the step of
-`core.compression` removes tokens, and the blocks behind it work on the smaller grid. V2's continuous position
-bias serves the smaller windows: every block keeps the coordinates of the window it was (or would have been)
-pretrained with, so that a shift of one token means the same at every size.
+Between blocks of the network's third stage (`core.encoders.swin`) the step of `core.compression` removes
+tokens, and the blocks behind it work on the smaller grid.
 """
 
 from __future__ import annotations
@@ -14,23 +12,17 @@ from itertools import pairwise
 
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
 
 from core.compression import Choice, Compressed, select_and_merge
 from core.config import CompressionConfig, VideoConfig
 from core.encoders.alike import Alike, contents
-from core.encoders.backbones import resolve
-from core.encoders.convolutions import ConvStages, ConvStem
+from core.encoders.convolutions import ConvStages
 from core.encoders.frame_selector import FrameSelector
-from core.encoders.products import quicken
-from core.encoders.window_blocks import CompiledBlocks, WindowPlan, run_block
+from core.encoders.swin import Swin
 
 ELEMENTS_AT_ONCE = 1_600_000
 """Of embedded frames, on a processor and without gradients: four frames of the preset `paper`."""
-
-RESIDUAL_START = {"swin": 0.2, "conv": 0.05}
-"""Weight of what a block adds at the start, by `VideoConfig.early_stages`; see `_start_residuals`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,60 +90,17 @@ class VideoEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.compression = compression
-        self.sha256 = None
-        self.swin = SwinTransformerV2(
-            img_size=config.image_size,
-            patch_size=config.patch_size,
-            num_classes=0,
-            embed_dim=config.embed_dim,
-            depths=config.depths,
-            num_heads=config.num_heads,
-            window_size=config.window_size,
-            drop_path_rate=config.drop_path,
-            pretrained_window_sizes=(config.window_size,) * 4,
-            strict_img_size=False,
-        )
-        quicken(self.swin)
-        if weights == "pretrained" and config.backbone is not None:
-            self._load_backbone(config.backbone)
-        if config.stem == "conv":
-            self.swin.patch_embed = ConvStem(config.embed_dim)
+        self.swin = Swin(config, weights)
         self.conv_stages = None
         if config.early_stages == "conv":
             self.conv_stages = ConvStages(config.embed_dim, config.depths[:2])
-            # nothing that is never used is to be stored, or to wait for a gradient
-            self.swin.layers[0] = self.swin.layers[1] = self.swin.layers[2].downsample = nn.Identity()
-        if self.sha256 is None:
-            self._start_residuals(RESIDUAL_START[config.early_stages])
         self.selector = FrameSelector(config.embed_dim, config.guide_width, config.frame_width)
         # what to look for whatever is said: the early fusion's bias, kept here so that it can be pretrained
         self.base_guide = nn.Parameter(torch.zeros(config.guide_width))
-        self._compiled: CompiledBlocks | None = None
         self.fit(config.image_size)
         self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
 
-    def _load_backbone(self, name: str) -> None:
-        from safetensors.torch import load_file
-
-        found = resolve(name if "/" in name else f"timm/{name}.ms_in1k")
-        self.sha256 = found.sha256
-        # the rest are buffers that timm computes and the classifier of ImageNet
-        wanted = self.swin.state_dict()
-        self.swin.load_state_dict({k: v for k, v in load_file(found.weights).items() if k in wanted})
-
-    def _start_residuals(self, weight: float) -> None:
-        # V2 starts every block as the identity (norm weight 0), which delays a small network trained from
-        # random weights by hundreds of steps; a small residual from the start does not. Behind convolutions,
-        # which learn by themselves, it is noise: less of it
-        for block in self._blocks():
-            for norm in (block.norm1, block.norm2):
-                nn.init.constant_(norm.weight, weight)
-
-    def _blocks(self) -> list[nn.Module]:
-        return [block for layer in self.swin.layers for block in getattr(layer, "blocks", ())]
-
-    @torch.inference_mode(False)  # the tables made here serve training too, wherever a size is first met
     def fit(self, image_size: int) -> None:
         """Tell every block the grid it will meet in pictures of `image_size`.
 
@@ -161,34 +110,7 @@ class VideoEncoder(nn.Module):
         self._image_size = image_size
         is_compressed = self.compression.enabled and image_size == config.image_size
         self._steps = dict(zip(config.vsc_after, config.vsc_grids, strict=True)) if is_compressed else {}
-        side = image_size // config.patch_size
-        grid = side, side
-        for stage, layer in enumerate(self.swin.layers):
-            if stage > 0:
-                grid = tuple((side + 1) // 2 for side in grid)
-            for position, block in enumerate(getattr(layer, "blocks", ())):
-                block.set_input_size(grid, self._window(grid))
-                if stage == 2:
-                    grid = self._steps.get(position, grid)
-        self._make_plans()
-
-    def _make_plans(self) -> None:
-        self._plans = {
-            (stage, position): WindowPlan.of(block)
-            for stage, layer in enumerate(self.swin.layers)
-            for position, block in enumerate(getattr(layer, "blocks", ()))
-        }
-
-    def _apply(self, *args, **options) -> VideoEncoder:
-        super()._apply(*args, **options)
-        # plans are no buffers: they follow the weights to another device by being made anew
-        self._make_plans()
-        return self
-
-    def _window(self, grid: tuple[int, int]) -> tuple[int, int]:
-        """The largest window not above the configured one that tiles the grid."""
-        most = self.config.window_size
-        return tuple(max(w for w in range(1, min(most, side) + 1) if side % w == 0) for side in grid)
+        self.swin.fit(image_size // config.patch_size, self._steps)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """`(n, 3, size, size)` in [0, 1] to tokens `(n, size / patch, size / patch, embed_dim)`."""
@@ -255,34 +177,11 @@ class VideoEncoder(nn.Module):
     def _run_whole(self, begin: int, end: int | None, x: Tensor) -> Tensor:
         if begin < 0:
             x = self._enter_stage3(x)
-        last = len(self.swin.layers[2].blocks) - 1 if end is None else end
-        for position in range(begin + 1, last + 1):
-            x = self._block(2, position, x)
-        return x if end is not None else self.swin.norm(self._stage(3, x)).mean((1, 2))
-
-    def compile_blocks(self) -> None:
-        """Let torch compile the blocks, each size when it is first met: that takes a C++ compiler, and long.
-
-        Gradients are computed as before. Whether it gains anything depends on compiler and processor:
-        `deepmsi bench speed --part compiled` tells.
-        """
-        self._compiled = CompiledBlocks()
-
-    def _block(self, stage: int, position: int, x: Tensor) -> Tensor:
-        run = self._compiled or run_block
-        return run(self.swin.layers[stage].blocks[position], self._plans[stage, position], x)
-
-    def _stage(self, stage: int, x: Tensor) -> Tensor:
-        layer = self.swin.layers[stage]
-        x = layer.downsample(x)
-        for position in range(len(layer.blocks)):
-            x = self._block(stage, position, x)
-        return x
+        x = self.swin.stage3(x, begin + 1, None if end is None else end + 1)
+        return self.swin.finish(x) if end is None else x
 
     def _enter_stage3(self, tokens: Tensor) -> Tensor:
-        if self.conv_stages is not None:
-            return self.conv_stages(tokens)
-        return self.swin.layers[2].downsample(self._stage(1, self._stage(0, tokens)))
+        return self.swin.enter_stage3(tokens) if self.conv_stages is None else self.conv_stages(tokens)
 
     def select(
         self,
@@ -362,9 +261,7 @@ class VideoEncoder(nn.Module):
         position = min(self.config.vsc_after) if is_on else None
         if position is None:
             return
-        x = self._enter_stage3(self.embed(crops))
-        for earlier in range(position + 1):
-            x = self._block(2, earlier, x)
+        x = self.swin.stage3(self._enter_stage3(self.embed(crops)), 0, position + 1)
         rows, columns = x.shape[1:3]
         middle = torch.zeros(rows, columns, dtype=torch.bool, device=x.device)
         # brows to chin: the forehead takes more of a crop than the neck does

@@ -11,22 +11,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from core.cores import usable_cores
 from core.media.apart import run_apart
 from core.media.asked import Asked
-from core.media.clip import Clip, DecodedMedia, Frames, MediaError, MediaInfo, Transcript
+from core.media.clip import Clip, DecodedMedia, Frames, MediaError, Transcript
 from core.media.door import OpenMedia, open_file, open_media, told
 from core.media.limits import DEFAULT_LIMITS, Limits
-from core.media.streams import Orientation, PicturePicker, WaveformBuilder
-
-_MAX_TRIES = 500
-"""Packets of a stream that may fail to decode before the stream is given up as unreadable."""
+from core.media.measure import measure
+from core.media.packets import frames_of, packets_of, sample_aspect
+from core.media.streams import PicturePicker, WaveformBuilder
 
 _SILENCE = 1e-4
 """Peak amplitude below which a waveform is called silent: −80 dB."""
@@ -74,9 +68,9 @@ def open_clip(
     with open_file(path, limits) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if apart:
-        info, first, last = run_apart(_look, path.absolute(), limits, name=told(path), limits=limits)
+        info, first, last = run_apart(measure, path.absolute(), limits, name=told(path), limits=limits)
     else:
-        info, first, last = _look(path, limits)
+        info, first, last = measure(path, limits)
     start, end = _cut_span(path, first, last, start_seconds, end_seconds, limits)
     if isinstance(transcript, str):
         transcript = Transcript(text=transcript)
@@ -107,38 +101,6 @@ def decode(clip: Clip, *, num_frames: int = 32, limits: Limits = DEFAULT_LIMITS)
     return _decode(clip, num_frames, limits)
 
 
-def _look(path: Path, limits: Limits) -> tuple[MediaInfo, float, float]:
-    """What a file holds, and when it begins and ends."""
-    with open_media(path, limits) as media:
-        video, audio, orientation = _measure(path, media, limits)
-        container = media.container.format.name
-    first = min(extent.start for extent in (video, audio) if extent is not None)
-    last = max(extent.end for extent in (video, audio) if extent is not None)
-    first = max(0.0, first)
-    if last - first > limits.max_file_seconds:
-        raise MediaError(
-            f"{told(path)} is {last - first:.0f} s long, more than the allowed "
-            f"{limits.max_file_seconds:.0f} s; cut it."
-        )
-    info = MediaInfo(
-        container=container,
-        num_bytes=media.num_bytes,
-        duration_seconds=last - first,
-        has_video=video is not None,
-        has_audio=audio is not None,
-        width=orientation.width if orientation else 0,
-        height=orientation.height if orientation else 0,
-        rotation_degrees=orientation.rotation_degrees if orientation else 0,
-        num_frames=video.num_packets if video else 0,
-        video_codec=video.codec if video else None,
-        pixel_format=video.pixel_format if video else None,
-        audio_codec=audio.codec if audio else None,
-        sample_rate=audio.sample_rate if audio else 0,
-        num_channels=audio.num_channels if audio else 0,
-    )
-    return info, first, last
-
-
 def _decode(clip: Clip, num_frames: int, limits: Limits) -> DecodedMedia:
     reading = None
     if clip.info.has_video and clip.start_seconds > _SEEK_FROM_SECONDS:
@@ -155,19 +117,6 @@ def _decode(clip: Clip, num_frames: int, limits: Limits) -> DecodedMedia:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Extent:
-    """What the packets of one stream say: its times on the file's clock and what it holds."""
-
-    start: float
-    end: float
-    num_packets: int
-    codec: str
-    pixel_format: str | None = None
-    sample_rate: int = 0
-    num_channels: int = 0
-
-
 @dataclass(kw_only=True, eq=False)
 class _Reading:
     """What one pass over the file gave."""
@@ -178,62 +127,6 @@ class _Reading:
     has_audio_stream: bool
     num_damaged: int
     announced_seconds: float
-
-
-def _measure(
-    path: Path, media: OpenMedia, limits: Limits
-) -> tuple[_Extent | None, _Extent | None, Orientation | None]:
-    """Counts and times every packet; the first frame of each stream is decoded, the rest is not."""
-    spans = {stream.index: [math.inf, -math.inf, 0] for stream in media.streams}
-    samples: dict[int, VideoFrame | AudioFrame] = {}
-    num_packets = 0
-    for packet in _demux(media, Counter()):
-        num_packets += 1
-        if num_packets > limits.max_packets:
-            raise MediaError(
-                f"{told(path)} has more than the {limits.max_packets:,} packets that are allowed; cut it."
-            )
-        stream = packet.stream
-        span = spans[stream.index]
-        if stream.index not in samples and span[2] < _MAX_TRIES:
-            frame = next(iter(_frames(packet, Counter())), None)
-            if frame is not None:
-                samples[stream.index] = frame
-        time = packet.pts if packet.pts is not None else packet.dts
-        if time is None or packet.is_discard:
-            continue
-        start = float(time * packet.time_base)
-        seconds = float((packet.duration or 0) * packet.time_base) or _usual_seconds(stream)
-        spans[stream.index] = [min(span[0], start), max(span[1], start + seconds), span[2] + 1]
-
-    def extent(stream: VideoStream | AudioStream | None) -> _Extent | None:
-        if stream is None or stream.index not in samples or not spans[stream.index][2]:
-            return None
-        start, end, count = spans[stream.index]
-        sample = samples[stream.index]
-        sound = sample if isinstance(stream, AudioStream) else None
-        return _Extent(
-            start=start,
-            end=end,
-            num_packets=count,
-            codec=stream.codec_context.codec.canonical_name,
-            pixel_format=None if sound else sample.format.name,
-            sample_rate=sound.sample_rate if sound else 0,
-            num_channels=sound.layout.nb_channels if sound else 0,
-        )
-
-    video, audio = extent(media.video), extent(media.audio)
-    if video is None and audio is None:
-        raise MediaError(
-            f"{told(path)} holds no picture or sound that can be decoded; it may be damaged or protected, or "
-            f"have pictures of more than the allowed {limits.max_pixels:,} pixels: convert or record it anew."
-        )
-    orientation = None
-    if video is not None:
-        orientation = Orientation(
-            samples[media.video.index], sample_aspect=_aspect(media.video), max_side=None
-        )
-    return video, audio, orientation
 
 
 def _cut_span(
@@ -295,7 +188,7 @@ def _pass(
             return None
         picker = PicturePicker(
             clip.start_seconds + parts * clip.duration_seconds,
-            sample_aspect=_aspect(video) if video else None,
+            sample_aspect=sample_aspect(video) if video else None,
             max_side=limits.max_side,
         )
         builder = WaveformBuilder(clip.start_seconds, clip.end_seconds)
@@ -303,7 +196,7 @@ def _pass(
             video.thread_type, video.thread_count = "AUTO", _num_threads()
         sinks = {stream.index: sink for stream, sink in ((video, picker), (audio, builder)) if stream}
         damage = Counter()
-        packets = _demux(media, damage)
+        packets = packets_of(media, damage)
         asked = None
         if video is not None and not is_complete:
             asked = Asked(video, picker.moments_seconds)
@@ -312,7 +205,7 @@ def _pass(
             sink = sinks.get(packet.stream.index)
             if sink is None or sink.is_done:
                 continue
-            for frame in _frames(packet, damage):
+            for frame in frames_of(packet, damage):
                 sink.add(frame)
             if all(sink.is_done for sink in sinks.values()):
                 break
@@ -349,43 +242,6 @@ def _seek(media: OpenMedia, start_seconds: float) -> bool:
     except av.FFmpegError:
         return False
     return True
-
-
-def _demux(media: OpenMedia, damage: Counter) -> Iterator[Packet]:
-    """The packets of the chosen streams, and the empty ones that flush their decoders, up to a break."""
-    packets = media.container.demux(media.streams)
-    try:
-        yield from packets
-    except av.FFmpegError:
-        damage["container"] += 1
-        # what the decoders still hold back comes out by an empty packet each
-        for stream in media.streams:
-            packet = Packet()
-            packet.stream = stream
-            yield packet
-
-
-def _frames(packet: Packet, damage: Counter) -> list[VideoFrame] | list[AudioFrame]:
-    """The frames that this packet completes; none where it is damaged."""
-    if packet.is_corrupt:
-        damage[packet.stream.type] += 1
-    try:
-        return packet.decode()
-    except av.FFmpegError:
-        if packet.size:
-            damage[packet.stream.type] += 1
-        return []
-
-
-def _aspect(stream: VideoStream) -> float | None:
-    return float(stream.sample_aspect_ratio) if stream.sample_aspect_ratio else None
-
-
-def _usual_seconds(stream: VideoStream | AudioStream) -> float:
-    """Length of one packet where the container does not tell it."""
-    if isinstance(stream, VideoStream):
-        return 1 / float(stream.average_rate or stream.guessed_rate or 25)
-    return (stream.codec_context.frame_size or 0) / (stream.codec_context.sample_rate or 1)
 
 
 def _notes(clip: Clip, reading: _Reading, num_frames: int) -> Iterator[str]:

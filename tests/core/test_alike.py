@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import core.encoders.alike
-import core.encoders.video
+import core.encoders.swin
 from core.config import PRESETS, CompressionConfig
 from core.encoders.alike import Alike
 from core.encoders.video import VideoEncoder
@@ -33,7 +33,7 @@ def rows_met(monkeypatch) -> list[int]:
         met.append(len(x))
         return run_block(block, plan, x)
 
-    monkeypatch.setattr(core.encoders.video, "run_block", looked_at)
+    monkeypatch.setattr(core.encoders.swin, "run_block", looked_at)
     return met
 
 

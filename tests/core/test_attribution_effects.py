@@ -7,7 +7,8 @@ import torch
 from core.attribution.effects import CompressionEffects, compression_effects, frame_versions, patch_versions
 from core.attribution.results import Attribution, ExplanationCancelledError, Target
 from core.attribution.store import from_bytes, to_bytes
-from core.attribution.subject import Subject, Variant
+from core.attribution.subject import Subject
+from core.attribution.variants import Variant
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.compression import Choice, Compressed
 from core.config import PRESETS, CompressionConfig

@@ -10,7 +10,8 @@ from made_prepared import made_checkpoint, made_prepared
 
 from core.attribution.elements import METHODS, MODALITY_OF, attribute, frames_of
 from core.attribution.results import ExplanationCancelledError, Target
-from core.attribution.subject import Subject, Variant
+from core.attribution.subject import Subject
+from core.attribution.variants import Variant
 from core.compression import Choice
 from core.encoders.video import VideoChoice
 from core.media import SAMPLE_RATE

@@ -22,7 +22,8 @@ from core.attribution.randomisation import Randomised, compare, layer_groups, ra
 from core.attribution.removal import Curves, Infidelity, Remembered, curves, infidelity
 from core.attribution.results import Attribution, ExplanationCancelledError, Target
 from core.attribution.store import from_bytes, to_bytes
-from core.attribution.subject import Subject, Variant
+from core.attribution.subject import Subject
+from core.attribution.variants import Variant
 from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.media import Clip, Frames, MediaInfo

@@ -6,8 +6,10 @@ import torch
 from made_prepared import made_checkpoint, made_prepared
 from torchvision.transforms.functional import gaussian_blur
 
+from core.attribution.absence import silenced
 from core.attribution.results import ExplanationCancelledError
-from core.attribution.subject import Subject, Variant
+from core.attribution.subject import Subject
+from core.attribution.variants import Variant
 from core.compression import Choice
 from core.config import PRESETS, AudioConfig
 from core.encoders.audio import AudioEncoder
@@ -70,7 +72,7 @@ def test_an_absent_word_is_left_out_of_the_sentence(predictor, prepared, subject
 def test_an_absent_window_is_silent(predictor, prepared, subject):
     assert len(subject.window_starts) == 4
     stays = but(4, 1)
-    sound, quarter, fade = subject.with_windows(stays), SAMPLE_RATE // 4, SAMPLE_RATE // 100
+    sound, quarter, fade = silenced(prepared.waveform, stays), SAMPLE_RATE // 4, SAMPLE_RATE // 100
     assert not sound[quarter + fade : 2 * quarter - fade].any()
     for part in (slice(0, quarter - fade), slice(2 * quarter + fade, None)):
         np.testing.assert_allclose(sound[part], prepared.waveform[part], rtol=1e-5)

@@ -12,7 +12,6 @@ from core import checkpoint
 from core.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.model import DeepMSI
-from sample_data import CLIPS
 
 TINY = PRESETS["tiny"]
 
@@ -265,33 +264,3 @@ def test_a_checkpoint_is_replaced_but_nothing_else_is(model, folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"holds more than a checkpoint \(notes.txt\)"):
         save_checkpoint(folder, model, info=CheckpointInfo())
     assert (folder / "notes.txt").read_text() == "mine"
-
-
-@pytest.mark.parametrize("folder", checkpoint.shipped_checkpoints().values(), ids=lambda folder: folder.name)
-def test_the_cards_that_ship_tell_what_was_learned_from_and_for_whom_it_is(folder):
-    card = (folder / "card.md").read_text(encoding="utf-8")
-    assert "- Sources: the made clips of this project (CC0)" in card
-    # the video encoders learned from it
-    if "it reads no pictures" not in card:
-        assert "FER2013" in card and "for research, not for commercial use" in card
-
-
-def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    with pytest.raises(CheckpointError, match="No checkpoint ships"):
-        checkpoint.default_checkpoint()
-    for name in ("everyday", "another"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
-    assert list(checkpoint.shipped_checkpoints()) == ["everyday", "another"]
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "config.json").write_text("{}")
-    assert list(checkpoint.shipped_checkpoints()) == ["full", "everyday", "another"]
-    assert checkpoint.default_checkpoint().name == "full"
-    assert checkpoint.default_checkpoint(own=True).name == "everyday"
-    made, own = CLIPS / "demo" / "a.mp4", tmp_path / "b.mp4"
-    assert [checkpoint.checkpoint_for(*clips).name for clips in ((made,), (own,), (made, own))] == [
-        "full",
-        "everyday",
-        "everyday",
-    ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_window_blocks import block_of
 
-import core.encoders.video
+import core.encoders.swin
 import core.encoders.window_blocks
 from core.config import PRESETS, CompressionConfig
 from core.encoders.video import VideoEncoder
@@ -24,7 +24,7 @@ def plain_calls(monkeypatch) -> list[int]:
         met.append(len(x))
         return run_block(block, plan, x)
 
-    for module in (core.encoders.video, core.encoders.window_blocks):
+    for module in (core.encoders.swin, core.encoders.window_blocks):
         monkeypatch.setattr(module, "run_block", watched)
     return met
 
@@ -90,14 +90,14 @@ def test_an_encoder_sends_its_blocks_there(monkeypatch, plain_calls):
             met.append(len(x))
             return run_block(block, plan, x)
 
-    monkeypatch.setattr(core.encoders.video, "CompiledBlocks", Watched)
+    monkeypatch.setattr(core.encoders.swin, "CompiledBlocks", Watched)
     encoder = VideoEncoder(CONFIG, CompressionConfig(), "random").eval()
     frames, guide = torch.rand(1, 6, 3, 64, 64), torch.randn(1, CONFIG.guide_width)
     mask = torch.ones(1, 6, dtype=torch.bool)
     with torch.inference_mode():
         expected = encoder(frames, mask, guide).frame_vectors
         num, met[:] = len(plain_calls), []
-        encoder.compile_blocks()
+        encoder.swin.compile_blocks()
         found = encoder(frames, mask, guide).frame_vectors
     assert len(met) == num >= sum(CONFIG.depths) and len(plain_calls) == num
     assert torch.equal(found, expected)

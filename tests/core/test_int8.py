@@ -9,7 +9,7 @@ import torch
 from made_prepared import made_checkpoint
 from torch import nn
 
-from core.checkpoint import default_checkpoint, load_checkpoint
+from core.checkpoint import load_checkpoint
 from core.config import PRESETS
 from core.encoders.backbones import BackboneError
 from core.encoders.products import Int8Linear, Linear, run_linear
@@ -17,6 +17,7 @@ from core.int8 import use_int8
 from core.media import open_clip
 from core.model import DeepMSI
 from core.predict import Predictor
+from core.shipped import default_checkpoint
 from sample_data import DEMO
 
 HAS_IT = torch.backends.mkldnn.is_available()

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-import core.encoders.video
+import core.encoders.swin
 from core.config import PRESETS, CompressionConfig, ModelConfig
 from core.encoders.window_blocks import run_block
 from core.labels import MODALITIES
@@ -445,7 +445,7 @@ def test_paper_runs_forward_and_backward_at_its_published_sizes(capsys, monkeypa
         grids.append(tuple(x.shape[1:3]))
         return run_block(block, plan, x)
 
-    monkeypatch.setattr(core.encoders.video, "run_block", looked_at)
+    monkeypatch.setattr(core.encoders.swin, "run_block", looked_at)
     token_ids, token_mask = model.text.tokenize(["What did you just say?"])
     out = model(
         ModelInput(

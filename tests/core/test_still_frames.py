@@ -8,7 +8,7 @@ import pytest
 import torch
 from made_prepared import made_checkpoint, made_prepared
 
-from core.checkpoint import Checkpoint, default_checkpoint, load_checkpoint
+from core.checkpoint import Checkpoint, load_checkpoint
 from core.config import PRESETS
 from core.encoders import convolutions, products
 from core.encoders.video import VideoEncoder
@@ -16,6 +16,7 @@ from core.media import open_clip
 from core.model import DeepMSI
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
+from core.shipped import default_checkpoint
 from core.still_frames import hold_still
 from training.speed.work import flops_of
 

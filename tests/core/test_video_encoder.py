@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-import core.encoders.video
+import core.encoders.swin
 from core.compression import select_and_merge
 from core.config import PRESETS, CompressionConfig, VideoConfig
 from core.encoders.video import VideoEncoder
@@ -65,7 +65,7 @@ def test_grids_that_the_blocks_meet(name, grids, monkeypatch):
         windows.append((tuple(x.shape[1:3]), tuple(block.window_size)))
         return run_block(block, plan, x)
 
-    monkeypatch.setattr(core.encoders.video, "run_block", looked_at)
+    monkeypatch.setattr(core.encoders.swin, "run_block", looked_at)
     with torch.no_grad():
         vectors = encoder.frame_vectors(pictures(1, size=config.image_size))
     assert met == grids
@@ -85,7 +85,7 @@ def test_what_is_known_of_the_windows_goes_where_the_weights_go():
     torch.testing.assert_close(found.frame_vectors.float(), expected.frame_vectors, atol=1e-4, rtol=1e-4)
     # as if it were another machine's
     holder = torch.nn.Sequential(encoder).to("meta")
-    plans = list(holder[0]._plans.values())
+    plans = list(holder[0].swin._plans.values())
     tensors = [one for plan in plans for one in (plan.order, plan.inverse, plan.mask) if one is not None]
     assert tensors and {one.device.type for one in tensors} == {"meta"}
 
@@ -152,7 +152,7 @@ def test_timms_pretrained_weights_fit(tmp_path):
     save_file(reference.state_dict(), tmp_path / "model.safetensors")
     config = replace(PRESETS["paper"].video, backbone=f"{tmp_path}/")
     encoder = VideoEncoder(config, DEFAULT, "pretrained")
-    assert len(encoder.sha256) == 64
+    assert len(encoder.swin.sha256) == 64
     theirs = reference.state_dict()
     for key, value in encoder.swin.state_dict().items():
         assert torch.equal(value, theirs[key]), key

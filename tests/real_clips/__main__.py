@@ -24,10 +24,11 @@ import psutil
 
 from core.attribution.explain import explain
 from core.attribution.store import ExplanationStore
-from core.checkpoint import default_checkpoint, load_checkpoint
+from core.checkpoint import load_checkpoint
 from core.media import MEDIA_SUFFIXES, MediaError, open_clip
 from core.predict import Predictor
 from core.prediction import Prediction
+from core.shipped import default_checkpoint
 from tests.fuzzing.subjects import case
 from tests.fuzzing.trial import READ, REFUSED, try_all
 from tests.real_clips.given import shown_by_the_app

@@ -14,8 +14,9 @@ import training.loop
 import training.picture_loop
 import training.pretrain
 from core.checkpoint import load_checkpoint
-from training.config import Phase, PretrainConfig, TrainConfig
+from training.config import TrainConfig
 from training.evaluate import evaluate_checkpoint
+from training.pretrain_config import Phase, PretrainConfig
 from training.sources import make_features, of_split, read_sources
 from training.state import RunStopped
 

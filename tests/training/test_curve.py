@@ -12,9 +12,9 @@ from core.evaluation.artifact import ALL
 from core.evaluation.metrics import Estimate
 from training.curve import Setting, draw_curve, settings_of
 from training.datasets import DataError
-from training.evaluate import evaluate
 from training.feature_cache import Entry
 from training.features import FeatureSet
+from training.scores import evaluate
 
 TINY = PRESETS["tiny"]
 

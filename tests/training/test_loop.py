@@ -16,9 +16,9 @@ from core.labels import MELD_7
 from training.card import write_card
 from training.config import TrainConfig
 from training.datasets import DataError, read_manifest
-from training.evaluate import evaluate
 from training.features import prepare
 from training.loop import train
+from training.scores import evaluate
 from training.sources import make_features, of_split, read_sources
 
 

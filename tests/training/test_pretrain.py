@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 import training.picture_loop
 from core.config import PRESETS
 from core.model import build_model
-from training.config import Phase, PretrainConfig
 from training.datasets import DataError
 from training.optimizer import warmup_cosine
 from training.pretrain import pretrain
+from training.pretrain_config import Phase, PretrainConfig
 from training.pretrained import load_pretrained
 from training.state import RunStopped
 

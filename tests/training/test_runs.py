@@ -7,7 +7,7 @@ import pytest
 from core.checkpoint import load_checkpoint, read_metrics
 from training.config import TrainConfig
 from training.datasets import DataError
-from training.evaluate import caveats_of, part_as_trained
+from training.held_out import caveats_of, part_as_trained
 from training.runs import train_runs
 from training.sources import of_split, read_sources
 

@@ -14,7 +14,7 @@ from core.labels import IEMOCAP_4, IEMOCAP_6
 from training.building import built
 from training.config import TrainConfig
 from training.datasets import DataError
-from training.evaluate import caveats_of
+from training.held_out import caveats_of
 from training.learner import Learner
 from training.loop import train
 from training.resume import learned_before

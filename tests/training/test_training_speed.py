@@ -82,7 +82,7 @@ def test_timms_blocks_give_the_same_loss_by_other_code(script, monkeypatch):
     def unused(*_: object) -> None:
         raise AssertionError("our own blocks were asked")
 
-    monkeypatch.setattr("core.encoders.video.run_block", unused)
+    monkeypatch.setattr("core.encoders.swin.run_block", unused)
     trainer.loss(script.BLOCKS)
     with pytest.raises(AssertionError):
         trainer.loss(script.OURS)

@@ -8,10 +8,11 @@ import pytest
 
 import training.truth as truth
 from core.attribution.results import Attribution
-from core.checkpoint import default_checkpoint, load_checkpoint
+from core.checkpoint import load_checkpoint
 from core.evaluation.artifact import TRUTH_UNFINISHED
 from core.media import open_clip
 from core.predict import Predictor
+from core.shipped import default_checkpoint
 from sample_data import DEMO
 from sample_data.corpus.errors import CorpusError
 from sample_data.corpus.make import read_corpus

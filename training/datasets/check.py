@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ class SplitCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetReport:
-    """What `check_dataset` found.
+    """A data set in numbers.
 
     Attributes:
         name / scheme: as in `Dataset`.
@@ -107,7 +107,7 @@ def check_dataset(
     open_files: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> DatasetReport:
-    """Count a data set.
+    """Ask the disk for a data set's clips, and count it.
 
     Args:
         dataset: as an adapter read it.
@@ -115,39 +115,55 @@ def check_dataset(
             are those of the files.
         progress: called with done, total and a file's name, while files are opened.
     """
-    # in the order of the data, also those of which no clip is left
-    of_split: dict[str, list[Utterance]] = {u.split or NO_SPLIT: [] for u in dataset.utterances}
-    dataset = without_unusable(dataset)
-    utterances, skipped, notes = dataset.utterances, list(dataset.skipped), list(dataset.notes)
-    seconds = {u.key: u.annotated_seconds for u in utterances}
-    source = "annotations"
-    if open_files and any(_is_medium(u.path) for u in utterances):
-        utterances, seconds, more, num_short = _open(utterances, progress)
-        skipped += more
-        source = "files"
-        if num_short:
-            notes.append(f"{num_short} clips have fewer than {MIN_FRAMES} pictures.")
+    splits = [u.split or NO_SPLIT for u in dataset.utterances]
+    dataset, seconds = without_unusable(dataset), None
+    if open_files and any(_is_medium(u.path) for u in dataset.utterances):
+        utterances, seconds, more, num_short = _open(dataset.utterances, progress)
+        notes = [f"{num_short} clips have fewer than {MIN_FRAMES} pictures."] if num_short else []
+        dataset = replace(
+            dataset,
+            utterances=utterances,
+            skipped=(*dataset.skipped, *more),
+            notes=(*dataset.notes, *notes),
+        )
+    return count_dataset(dataset, splits=splits, seconds=seconds)
+
+
+def count_dataset(
+    dataset: Dataset, *, splits: Iterable[str] = (), seconds: Mapping[str, float | None] | None = None
+) -> DatasetReport:
+    """Count a data set as it is given; no clip is looked at.
+
+    Args:
+        dataset: whose clips can be used, as far as that is known (`without_unusable`).
+        splits: that are counted even where no clip of them is left.
+        seconds: lengths of the files, by key; None where only the annotations tell any.
+    """
+    utterances, source = dataset.utterances, "files"
+    if seconds is None:
+        seconds, source = {u.key: u.annotated_seconds for u in utterances}, "annotations"
     order = SCHEMES[dataset.scheme].labels if dataset.scheme else sorted({u.label for u in utterances})
     if dataset.stills:
-        splits = [_count_stills(name, stills, order) for name, stills in dataset.stills.items()]
+        counted = [_count_stills(name, stills, order) for name, stills in dataset.stills.items()]
         pictures = {name: stills.digests() for name, stills in dataset.stills.items()}
         shared = tuple(shared_values("pictures", pictures))
     else:
-        left_out = Counter(c.split or NO_SPLIT for c in skipped if c.label and not c.has_words)
+        left_out = Counter(c.split or NO_SPLIT for c in dataset.skipped if c.label and not c.has_words)
+        of_split: dict[str, list[Utterance]] = {name: [] for name in splits}
         for u in utterances:
-            of_split[u.split or NO_SPLIT].append(u)
-        splits = [_count(name, us, seconds, order, left_out[name]) for name, us in of_split.items()]
+            of_split.setdefault(u.split or NO_SPLIT, []).append(u)
+        counted = [_count(name, us, seconds, order, left_out[name]) for name, us in of_split.items()]
         shared = leakage(utterances)
     standing = {"train": 0, "dev": 1, "test": 2}
-    splits.sort(key=lambda part: (standing.get(part.split, 3), part.split))
+    counted.sort(key=lambda part: (standing.get(part.split, 3), part.split))
     return DatasetReport(
         name=dataset.name,
         scheme=dataset.scheme,
-        splits=tuple(splits),
-        durations_from=source if any(part.durations for part in splits) else None,
-        skipped=tuple(skipped),
+        splits=tuple(counted),
+        durations_from=source if any(part.durations for part in counted) else None,
+        skipped=dataset.skipped,
         leakage=shared,
-        notes=tuple(notes),
+        notes=dataset.notes,
     )
 
 

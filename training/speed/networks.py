@@ -14,13 +14,14 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from core.checkpoint import Checkpoint, CheckpointInfo, default_checkpoint, load_checkpoint
+from core.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from core.config import PRESETS, CompressionConfig, ModelConfig, VideoConfig
 from core.encoders.video import VideoEncoder
 from core.media import SAMPLE_RATE
 from core.media.faces import crop
 from core.model import DeepMSI, ModelInput, ModelOutput
 from core.predict import stack_frames
+from core.shipped import default_checkpoint
 from training.speed.turns import Taken, now
 
 PUBLISHED = {"merge": False, "order": "score", "train_guide": False}

@@ -66,7 +66,7 @@ def compiled(bench: Bench) -> list[Section]:
     network = encoder_like(config)
     eager = encoding(network, frames)
     faster = encoder_like(config)
-    faster.compile_blocks()
+    faster.swin.compile_blocks()
     work = encoding(faster, frames)
     begin = time.perf_counter()
     try:

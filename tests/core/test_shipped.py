@@ -1,0 +1,35 @@
+import pytest
+
+from core import shipped
+from core.checkpoint import CheckpointError
+from sample_data import CLIPS
+
+
+@pytest.mark.parametrize("folder", shipped.shipped_checkpoints().values(), ids=lambda folder: folder.name)
+def test_the_cards_that_ship_tell_what_was_learned_from_and_for_whom_it_is(folder):
+    card = (folder / "card.md").read_text(encoding="utf-8")
+    assert "- Sources: the made clips of this project (CC0)" in card
+    # the video encoders learned from it
+    if "it reads no pictures" not in card:
+        assert "FER2013" in card and "for research, not for commercial use" in card
+
+
+def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "CHECKPOINTS", tmp_path)
+    with pytest.raises(CheckpointError, match="No checkpoint ships"):
+        shipped.default_checkpoint()
+    for name in ("everyday", "another"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    assert list(shipped.shipped_checkpoints()) == ["everyday", "another"]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "config.json").write_text("{}")
+    assert list(shipped.shipped_checkpoints()) == ["full", "everyday", "another"]
+    assert shipped.default_checkpoint().name == "full"
+    assert shipped.default_checkpoint(own=True).name == "everyday"
+    made, own = CLIPS / "demo" / "a.mp4", tmp_path / "b.mp4"
+    assert [shipped.checkpoint_for(*clips).name for clips in ((made,), (own,), (made, own))] == [
+        "full",
+        "everyday",
+        "everyday",
+    ]
