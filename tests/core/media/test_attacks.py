@@ -22,7 +22,7 @@ from attacks import (
 )
 from made_media import grey_pictures, tone, write_media
 
-from core.media import MediaError, decode, door, open_clip
+from core.media import MediaError, decode, open_clip
 from core.media.limits import DEFAULT_LIMITS, GIB
 
 pytestmark = pytest.mark.timeout(120)
@@ -84,29 +84,6 @@ def test_a_list_leads_neither_to_a_file_nor_to_an_address(tmp_path, secret, kind
     with listening() as (port, called), watched(secret) as opened:
         path.write_bytes(leads_to(kind, secret, port))
         assert refusal(path, is_apart).startswith(path.name)
-    assert not opened and not called
-
-
-@pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
-@pytest.mark.parametrize(
-    ("kind", "formats"),
-    [
-        ("ffconcat", ("concat",)),
-        ("hls to a file", ("hls", "mpegts")),
-        ("hls to an address", ("hls", "mpegts")),
-        ("hls to concat", ("hls", "mpegts")),
-        ("dash", ("dash",)),
-    ],
-)
-def test_a_list_that_was_taken_for_a_container_is_given_no_other_file(
-    tmp_path, secret, kind, formats, monkeypatch
-):
-    """The formats that are read are the first guard; this is the second, by itself."""
-    monkeypatch.setattr(door, "CONTAINERS", (*door.CONTAINERS, *formats))
-    path = tmp_path / "list.mp4"
-    with listening() as (port, called), watched(secret) as opened:
-        path.write_bytes(leads_to(kind, secret, port))
-        refusal(path, False)
     assert not opened and not called
 
 
