@@ -182,6 +182,10 @@ def test_a_picture_that_grows_beyond_the_limit_is_not_decoded(tmp_path):
     write_media(large, pictures=[quadrants(640, 480)] * 5)
     path = tmp_path / "grows.ts"
     path.write_bytes(small.read_bytes() + large.read_bytes())
+    # those of the second film come shrunk to the first one's size, if they are decoded at all
+    whole = decode(open_clip(path))
+    assert whole.frames.pixels.shape == (5, 48, 64, 3) and whole.frames.times_seconds.max() > 0.55
     limits = replace(DEFAULT_LIMITS, max_pixels=100 * 100)
-    frames = decode(open_clip(path, limits=limits), limits=limits).frames
-    assert frames.pixels.shape[1:3] == (48, 64)
+    media = decode(open_clip(path, limits=limits), limits=limits)
+    assert media.frames.times_seconds == pytest.approx([0.2, 0.3, 0.4])
+    assert "grows.ts is damaged in 5 places; what could be decoded is used." in media.notes
