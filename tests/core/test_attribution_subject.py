@@ -190,14 +190,14 @@ def choosing(subject, first: int) -> VideoChoice:
 
 
 def losing(subject) -> VideoChoice:
-    """All that the model keeps, and nothing of what it drops."""
+    """All that the model keeps, and nothing of the patches that it drops."""
     own = subject.choice
 
     def lost(step: Choice) -> Choice:
         itself = torch.nn.functional.one_hot(step.kept, step.source_map.shape[2]).float()
         return Choice(kept=step.kept, kept_mask=step.kept_mask, source_map=itself)
 
-    return VideoChoice(frames=lost(own.frames), patches=tuple(map(lost, own.patches)))
+    return VideoChoice(frames=own.frames, patches=tuple(map(lost, own.patches)))
 
 
 def test_answers_are_the_same_for_any_batch_size(merged):

@@ -119,7 +119,7 @@ def test_augmentation_changes_the_frames_of_a_clip_alike_and_its_sound_but_no_fr
     one = corpus_features[0]
     # the same picture in every frame of both clips
     still = replace(one, crops=one.crops[:1].repeat(4, 0), times_seconds=one.times_seconds[:4])
-    clips = [still, replace(still, audio=corpus_features[1].audio)]
+    clips = [still, replace(still, audio=corpus_features[1].audio, text=corpus_features[1].text)]
     plain = collate(clips, tiny_model.config).inputs
     changed = collate(clips, tiny_model.config, generator=torch.Generator().manual_seed(3)).inputs
     light = changed.frames.mean((2, 3, 4))
