@@ -13,8 +13,8 @@ from core.evaluation.artifact import ALL
 from core.evaluation.calibration import choose_threshold
 from training.answers import ask
 from training.config import TrainConfig
-from training.evaluate import evaluate
 from training.loop import train
+from training.scores import evaluate
 from training.sources import make_features, of_split, read_sources
 
 NEXT = {"joy": "sadness", "sadness": "anger", "anger": "joy"}
