@@ -28,6 +28,16 @@ def test_the_queue_holds_the_last_entries_of_each_class():
     assert vectors[2].tolist() == [0.0, 1.0]
 
 
+def test_of_a_full_queue_the_oldest_goes_every_time():
+    queue = ClassQueue(num_classes=1, width=2, size=3)
+    for number in range(8):
+        angle = 0.3 * number
+        queue.take_in(*batch([[math.cos(angle), math.sin(angle)]], [0]))
+        found = queue.entries("video")[0]
+        angles = sorted(torch.atan2(found[:, 1], found[:, 0]).tolist())
+        assert angles == pytest.approx([0.3 * one for one in range(number + 1)][-3:], abs=1e-5)
+
+
 def test_of_a_batch_larger_than_the_queue_the_last_stay():
     queue = ClassQueue(num_classes=1, width=2, size=3)
     angles = torch.arange(8) * 0.3

@@ -69,6 +69,13 @@ def test_pairing_narrows_the_interval(tmp_path):
     assert difference.high - difference.low < 0.4 * (accuracy.high - accuracy.low)
 
 
+def test_the_seed_decides_the_intervals_and_nothing_else(pair):
+    first, again, other = (compare(*pair, num_bootstrap=200, seed=seed) for seed in (0, 0, 1))
+    assert first == again and other.accuracy_test == first.accuracy_test
+    one, two = (told.headlines["brier"].difference for told in (first, other))
+    assert one.value == two.value and (one.low, one.high) != (two.low, two.high)
+
+
 def test_the_order_of_the_clips_does_not_matter(pair):
     a, b = pair
     order = np.random.default_rng(0).permutation(len(TRUTH))

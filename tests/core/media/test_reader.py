@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_media import grey_levels, grey_pictures, quadrants, tone, write_media
 
-from core.media import SAMPLE_RATE, MediaError, Transcript, decode, open_clip
+from core.media import SAMPLE_RATE, MediaError, Transcript, decode, open_clip, reader
 
 
 def loudest_hertz(waveform: np.ndarray) -> float:
@@ -210,6 +210,24 @@ def test_a_late_span_equals_the_same_part_of_the_whole(tmp_path, name, codec):
     same = full.waveform[first : first + len(late.waveform)]
     assert len(late.waveform) == 2 * SAMPLE_RATE
     assert np.abs(late.waveform - same).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["long.mp4", "long.mkv"])
+def test_a_jump_that_lands_behind_the_start_loses_nothing(tmp_path, name, monkeypatch):
+    pictures = [np.full((32, 32, 3), 20 + k % 200, np.uint8) for k in range(160)]
+    path = write_media(
+        tmp_path / name, pictures=pictures, sound=tone(16.0, 16_000), video_options={"g": "10"}
+    )
+    clip = open_clip(path, start_seconds=11.0, end_seconds=14.0)
+    expected = decode(clip, num_frames=30)
+    # as an index that is wrong would have it
+    monkeypatch.setattr(reader, "_SEEK_MARGIN_SECONDS", -2.0)
+    found = decode(clip, num_frames=30)
+    assert expected.frames.times_seconds[0] < 11.2
+    assert np.array_equal(found.frames.times_seconds, expected.frames.times_seconds)
+    assert np.array_equal(found.frames.pixels, expected.frames.pixels)
+    assert len(found.waveform) == 3 * SAMPLE_RATE
+    assert np.abs(found.waveform - expected.waveform).max() < 1e-3
 
 
 def test_transcripts_and_identity_are_kept(talking_clip):
