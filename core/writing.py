@@ -66,7 +66,9 @@ def replacing(
     Args:
         path: what is to appear.
         is_shared: other processes may write the same file at the same time, so each needs a name of its own;
-            otherwise what a kill left half written is written over by the next try.
+            otherwise what a kill left half written is written over by the next try. The file that is given
+            is to be written into: who puts another in its place (safetensors' `save_file` does) loses the
+            lock by which others know that it is not abandoned.
         is_synced: wait until the disk has it, so that a power cut leaves the old or the new file. It takes
             milliseconds, which many small files that are checked when they are read need not.
         suffix: of the unfinished file's name.

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import nn
 
 from core.media import decode, open_clip
@@ -255,7 +255,7 @@ class FeatureCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             # one that a power cut truncates is found and made anew
             with replacing(path, is_shared=True, is_synced=False) as part:
-                save_file(contiguous, part, metadata)
+                part.write_bytes(save(contiguous, metadata))
 
 
 def _open(utterance: Utterance):

@@ -35,7 +35,7 @@ def break_decoder(monkeypatch, where: str, how: str, *, name: str = "bad.mp4") -
 
 
 @pytest.mark.parametrize(
-    ("where", "how"), [("_look", "crash"), ("_decode", "crash"), ("_look", "hang"), ("_decode", "flood")]
+    ("where", "how"), [("measure", "crash"), ("_decode", "crash"), ("measure", "hang"), ("_decode", "flood")]
 )
 def test_a_file_that_breaks_the_decoder_is_a_sentence_and_the_app_goes_on(
     page,  # noqa: F811
@@ -82,7 +82,7 @@ def test_one_such_file_does_not_end_a_table_of_own_data(
     tmp_path,
     monkeypatch,
 ):
-    break_decoder(monkeypatch, "_look", "crash")
+    break_decoder(monkeypatch, "measure", "crash")
     out = tmp_path / "answers.csv"
     options = ["--checkpoint", str(checkpoint), "--no-transcribe", "--out", str(out)]
     CliRunner().invoke(cli, ["predict", "--data", str(recordings), *options])

@@ -207,7 +207,7 @@ INK_AND_GROUND = """selector => {
 
 
 @pytest.mark.parametrize(
-    ("place", "selector"), [("compare", "[data-baseweb=tag]"), ("learn", ".st-key-learn-next button")]
+    ("place", "selector"), [("compare", "[data-tag]"), ("learn", ".st-key-learn-next button")]
 )
 def test_what_stands_on_the_primary_colour_is_dark_on_a_dark_page(browser, address, place, selector):
     context = browser.new_context(color_scheme="dark")

@@ -1,5 +1,7 @@
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from safetensors.numpy import save_file
 import core.media
 import training.feature_cache
 from core.model import build_model
+from core.writing import replacing
 from training.datasets import Utterance
 from training.features import prepare
 from training.speed.networks import resized
@@ -232,3 +235,20 @@ def test_features_that_others_made_are_taken_as_they_are(clip, tiny_model, tmp_p
     write_adopted(tmp_path / "made.safetensors", text_width=1024)
     [skipped] = prepare([made], model, tmp_path / "cache", progress=False).skipped
     assert "its text vector has 1024 numbers" in skipped.reason and "preset paper" in skipped.reason
+
+
+def test_who_writes_the_same_entry_takes_no_unfinished_one_away(clip, tiny_model, tmp_path, monkeypatch):
+    replace_file, others = os.replace, []
+
+    def replace_beside_another(part, path):
+        if not others:
+            others.append(path)
+            # another process comes to write the same, and clears what it takes for abandoned
+            with replacing(path, is_shared=True, is_synced=False) as own:
+                own.write_bytes(Path(part).read_bytes())
+        replace_file(part, path)
+
+    monkeypatch.setattr(os, "replace", replace_beside_another)
+    features = prepare([clip], tiny_model, tmp_path / "cache", progress=False)
+    assert len(others) == 1 and not list((tmp_path / "cache").rglob("*.part"))
+    assert torch.equal(features[0].text, prepare([clip], tiny_model, tmp_path / "cache")[0].text)
