@@ -42,7 +42,8 @@ class Look:
 
 def to_top_of(selector: str) -> Callable[[Page], None]:
     """Scrolls so that something stands at the top."""
-    return lambda page: page.locator(selector).first.evaluate("one => one.scrollIntoView()")
+    below_header = "one => { one.style.scrollMarginTop = '4.5rem'; one.scrollIntoView(); }"
+    return lambda page: page.locator(selector).first.evaluate(below_header)
 
 
 def predicted(page: Page) -> None:
