@@ -10,7 +10,6 @@ import torch
 
 from core.int8 import use_int8
 from core.media import decode, open_clip
-from core.media.faces import crop
 from core.model import DeepMSI
 from core.predict import Predictor, PreparedClip, stack_frames
 from training.speed.bench import Bench
@@ -129,7 +128,7 @@ def _from_file(bench: Bench, predictor: Predictor, path) -> Section:
 
 
 def _coalitions(bench: Bench, predictor: Predictor, prepared: PreparedClip) -> Section:
-    model, size = bench.model, bench.config.video.image_size
+    model = bench.model
     frames = stack_frames([prepared.crops])[0][0]
 
     def fresh() -> PreparedClip:
@@ -146,9 +145,8 @@ def _coalitions(bench: Bench, predictor: Predictor, prepared: PreparedClip) -> S
         return run
 
     def answered(clip: PreparedClip) -> None:
-        pixels = crop(clip.frames.pixels, clip.face_track.boxes, size)
         audio, text = model.audio.encode([clip.waveform]), model.text.encode([WORDS])
-        answer(model, stack_frames([pixels])[0][0], audio, text)
+        answer(model, stack_frames([clip.crops])[0][0], audio, text)
 
     subjects = {
         EIGHT: lambda: predictor.predict(fresh()),
