@@ -114,8 +114,14 @@ def _read(path: Path, name: str | None, settings: list[str] | None, allow_outsid
 
 
 def _first_fold(dataset: Dataset, protocol: str, seed: int) -> Dataset:
+    from training.datasets import DataError
     from training.protocol import PAPER_10FOLD_FLATTERS, make_folds, with_splits
 
+    if dataset.stills:
+        raise DataError(
+            f"{dataset.name} holds single pictures, which have neither speakers nor dialogues, so no "
+            "protocol can part them; leave --protocol away."
+        )
     try:
         folds = make_folds(dataset.utterances, protocol, seed=seed)
     except ValueError as error:
@@ -123,7 +129,12 @@ def _first_fold(dataset: Dataset, protocol: str, seed: int) -> Dataset:
     notes = (*dataset.notes, f"Split: {protocol}, seed {seed}, {folds[0].name} of {len(folds)}.")
     if protocol == "paper-10fold":
         notes += (PAPER_10FOLD_FLATTERS,)
-    return replace(dataset, utterances=with_splits(dataset.utterances, folds[0]), notes=notes)
+    parted = with_splits(dataset.utterances, folds[0])
+    skipped = dataset.skipped
+    if protocol != "official":
+        # what is left out is in no part, whatever split it has of its own
+        skipped = tuple(replace(clip, split=None) for clip in skipped)
+    return replace(dataset, utterances=parted, skipped=skipped, notes=notes)
 
 
 def _print(report: DatasetReport, *, is_listed: bool) -> None:

@@ -92,6 +92,28 @@ def test_check_counts_a_fold_of_a_protocol(run, tmp_path):
     assert refused.exit_code == 1 and "needs the session" in " ".join(refused.output.split())
 
 
+def test_what_a_fold_leaves_out_is_not_counted_for_the_own_split(run, meld):
+    rows = [f'{i},Hm {i}.,Ross,joy,positive,{i},0,1,1,"00:00:01,000","00:00:03,000"\n' for i in range(12)]
+    (meld / "test_sent_emo.csv").write_text(HEADER + "".join(rows))
+    report = json.loads(run("check", meld, "--protocol", "paper-10fold", "--json").stdout)
+    # one clip of train is missing: of the fold, it is neither to learn from nor to test on
+    assert sum(part["num_rows"] for part in report["splits"] if part["split"] != "dev") == 14
+    assert {part["split"]: part["num_left_out"] for part in report["splits"]} == dict.fromkeys(
+        ("train", "dev", "test"), 0
+    )
+    assert {clip["split"] for clip in report["skipped"]} == {None}
+    official = json.loads(run("check", meld, "--protocol", "official", "--json").stdout)
+    assert [part["num_left_out"] for part in official["splits"]] == [1, 0, 0]
+
+
+def test_single_pictures_are_not_parted_by_a_protocol(run, tmp_path):
+    (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n0,{' '.join(['7'] * 48 * 48)},Training\n")
+    assert run("check", tmp_path).exit_code == 0
+    refused = run("check", tmp_path, "--protocol", "official")
+    assert refused.exit_code == 1
+    assert "single pictures, which have neither speakers nor dialogues" in " ".join(refused.output.split())
+
+
 def test_a_manifest_may_be_trusted_with_clips_outside(run, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"a clip")
     (tmp_path / "inside").mkdir()
@@ -116,6 +138,8 @@ def test_options_of_a_data_set(run, tmp_path):
     options = ("--set", "songs=true", "--set", "calm=skip")
     report = json.loads(run("check", tmp_path, "--json", *options).stdout)
     assert sum(part["num_rows"] for part in report["splits"]) == 2
+    refused = run("check", tmp_path, "--set", "songs=maybe")
+    assert refused.exit_code == 2 and "songs should be true or false" in " ".join(refused.output.split())
 
 
 def test_a_folder_of_other_things_is_one_sentence(run, tmp_path):

@@ -110,6 +110,17 @@ def test_pointers_to_files_that_were_never_fetched(folder):
         read_cremad(folder)
 
 
+def test_clips_of_other_names_are_left_out_and_told(folder):
+    for name in ("1001_DFA_ANG_XX copy.flv", "1001_DFA_CAL_XX.flv"):
+        touch(folder / "VideoFlash" / name)
+    dataset = read_cremad(folder)
+    assert len(dataset.utterances) == 12 * NUM_ACTORS
+    assert {clip.key: clip.reason.partition(" is not")[2] for clip in dataset.skipped} == {
+        f"VideoFlash/{name}": " named as CREMA-D names its clips, so its emotion is not known."
+        for name in ("1001_DFA_ANG_XX copy.flv", "1001_DFA_CAL_XX.flv")
+    }
+
+
 def test_other_folders_and_options_are_refused(tmp_path):
     with pytest.raises(DataError, match="1001_DFA_ANG_XX.flv"):
         read_cremad(tmp_path)

@@ -67,6 +67,7 @@ def test_clips_are_found_however_they_are_nested(tmp_path, nesting):
 def test_missing_broken_and_extra_clips_are_told_and_miscut_ones_lose_their_clip(tmp_path):
     folder = write_meld_release(tmp_path)
     touch(folder / "output_repeated_splits_test" / "dia0_utt1.mp4", b"")
+    touch(folder / "train_splits" / "dia0_utt0 (1).mp4")
     dataset = read_meld(folder)
     told = reasons(dataset)
     assert set(told) == {
@@ -77,6 +78,7 @@ def test_missing_broken_and_extra_clips_are_told_and_miscut_ones_lose_their_clip
         "test/dia0_utt1",
         "dev_splits_complete/dia66_utt9.mp4",
         "output_repeated_splits_test/final_videos_testdia101_utt0.mp4",
+        "train_splits/dia0_utt0 (1).mp4",
     }
     assert "dia110_utt7.mp4 is missing" in told["dev/dia110_utt7"]
     assert "dia125_utt3.mp4" in told["train/dia125_utt3"]
@@ -176,3 +178,8 @@ def test_the_real_official_split_leaks_as_is_known():
     assert (episodes.num_shared_values, episodes.num_values) == (142, 143)
     assert round(100 * texts.share, 1) == 12.7
     assert found["dialogues", "train", "test"].num_shared_values == 0
+    # as docs/datasets.md says
+    speakers, spans = found["speakers", "train", "test"], found["spans", "train", "test"]
+    assert (speakers.num_shared_values, speakers.num_values) == (69, 100)
+    assert round(100 * speakers.share, 1) == 95.8 and spans.num_shared_rows == 3
+    assert round(100 * found["wordings", "train", "test"].share, 1) == 15.5

@@ -62,6 +62,22 @@ def test_songs_only_where_asked_for(tmp_path):
     dataset = read_dataset(tmp_path)
     assert [u.extra["kind"] for u in dataset.utterances] == ["speech"] and "song" in dataset.skipped[0].reason
     assert len(read_dataset(tmp_path, songs=True).utterances) == 2
+    with pytest.raises(ValueError, match="songs should be true or false, not 'no'"):
+        read_dataset(tmp_path, songs="no")
+
+
+def test_clips_of_other_names_are_left_out_and_told(tmp_path):
+    touch(tmp_path / "Actor_05" / "03-01-03-01-01-01-05.wav")
+    touch(tmp_path / "Actor_05" / "03-01-03-01-01-01-05 (1).wav")
+    touch(tmp_path / "Actor_25" / "03-01-03-01-01-01-25.wav")
+    touch(tmp_path / "README.txt")
+    dataset = read_dataset(tmp_path)
+    assert [u.key for u in dataset.utterances] == ["03-01-03-01-01-01-05"]
+    assert [clip.key for clip in dataset.skipped] == [
+        "Actor_05/03-01-03-01-01-01-05 (1).wav",
+        "Actor_25/03-01-03-01-01-01-25.wav",
+    ]
+    assert all("is not named as RAVDESS names its clips" in clip.reason for clip in dataset.skipped)
 
 
 def test_a_performance_is_given_once_with_the_most_there_is(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.labels import MELD_7
 from core.media import MEDIA_SUFFIXES
-from training.datasets.folders import best_medium, files_below, speaker_splits, unusable
+from training.datasets.folders import best_medium, files_below, speaker_splits, strangers, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 # one file of older copies ends in a single X
@@ -60,12 +60,16 @@ def read_cremad(folder: str | Path, *, split: str = "actor") -> Dataset:
     files = files_below(folder)
     clips: dict[str, list[Path]] = defaultdict(list)
     unread: dict[str, tuple[Path, str]] = {}
+    strays: list[Path] = []
     for path in files:
-        if path.suffix.lower() in MEDIA_SUFFIXES and NAME.fullmatch(path.stem):
-            if reason := unusable(path):
-                unread.setdefault(path.stem, (path, reason))
-            else:
-                clips[path.stem].append(path)
+        if path.suffix.lower() not in MEDIA_SUFFIXES:
+            continue
+        if not NAME.fullmatch(path.stem):
+            strays.append(path)
+        elif reason := unusable(path):
+            unread.setdefault(path.stem, (path, reason))
+        else:
+            clips[path.stem].append(path)
     if not clips:
         if unread:
             raise DataError(f"{folder} holds no clip that can be read: {next(iter(unread.values()))[1]}")
@@ -76,6 +80,7 @@ def read_cremad(folder: str | Path, *, split: str = "actor") -> Dataset:
         for name, (path, reason) in unread.items()
         if name not in clips
     ]
+    skipped += strangers(strays, folder, "CREMA-D")
     splits = speaker_splits((name[:4], actors.get(name[:4], {}).get("sex", "")) for name in clips)
     utterances = []
     for name, paths in sorted(clips.items()):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core.media import MEDIA_SUFFIXES
-from training.datasets.utterance import SPLITS
+from training.datasets.utterance import SPLITS, SkippedClip
 
 _LFS_HEAD = b"version https://git-lfs.github.com/"
 
@@ -36,6 +36,18 @@ def split_of(path: Path, root: Path) -> str | None:
 def best_medium(paths: Iterable[Path]) -> Path:
     """Of several files of one clip, the one with the most to see and hear, by `core.media.MEDIA_SUFFIXES`."""
     return min(paths, key=lambda path: (MEDIA_SUFFIXES.index(path.suffix.lower()), path))
+
+
+def strangers(paths: Iterable[Path], folder: Path, dataset: str) -> list[SkippedClip]:
+    """Clips whose names do not tell what a data set's file names tell."""
+    return [
+        SkippedClip(
+            key=path.relative_to(folder).as_posix(),
+            path=path,
+            reason=f"{path.name} is not named as {dataset} names its clips, so its emotion is not known.",
+        )
+        for path in paths
+    ]
 
 
 def unusable(path: Path) -> str | None:

@@ -109,7 +109,7 @@ def _shallowest(files: list[Path], name: str) -> Path | None:
 
 
 def _find_clips(folder: Path, files: list[Path]) -> tuple[dict[str, dict[str, Path]], list[Path]]:
-    """Clips by split and name, of the folder with the most of them; and files that are alternative cuts."""
+    """Clips by split and name, of the folder with the most of them; and clips that are no utterance's."""
     folders: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     strays = []
     for path in files:
@@ -117,7 +117,7 @@ def _find_clips(folder: Path, files: list[Path]) -> tuple[dict[str, dict[str, Pa
             continue
         if _CLIP.fullmatch(path.stem):
             folders[path.parent][path.stem.lower()].append(path)
-        elif path.stem.startswith("final_videos_test"):
+        else:
             strays.append(path)
     chosen: dict[str, dict[str, Path]] = {}
     for _, clips in sorted(folders.items()):

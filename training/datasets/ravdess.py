@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.labels import MELD_7
 from core.media import MEDIA_SUFFIXES
-from training.datasets.folders import best_medium, files_below, speaker_splits, unusable
+from training.datasets.folders import best_medium, files_below, speaker_splits, strangers, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 NAME = re.compile(r"(0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
@@ -48,11 +48,18 @@ def read_ravdess(folder: str | Path, *, calm: str = "neutral", songs: bool = Fal
     """
     if calm not in ("neutral", "skip"):
         raise ValueError(f"calm should be 'neutral' or 'skip', not {calm!r}")
+    # a word such as "no" would count as true
+    if not isinstance(songs, bool):
+        raise ValueError(f"songs should be true or false, not {songs!r}")
     folder = Path(folder)
     performances: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     skipped: list[SkippedClip] = []
+    strays: list[Path] = []
     for path in files_below(folder):
-        if path.suffix.lower() not in MEDIA_SUFFIXES or not NAME.fullmatch(path.stem):
+        if path.suffix.lower() not in MEDIA_SUFFIXES:
+            continue
+        if not NAME.fullmatch(path.stem):
+            strays.append(path)
             continue
         if reason := unusable(path):
             skipped.append(SkippedClip(key=path.stem, path=path, reason=reason))
@@ -61,6 +68,7 @@ def read_ravdess(folder: str | Path, *, calm: str = "neutral", songs: bool = Fal
         performances[rest][modality].append(path)
     if not performances and not skipped:
         raise DataError(f"{folder} holds no file named like 01-01-06-01-02-01-12.mp4; give RAVDESS' folder.")
+    skipped += strangers(strays, folder, "RAVDESS")
     chosen: list[tuple[Path, str]] = []
     for rest, files in sorted(performances.items()):
         modality = next(m for m in _BEST_MODALITY if m in files)
