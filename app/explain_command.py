@@ -198,7 +198,7 @@ def _print(explanation: Explanation) -> None:
     console.print(f"{prediction.prediction} {100 * prediction.confidence:.0f} %{uncertain}")
     console.print(escape(shown_verdict(prediction)[1]))
     table = Table(
-        title=f"What gave most to {explanation.target}, in points of probability",
+        title=f"What weighed most for or against {explanation.target}, in points of probability",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -23,12 +23,124 @@ from core.prediction import PAIRS, SUBSETS
 FORMAT = 1
 """Raised when the layout of the JSON file changes."""
 
-UNITS = {
-    "value, values, gap, curves": "calibrated probability, 0 to 1, or the difference of two for a contrast",
-    "*_seconds of elements": "seconds on the media file's clock",
-    "seconds": "wall time of the computation",
-    "num_passes": "versions of the clip that the model was asked about",
+VALUE = (
+    "what is explained: the target's calibrated probability, 0 to 1, or the difference of two for a contrast"
+)
+OF_VALUE = "in the unit of the value: 0.01 is one point of probability"
+CLOCK = "seconds on the media file's clock"
+
+MEANINGS = {
+    "null": "not known, not measured, or does not apply",
+    "clip.start_seconds": CLOCK,
+    "clip.end_seconds": CLOCK,
+    "clip.words.start_seconds": CLOCK,
+    "clip.words.end_seconds": CLOCK,
+    "clip.words.probability": "how sure speech-to-text is of the word, 0 to 1",
+    "prediction.start_seconds": CLOCK,
+    "prediction.end_seconds": CLOCK,
+    "prediction.confidence": "calibrated probability of the answer, 0 to 1",
+    "prediction.is_uncertain": "whether the checkpoint would rather give no answer",
+    "prediction.probabilities.*": "calibrated probability of each emotion, 0 to 1",
+    "prediction.kept_frame_times_seconds": CLOCK,
+    "prediction.candidate_frame_times_seconds": CLOCK,
+    "prediction.subset_probabilities.*.*": (
+        "calibrated probability of each emotion when the model may use these modalities alone, 0 to 1"
+    ),
+    "prediction.shapley.*.*": "Shapley value of each modality for each emotion; 0.01 is one point",
+    "prediction.shapley_interactions.*.*": (
+        "Shapley interaction index of modalities for each emotion; 0.01 is one point"
+    ),
+    "prediction.modality_verdict": (
+        "how the modalities relate to the answer, whether or not it is uncertain; modalities.verdict, which "
+        "is the one to be told, heeds that"
+    ),
+    "prediction.timings_seconds.*": "wall time of the steps of the prediction, in seconds",
+    "modalities.coalitions.value": f"{VALUE}; when the model may use these modalities alone",
+    "modalities.coalitions.answer": "what the model would then say",
+    "modalities.shapley.*": (
+        f"what each modality contributed, {OF_VALUE}; all add up to the value of all less that of none"
+    ),
+    "modalities.interactions.*": (
+        f"Shapley interaction index, {OF_VALUE}; above 0 they give more together than one by one, below 0 "
+        "they tell the same"
+    ),
+    "attributions.*.values": (
+        f"what each element contributed, {OF_VALUE}; of patches by frame, row and column, where 0 says that "
+        "it had no part"
+    ),
+    "attributions.*.start_seconds": f"{CLOCK}; of a frame its time",
+    "attributions.*.end_seconds": f"{CLOCK}; of a frame its time",
+    "attributions.*.value": (
+        f"{VALUE}; of the clip as it is, or, by a method that reads words by themselves, of the words alone"
+    ),
+    "attributions.*.baseline_value": "the value with all these elements absent",
+    "attributions.*.gap": (
+        "(value − baseline_value) − sum of values: what the method leaves unexplained; null for occlusion, "
+        "whose values add up to nothing in particular"
+    ),
+    "attributions.*.num_passes": "versions of the clip that the model was asked about",
+    "attributions.*.seconds": "wall time of the computation",
+    "faithfulness.*.num_elements": "elements that were tested: all, but of frames and patches those kept",
+    "faithfulness.*.curves.removed": "share of the elements that is removed at each step, 0 to 1",
+    "faithfulness.*.curves.deletion": "the value while those with the largest attribution are removed first",
+    "faithfulness.*.curves.reversed_deletion": (
+        "the value while those with the smallest attribution are removed first"
+    ),
+    "faithfulness.*.curves.random": "the value while they are removed in random orders, one row each",
+    "faithfulness.*.curves.insertion": (
+        "the value while those with the largest attribution are added first; 1 − removed, read backwards, is "
+        "the share that is added"
+    ),
+    "faithfulness.*.curves.deletion_area": "mean value under deletion; less is better",
+    "faithfulness.*.curves.insertion_area": "mean value under insertion; more is better",
+    "faithfulness.*.curves.random_areas": "mean value in each random order",
+    "faithfulness.*.curves.random_interval": (
+        "would hold the mean value of one more random order with 95 % probability (Student's prediction "
+        "interval, which knows no bounds of a probability)"
+    ),
+    "faithfulness.*.infidelity.value": (
+        "mean squared error of foretelling what removing random sets of elements changes, after scaling to "
+        "fit best; the square of the value's unit"
+    ),
+    "faithfulness.*.infidelity.unexplained": (
+        "the same over the mean square of the changes: 0 if all is foretold, 1 if nothing"
+    ),
+    "faithfulness.*.infidelity.shuffled_unexplained": (
+        "mean of the same when the shares are dealt out to the elements at random"
+    ),
+    "faithfulness.*.infidelity.chance": "share of such deals that foretell as well, 0 to 1",
+    "faithfulness.*.relative_gap": (
+        "|gap| over |value − baseline_value|, or over 0.1 where that is less; 0.1 is 10 %"
+    ),
+    "faithfulness.*.sensitivity": (
+        "length of the largest change under unnoticeable noise, over the length of the attribution: 0 is the "
+        "same, 1.41 has nothing in common"
+    ),
+    "faithfulness.*.randomised.correlation": (
+        "Spearman's rank correlation with the attribution of a network that has forgotten these layers and "
+        "all above them, −1 to 1; it should fall"
+    ),
+    "faithfulness.*.randomised.num_elements": "elements that have a part in one of the two",
+    "faithfulness.*.num_passes": (
+        "versions of the clip that the model was asked about, without those of explaining again"
+    ),
+    "faithfulness.*.seconds": "wall time of the computation",
+    "compression_effects.value": f"{VALUE}; of the clip as it is",
+    "compression_effects.*.num_elements": "candidate frames, or patches of one frame",
+    "compression_effects.*.num_kept": "of these, how many are kept",
+    "compression_effects.*.positive_mass": "share of the positive attribution on what is kept, 0 to 1",
+    "compression_effects.*.absolute_mass": "share of the absolute attribution on what is kept, 0 to 1",
+    "compression_effects.*.restored": "the value had all of them been kept",
+    "compression_effects.*.exchanged": "the value had dropped ones been kept in place of kept ones",
+    "compression_effects.*.num_exchanged": "how many dropped ones that is",
+    "compression_effects.*.random": "the value had as many been kept at random, for each draw",
+    "compression_effects.*.evenly": "the value had as many been kept, evenly spread",
+    "compression_effects.all_restored": "the value had all frames and all patches been kept",
+    "compression_effects.unmerged": "the value had what was dropped been lost in place of merged",
+    "compression_effects.num_passes": "versions of the clip that the model was asked about",
+    "compression_effects.seconds": "wall time of the computation",
 }
+"""Of every number in the JSON file, by its place, what it means and in which unit; a star is any name."""
 
 
 def versions() -> dict[str, str]:
@@ -47,7 +159,7 @@ def as_json(explanation: Explanation, transcript: Transcript | None) -> dict:
     words = transcript.words if transcript else ()
     return {
         "format": FORMAT,
-        "units": UNITS,
+        "meanings": MEANINGS,
         "clip": {
             "path": prediction.path,
             "sha256": prediction.clip_hash,
@@ -75,12 +187,14 @@ def as_json(explanation: Explanation, transcript: Transcript | None) -> dict:
 def as_table(explanation: Explanation) -> pd.DataFrame:
     """One row per element: `element, index, start_seconds, end_seconds, row, column, text, value, method`.
 
-    The index counts words, windows and frames; of a patch it is that of its frame.
+    The index counts words, windows and frames; of a patch it is that of its frame. What is explained, of
+    which clip and by which checkpoint, stands in the table's `attrs`, which the Parquet file keeps.
     """
+    prediction = explanation.prediction
     tables = [_rows(found) for found in explanation.attributions.values()]
     columns = ["element", "index", "start_seconds", "end_seconds", "row", "column", "text", "value", "method"]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    return table[columns].astype(
+    table = table[columns].astype(
         {
             "element": "string",
             "index": "int64",
@@ -93,6 +207,14 @@ def as_table(explanation: Explanation) -> pd.DataFrame:
             "method": "string",
         }
     )
+    table.attrs = {
+        "target": plain(explanation.target),
+        "clip_sha256": prediction.clip_hash,
+        "checkpoint_sha256": prediction.checkpoint_hash,
+        "value": MEANINGS["attributions.*.values"],
+        "start_seconds, end_seconds": MEANINGS["attributions.*.start_seconds"],
+    }
+    return table
 
 
 def plain(value: object) -> object:

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from app.display import ClipDisplay
 from app.explain_drawings import points
 from app.explain_timeline import Bar, Timeline
+from core.attribution.elements import absent_others
 from core.attribution.explain import Explanation
-from core.attribution.modalities import shown_verdict
+from core.attribution.modalities import listed, shown_verdict
 
 WIDTH, MARGIN, GUTTER = 1800, 36, 190
 """Of the picture and its blank edges in pixels; names of tracks stand in the gutter."""
@@ -35,7 +36,7 @@ def picture(explanation: Explanation, display: ClipDisplay) -> Image.Image:
     timeline = Timeline.of(explanation, display)
     # drawn on a sheet that is long enough, and cut where it ends
     words = timeline.num_word_rows * ROW
-    sheet = Image.new("RGB", (WIDTH, 460 + HIGHEST + TIES + 3 * BARS + WAVE + words + 6 * GAP), "white")
+    sheet = Image.new("RGB", (WIDTH, 500 + HIGHEST + TIES + 3 * BARS + WAVE + words + 6 * GAP), "white")
     drawing = _Drawing(sheet)
     drawing.head(explanation, timeline)
     if timeline.frames:
@@ -60,7 +61,7 @@ class _Drawing:
         self._brush = ImageDraw.Draw(sheet)
 
     def head(self, explanation: Explanation, timeline: Timeline) -> None:
-        prediction, target = explanation.prediction, explanation.target
+        prediction = explanation.prediction
         answer = f"{prediction.prediction} {100 * prediction.confidence:.0f} %"
         self._lines(f"{answer}, uncertain" if prediction.is_uncertain else answer, 46, INK)
         if prediction.transcript:
@@ -68,15 +69,10 @@ class _Drawing:
         verdict, sentence = shown_verdict(prediction)
         self._lines(f"{verdict}: {sentence}", 24, MUTED)
         if timeline.longest:
-            spread = "; when words are spoken is not known, so they are spread evenly"
-            methods = ", ".join(dict.fromkeys(explanation.methods.values()))
-            self._lines(
-                f"Points of probability given to {target}, by {methods}; the longest bar is "
-                f"{points(timeline.longest)[1:]} points"
-                f"{spread if timeline.words and not timeline.has_word_times else ''}.",
-                24,
-                MUTED,
-            )
+            self._lines(_legend(explanation, timeline), 24, MUTED)
+        if timeline.frames:
+            told = "Framed: kept. A line leads to what a dropped frame was merged into; crossed: lost."
+            self._lines(told, 24, MUTED)
         self.y += GAP
 
     def strip(self, timeline: Timeline, thumbnails: tuple[str, ...]) -> None:
@@ -174,6 +170,28 @@ class _Drawing:
             self._brush.text((MARGIN, self.y), line, fill=color, anchor="la", font=font)
             self.y += round(1.3 * size)
         self.y += 4
+
+
+def _legend(explanation: Explanation, timeline: Timeline) -> str:
+    """How to read the bars."""
+    methods = explanation.methods
+    drawn = {"word": "words", "window": "sound", "frame": "frames"}
+    by_method: dict[str, list[str]] = {}
+    for element in drawn.keys() & methods.keys():
+        by_method.setdefault(methods[element], []).append(element)
+    told = ", ".join(
+        f"{listed([drawn[e] for e in drawn if e in elements])} by {method}"
+        for method, elements in sorted(by_method.items())
+    )
+    parts = [
+        f"Blue bars raised {explanation.target}, orange ones lowered it; the longest by "
+        f"{points(timeline.longest)[1:]} points of probability: {told}."
+    ]
+    if "word" in methods and absent_others(methods["word"], "word"):
+        parts.append("Words are read by themselves.")
+    if timeline.words and not timeline.has_word_times:
+        parts.append("When they are spoken is not known: they are spread evenly.")
+    return " ".join(parts)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

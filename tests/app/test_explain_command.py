@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_attributions import FEAR, an_attribution
 from made_prepared import made_checkpoint
-from PIL import Image
+from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from app.cli import cli
@@ -267,6 +267,131 @@ def test_json_numbers_are_those_of_the_objects():
     )
 
 
+def places(told: object, place: tuple[str, ...] = ()):
+    """Where in a JSON file everything stands that is neither a list nor an object, and what it is."""
+    if isinstance(told, dict):
+        for name, value in told.items():
+            yield from places(value, (*place, name))
+    elif isinstance(told, list):
+        for value in told:
+            yield from places(value, place)
+    else:
+        yield place, told
+
+
+def test_every_number_in_the_json_file_has_a_meaning():
+    word = Word(text="Do", start_seconds=0.1, end_seconds=0.2, probability=0.9)
+    explanation = made_explanation(
+        prediction=hand_made_prediction(timings_seconds={"total": 0.2}),
+        effects=replace(some_effects(), patches=replace(some_effects().frames, element="patch")),
+    )
+    told = as_json(explanation, Transcript(text="Do not move.", words=(word,)))
+    meanings = {tuple(name.split(".")): text for name, text in told.pop("meanings").items()}
+
+    def meaning_of(place: tuple[str, ...]) -> tuple[str, ...] | None:
+        fitting = [
+            name
+            for name in meanings
+            if len(name) == len(place) and all(n in ("*", p) for n, p in zip(name, place, strict=True))
+        ]
+        assert len(fitting) < 2, place
+        return fitting[0] if fitting else None
+
+    found = {place: meaning_of(place) for place, _ in places(told)}
+    numbers = {
+        place
+        for place, value in places(told)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    assert not {place for place in numbers - {("format",)} if found[place] is None}
+    # and none is about what is not there
+    assert set(meanings) - set(found.values()) == {("null",)}
+    assert all(meanings.values())
+
+
+def test_the_table_says_what_its_values_are_shares_of(asked):
+    _, _, folder = asked
+    about = pd.read_parquet(folder / "elements.parquet").attrs
+    told = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
+    assert about["target"] == {"label": "fear", "instead_of": "joy"}
+    assert about["clip_sha256"] == told["clip"]["sha256"]
+    assert about["checkpoint_sha256"] == told["checkpoint"]["sha256"]
+    assert "0.01 is one point of probability" in about["value"]
+
+
+def rows_of(html: str) -> list[list[str]]:
+    """The text of every cell of every row of a page's tables."""
+    rows = re.findall(r"<tr>(.*?)</tr>", html, flags=re.DOTALL)
+    return [[re.sub(r"<[^>]+>", "", c) for c in re.findall(r"<t[dh].*?</t[dh]>", row)] for row in rows]
+
+
+def test_the_page_says_what_shares_add_up_to_and_what_is_left():
+    attributions = {
+        "word": an_attribution("word", method="shapley-sampling", value=0.42, gap=0.0),
+        "window": an_attribution("window", method="integrated-gradients", baseline_value=0.53, gap=-0.0104),
+        "frame": an_attribution("frame", method="occlusion", gap=np.nan),
+    }
+    explanation = made_explanation(attributions=attributions, faithfulness={})
+    html = page(explanation, made_display(explanation))
+    rows = rows_of(html)
+    # words 2 + 20 − 10, windows 1 − 6 + 3, frames 5 + 12 − 3
+    assert ["Words alone", "shapley-sampling", "30.0 %", "42.0 %", "+12.0", "0.0"] in rows
+    assert ["Sound", "integrated-gradients", "53.0 %", "50.0 %", "−2.0", "−1.0"] in rows
+    assert ["Frames", "occlusion", "30.0 %", "50.0 %", "+14.0", "does not apply"] in rows
+    assert "not to the answer" in html and "Words are read by themselves" in html
+    beside_the_rest = made_explanation(attributions={"word": an_attribution("word", method="occlusion")})
+    html = page(beside_the_rest, made_display(beside_the_rest))
+    assert "Words alone" not in html and "by themselves" not in html
+
+
+def test_mean_values_of_a_contrast_are_told_in_points_and_chance_stays_within_what_can_be():
+    def told(**changes) -> str:
+        test = replace(a_test("word"), **changes)
+        explanation = made_explanation(faithfulness={"word": test})
+        rows = rows_of(page(explanation, made_display(explanation)))
+        return next(row[1] for row in rows if row[0] == "Mean value while removing")
+
+    # areas of the random orders 30 and 31 %: one more lies within 12.7 · 0.71 · √1.5 of their mean
+    assert told() == "25.0 % (chance 19.5 % to 41.5 %; less is better)"
+    lead = Target(label="fear", instead_of="joy")
+    assert told(target=lead) == "+25.0 points (chance +19.5 points to +41.5 points; less is better)"
+    wide = replace(a_test("word").curves, random=np.array([[0.5, 0.3, 0.1], [0.5, 0.02, 0.1]]))
+    assert told(curves=wide) == "25.0 % (chance 0.0 % to 100.0 %; less is better)"
+
+
+def test_the_picture_says_how_to_read_it(monkeypatch):
+    written = []
+    draw = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw,
+        "text",
+        lambda self, at, text, **how: written.append(text) or draw(self, at, text, **how),
+    )
+
+    def told(**changes) -> str:
+        written.clear()
+        explanation = made_explanation(**changes)
+        picture(explanation, made_display(explanation))
+        return " ".join(written)
+
+    everything = told(
+        attributions={
+            "word": an_attribution("word", method="shapley-sampling"),
+            "window": an_attribution("window", method="integrated-gradients"),
+            "frame": an_attribution("frame", method="integrated-gradients"),
+        }
+    )
+    for sentence in (
+        "Blue bars raised fear, orange ones lowered it; the longest by 20.0 points of probability: "
+        "sound and frames by integrated-gradients, words by shapley-sampling.",
+        "Words are read by themselves.",
+        "When they are spoken is not known: they are spread evenly.",
+        "Framed: kept. A line leads to what a dropped frame was merged into; crossed: lost.",
+    ):
+        assert sentence in everything
+    assert "by themselves" not in told(attributions={"word": an_attribution("word", method="occlusion")})
+
+
 def test_the_table_is_long_and_typed(tmp_path):
     explanation = made_explanation()
     table = as_table(explanation)
@@ -315,9 +440,9 @@ def test_the_page_holds_every_panel():
         "video + audio + text",
         "do not rely on this",
         "Something &lt;is&gt; wrong.",
-        "rank correlation -0.50",
+        "rank correlation −0.50",
         "3 frames, evenly spread",
-        "All 4 patches were kept",
+        "All 4 patches of each kept frame were kept",
         "not measured for these",
         "AI Act",
         "c" * 64,
