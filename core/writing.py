@@ -131,16 +131,11 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             os.replace(new, folder)
         elif not _exchanged(new, folder):
             os.replace(folder, old)
-            try:
-                os.replace(new, folder)
-            except OSError:
-                os.replace(old, folder)
-                raise
+            os.replace(new, folder)
         _sync(folder.parent)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
-        if claim is not None:
-            os.close(claim)
+        _put_back(old, folder)
+        _release(home, claim)
 
 
 class PrivateFolder:
@@ -219,10 +214,14 @@ def _claimed(make: Callable[[], Path]) -> tuple[Path, int | None]:
 def _clear_folders(folder: Path) -> None:
     for home in folder.parent.glob(f".{_literally(folder.name)}.*{PART}"):
         if home.is_dir() and (claim := _lock(home)) is not None:
-            if not folder.exists() and (home / "old").is_dir():
-                os.replace(home / "old", folder)
-            shutil.rmtree(home, ignore_errors=True)
-            os.close(claim)
+            _put_back(home / "old", folder)
+            _release(home, claim)
+
+
+def _put_back(old: Path, folder: Path) -> None:
+    """Gives a folder its place again where another was to take it and did not."""
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
 
 
 def _lock(place: Path, *, is_patient: bool = False) -> int | None:

@@ -96,18 +96,19 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch, can_exc
     assert (folder / "a.txt").read_text() == "second" and names(tmp_path / "deep") == ["result"]
 
 
-def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch, error):
     folder, replace = tmp_path / "result", os.replace
     fill(folder, "first")
     monkeypatch.setattr(writing, "_exchanged", lambda a, b: False)
 
     def refuse_the_new(source, target):
         if source.name == "new":
-            raise OSError(errno.EIO, "Input/output error")
+            raise error
         replace(source, target)
 
     monkeypatch.setattr("os.replace", refuse_the_new)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(type(error)):
         fill(folder, "second")
     assert (folder / "a.txt").read_text() == "first" and names(tmp_path) == ["result"]
 
