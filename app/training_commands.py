@@ -206,8 +206,9 @@ def _phase(text: str) -> dict[str, int]:
 
 
 def _show_runs(summary: RunsSummary) -> None:
+    num_runs = f"{len(summary.runs)} run{'s' * (len(summary.runs) != 1)}"
     table = Table(
-        title=f"{len(summary.runs)} runs, protocol {summary.protocol}, {summary.split}, all modalities",
+        title=f"{num_runs}, protocol {summary.protocol}, {summary.split}, all modalities",
         box=box.SIMPLE,
     )
     table.add_column("")

@@ -24,6 +24,7 @@ from torch import nn
 
 from training.datasets.utterance import Utterance
 from training.feature_cache import Entry, FeatureCache, Picture, Skipped, read_features
+from training.logs import console
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,7 +218,9 @@ def prepare(
     skipped: list[Skipped] = []
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
         results = pool.map(maker.entry, utterances)
-        for result in track(results, "Features", total=len(utterances), disable=not progress):
+        for result in track(
+            results, "Features", total=len(utterances), console=console, disable=not progress
+        ):
             (skipped if isinstance(result, Skipped) else entries).append(result)
             if told is not None:
                 told(len(skipped) + len(entries), len(utterances))

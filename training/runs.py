@@ -15,6 +15,7 @@ from core.writing import ON_RESUME, replacing, written
 from training.config import TrainConfig
 from training.data import configured_folds
 from training.datasets import DataError
+from training.logs import console
 from training.loop import train
 from training.protocol import PAPER_10FOLD_FLATTERS
 
@@ -82,15 +83,20 @@ def train_runs(config: TrainConfig, *, seeds: Sequence[int], resume: bool = Fals
     folds = [""]
     if config.protocol is not None:
         folds = [config.fold] if config.fold else [fold.name for fold in configured_folds(config)]
+    is_main = not int(os.environ.get("RANK", 0))
     folders = []
     for fold in folds:
         for seed in seeds:
             name = f"{fold}-seed{seed}" if fold else f"seed{seed}"
             run = replace(config, out=config.out / name, fold=fold, seed=seed)
             folders.append(run.out)
+            if is_main:
+                console.print(
+                    f"Run {len(folders)} of {len(folds) * len(seeds)}: {name}", highlight=False, markup=False
+                )
             train(run, resume=resume)
     # the checkpoints lie where the main process has written them, which others may not see
-    if int(os.environ.get("RANK", 0)):
+    if not is_main:
         return None
     summary = summarise(folders, protocol)
     _write(config.out / SUMMARY, summary)

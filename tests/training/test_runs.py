@@ -3,11 +3,14 @@ import statistics
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from core.checkpoint import load_checkpoint, read_metrics
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.held_out import caveats_of, part_as_trained
+from training.protocol import PAPER_10FOLD_FLATTERS
 from training.runs import train_runs
 from training.sources import of_split, read_sources
 
@@ -87,6 +90,24 @@ def test_folds_are_runs_and_what_flatters_is_said(config, tmp_path):
 def test_one_fold_may_be_a_run_of_its_own(config, tmp_path):
     config = replace(config, out=tmp_path / "fold", protocol="paper-10fold", fold="fold03")
     assert train_runs(config, seeds=[2]).runs == ("fold03-seed2",)
+
+
+def test_the_command_tells_how_far_it_is_what_it_came_to_and_what_flatters(config, tmp_path):
+    result = CliRunner(env={"COLUMNS": "120"}).invoke(
+        cli,
+        ["train", "--data", str(config.data[0]), "--out", str(tmp_path / "two"), "--preset", "tiny"]
+        + ["--cache-dir", str(config.cache_dir), "--epochs", "1", "--batch-size", "4", "--threads", "1"]
+        + ["--protocol", "paper-10fold", "--set", "fold=fold02", "--seeds", "0,4"],
+    )
+    assert result.exit_code == 0 and result.stdout.split() == [str(tmp_path / "two")]
+    told = [" ".join(line.split()) for line in result.stderr.splitlines()]
+    begun = [line for line in told if line.startswith("Run ")]
+    assert begun == ["Run 1 of 2: fold02-seed0", "Run 2 of 2: fold02-seed4"]
+    assert "2 runs, protocol paper-10fold, test, all modalities" in told
+    # one line, beside the figures
+    assert PAPER_10FOLD_FLATTERS in told
+    scores = json.loads((tmp_path / "two" / "summary.json").read_text())["scores"]["accuracy"]
+    assert f"accuracy {scores['mean']:.3f} {scores['deviation']:.3f}" in told
 
 
 def test_seeds_are_checked(config):
