@@ -1,8 +1,8 @@
 """The one guarded door for media files: what is opened, how, and in which words it is refused.
 
-The file is opened here, checked, and handed to FFmpeg as an open file object. So FFmpeg never sees a path or
-an address: no protocol exists for it, and every file it asks for besides (playlists, external tracks) is
-refused. What the file is, is decided by its content among an allow-list of containers, never by its name.
+The file is opened here, checked, and handed to FFmpeg as an open file object. So FFmpeg never sees a path, a
+name or an address: no protocol exists for it, and every file it asks for besides (playlists, external tracks)
+is refused. What the file is, is decided by its content among an allow-list of containers, never by its name.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from core.media.limits import MIB, Limits
 
 CONTAINERS = ("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "wav", "mp3", "flac", "ogg")
 """Names of the demuxers that may read a file; "mov" also reads mp4 and m4a, "matroska" also webm."""
+
+PROTOCOLS = "none"
+"""By which FFmpeg may open something itself: a name that no protocol has, for it gets an open file."""
 
 READABLE = "mp4, mov, mkv, webm, avi, mpg, ts, flv, wav, mp3, flac, ogg or m4a"
 
@@ -131,7 +134,8 @@ def _open_container(file: BinaryIO, limits: Limits) -> InputContainer:
         mode="r",
         options={
             "format_whitelist": ",".join(CONTAINERS),
-            "protocol_whitelist": "file",
+            "protocol_whitelist": PROTOCOLS,
+            # some decoders read a whole picture to tell what a stream holds
             "max_pixels": str(limits.max_pixels),
         },
         metadata_errors="replace",
@@ -141,7 +145,7 @@ def _open_container(file: BinaryIO, limits: Limits) -> InputContainer:
 
 
 def _refuse_other_files(url: str, flags: int, options: dict) -> None:
-    raise PermissionError("a media file may not open other files")
+    raise MediaError("A clip may not lead to other files; export it anew, with all of it in one file.")
 
 
 def _is_cover(stream: VideoStream) -> bool:

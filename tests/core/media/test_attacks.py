@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 import av
@@ -22,7 +23,7 @@ from attacks import (
 )
 from made_media import grey_pictures, tone, write_media
 
-from core.media import MediaError, decode, open_clip
+from core.media import MediaError, decode, door, open_clip
 from core.media.limits import DEFAULT_LIMITS, GIB
 
 pytestmark = pytest.mark.timeout(120)
@@ -79,12 +80,40 @@ def test_what_watches_sees_a_reader_that_is_led_elsewhere(tmp_path, secret):
 @pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
 @pytest.mark.parametrize("extension", ["mp4", "m3u8"])
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_a_list_leads_neither_to_a_file_nor_to_an_address(tmp_path, secret, kind, extension, is_apart):
+def test_a_list_leads_neither_to_a_file_nor_to_an_address(
+    tmp_path, secret, kind, extension, is_apart, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # some lists name files that lie beside
     path = tmp_path / f"list.{extension}"
     with listening() as (port, called), watched(secret) as opened:
         path.write_bytes(leads_to(kind, secret, port))
         assert refusal(path, is_apart).startswith(path.name)
     assert not opened and not called
+
+
+@pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
+@pytest.mark.parametrize(
+    ("kind", "guard"),
+    [
+        *[("ffconcat", guard) for guard in ("none", "containers", "protocols")],
+        *[("hls to a file", guard) for guard in ("none", "containers", "protocols", "opening", "no name")],
+    ],
+)
+def test_each_guard_holds_with_all_others_down(tmp_path, secret, monkeypatch, kind, guard):
+    monkeypatch.chdir(tmp_path)
+    if guard != "containers":
+        monkeypatch.setattr(door, "CONTAINERS", sorted(av.formats_available))
+    if guard != "protocols":
+        monkeypatch.setattr(door, "PROTOCOLS", "file,crypto,data")
+    if guard != "opening":
+        monkeypatch.setattr(door, "_refuse_other_files", None)
+    if guard != "no name":  # FFmpeg takes what is called .m3u8 for a playlist
+        monkeypatch.setattr(door, "open_file", lambda path, limits: path.open("rb"))
+    path = tmp_path / "list.m3u8"
+    path.write_bytes(leads_to(kind, secret, 1))
+    with watched(secret) as opened, suppress(MediaError):
+        decode(open_clip(path))
+    assert bool(opened) == (guard == "none")
 
 
 @pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
@@ -144,6 +173,14 @@ def test_huge_pictures_are_not_decoded(tmp_path, side, in_header, told):
     """Decoded, one of them would take as much memory as is left here, or more."""
     path = huge_picture(tmp_path / "huge.mov", side, in_header=in_header)
     assert told in refusal(path, True, max_work_bytes=GIB // 2)
+
+
+def test_no_huge_picture_is_decoded_to_learn_what_a_film_holds(tmp_path):
+    """Else its size would be known, and told; a Targa picture of 16,000² takes 730 MiB and seconds."""
+    path = tmp_path / "huge.avi"
+    write_media(path, pictures=grey_pictures(1), video_codec="targa", pixel_format="bgr24")
+    assert decode(open_clip(path)).frames.pixels.shape == (1, 48, 64, 3)
+    assert "holds no picture or sound that can be decoded" in refusal(path, False, max_pixels=63 * 48)
 
 
 @pytest.mark.parametrize(("extension", "is_told"), [("mp4", False), ("mkv", True)])
