@@ -10,7 +10,9 @@ import torch
 from one_process import train_without_chance
 from safetensors.torch import load_file
 from test_pretrain import write_stills
+from typer.testing import CliRunner
 
+from app.cli import cli
 from core.checkpoint import load_checkpoint
 from core.evaluation import read_evaluation
 from core.labels import MODALITIES
@@ -104,3 +106,40 @@ def test_an_evaluation_by_two_processes_says_the_same(folder, corpus):
     mine, theirs = alone.metrics.to_dict(), shared.metrics.to_dict()
     whole = "video+audio+text"
     assert mine["subsets"][whole]["confusion"] == theirs["subsets"][whole]["confusion"]
+
+
+def launched(logs, *arguments):
+    """What a command prints that `accelerate launch` starts in two processes, each line after its process."""
+    # without GPUs too, --multi_gpu is what stands for several processes: --cpu starts one alone
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0"]
+    result = subprocess.run(
+        [sys.executable, *launch, f"--log_dir={logs}", "--tee=3", "-m", "app.cli", *map(str, arguments)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    assert {path.parent.name for path in logs.rglob("stderr.log")} == {"0", "1"}
+    return result.stdout
+
+
+def test_a_command_that_accelerate_launches_says_what_it_says_alone(corpus, tmp_path):
+    data = ("--data", corpus, "--cache-dir", tmp_path / "cache")
+    small = ("--preset", "tiny", "--epochs", 1, "--batch-size", 4, "--threads", 1)
+    # made and told once, not by each
+    told = launched(tmp_path / "training", "train", *data, *small, "--out", tmp_path / "made")
+    assert told.split() == [f"[default0]:{tmp_path / 'made'}"]
+    evaluate = ("evaluate", tmp_path / "made", *data, "--split", "test", "--bootstrap", 100)
+    launched(tmp_path / "evaluating", *evaluate, "--out", tmp_path / "by_two")
+    alone = CliRunner().invoke(cli, list(map(str, (*evaluate, "--out", tmp_path / "by_one"))))
+    assert alone.exit_code == 0, alone.output
+    two, one = (read_evaluation(tmp_path / name) for name in ("by_two", "by_one"))
+    assert list(two.predictions["key"]) == list(one.predictions["key"]) and two.info.num_clips == 6
+    np.testing.assert_allclose(two.probabilities(MODALITIES), one.probabilities(MODALITIES), atol=1e-5)
+    for subset, scores in one.metrics.subsets.items():
+        for name in ("accuracy", "weighted_f1", "macro_f1", "uar"):
+            assert getattr(two.metrics.subsets[subset], name) == getattr(scores, name)
+    # what was told of the test split while training is what the finished checkpoint says
+    whole = load_checkpoint(tmp_path / "made").metrics["test"]["subsets"]["video+audio+text"]
+    assert whole["accuracy"] == pytest.approx(one.metrics.subsets["video+audio+text"].accuracy.value)
