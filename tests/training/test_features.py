@@ -1,5 +1,7 @@
 import os
 import shutil
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +55,61 @@ def test_a_second_run_decodes_nothing_and_says_the_same(clip, tiny_model, tmp_pa
     assert not again.skipped
     np.testing.assert_array_equal(again[0].crops, first.crops)
     assert torch.equal(again[0].audio, first.audio)
+
+
+def test_an_interrupted_run_keeps_what_it_made(clip, tiny_model, tmp_path, monkeypatch):
+    clips = [
+        replace(clip, key=str(i), path=write_clip(tmp_path / f"{i}.mp4", color=(60 * i, 30, 60)))
+        for i in range(4)
+    ]
+    decode, decoded = training.feature_cache.decode, []
+
+    def decode_two(one, **options):
+        if len(decoded) == 2:
+            raise KeyboardInterrupt
+        decoded.append(one)
+        return decode(one, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.feature_cache, "decode", decode_two)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(clips, tiny_model, tmp_path / "cache", num_workers=1, progress=False)
+    rest = []
+    monkeypatch.setattr(
+        training.feature_cache, "decode", lambda one, **options: rest.append(one) or decode(one, **options)
+    )
+    features = prepare(clips, tiny_model, tmp_path / "cache", num_workers=1, progress=False)
+    assert len(features) == 4 and not features.skipped and len(decoded) == len(rest) == 2
+
+
+def test_many_workers_and_two_at_once_make_what_one_makes(clip, tiny_model, tmp_path):
+    clips = [
+        replace(clip, key=str(i), path=write_clip(tmp_path / f"{i}.mp4", tone_hz=200 + 50 * i))
+        for i in range(8)
+    ]
+    alone = prepare(clips, tiny_model, tmp_path / "alone", num_workers=1, progress=False)
+    with ThreadPoolExecutor(2) as pool:
+        options = {"num_workers": 4, "progress": False}
+        both = [pool.submit(prepare, clips, tiny_model, tmp_path / "both", **options) for _ in range(2)]
+    for made in (task.result() for task in both):
+        assert [u.key for u in made.utterances] == [u.key for u in clips] and not made.skipped
+        for one, other in zip(made, alone, strict=True):
+            assert np.array_equal(one.crops, other.crops) and torch.equal(one.text, other.text)
+            torch.testing.assert_close(one.audio, other.audio)
+
+
+def test_a_set_is_read_from_disk_clip_by_clip_and_not_kept(corpus_features):
+    # what reading imports is there before it is measured
+    one, total = corpus_features[0].crops.nbytes, sum(clip.crops.nbytes for clip in corpus_features)
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            for clip in corpus_features:
+                assert clip.crops is not None
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert one < peak < 4 * one < total / 5
 
 
 def test_entries_depend_on_content_and_not_on_names(clip, tiny_model, tmp_path):
