@@ -14,6 +14,21 @@ def test_the_cards_that_ship_tell_what_was_learned_from_and_for_whom_it_is(folde
         assert "FER2013" in card and "for research, not for commercial use" in card
 
 
+def test_the_card_for_real_clips_names_every_source_and_its_licence():
+    card = (shipped.shipped_checkpoints()["everyday"] / "card.md").read_text(encoding="utf-8")
+    (sources,) = (line for line in card.splitlines() if line.startswith("- Sources:"))
+    for source, licence in (
+        ("made clips", "CC0"),
+        ("FER2013", "research use only"),
+        ("RAVDESS", "CC BY-NC-SA 4.0"),
+        ("MELD", "GPL-3"),
+        ("Whisper tiny.en", "MIT"),
+        ("all-MiniLM-L6-v2", "Apache-2.0"),
+    ):
+        assert licence in sources.partition(source)[2].partition(";")[0]
+    assert sources.endswith("Because of them: for research, not for commercial use.")
+
+
 def test_the_checkpoint_that_answers_when_none_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "CHECKPOINTS", tmp_path)
     with pytest.raises(CheckpointError, match="No checkpoint ships"):

@@ -5,6 +5,7 @@ from made_trees import IEMOCAP_TURNS, touch, write_iemocap
 
 from training.datasets import DataError, read_dataset
 from training.datasets.iemocap import read_iemocap
+from training.protocol import make_folds
 
 
 @pytest.fixture
@@ -64,6 +65,18 @@ def test_what_is_skipped_says_why(folder):
     assert "sur (surprise)" in told["Ses01F_impro01_F003"].reason
     assert "outside the dialogue" in told["Ses01F_impro01_FXX0"].reason
     assert len(told) == 3 * 8
+
+
+def test_sessions_are_parted_by_the_protocols(tmp_path):
+    dataset = read_dataset(write_iemocap(tmp_path / "IEMOCAP_full_release"))
+    by = {u.key: u for u in dataset.utterances}
+    (fold,) = make_folds(dataset.utterances, "session5")
+    # six labelled turns in each of four dialogues per session; of sessions 1 to 4 one dialogue each is dev
+    assert (len(fold.train), len(fold.dev), len(fold.test)) == (4 * 18, 4 * 6, 24)
+    assert {key[:5] for key in fold.test} == {"Ses05"}
+    assert not {by[key].dialogue for key in fold.dev} & {by[key].dialogue for key in fold.train}
+    sessions = [{key[:5] for key in fold.test} for fold in make_folds(dataset.utterances, "loso")]
+    assert sessions == [{f"Ses0{number}"} for number in range(1, 6)]
 
 
 def test_sentence_sounds_serve_where_there_are_no_films(tmp_path):

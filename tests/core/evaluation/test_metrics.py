@@ -76,6 +76,27 @@ def test_figures_are_those_of_scikit_learn(seed):
         np.testing.assert_allclose(told[name][0], expected, rtol=0, atol=1e-12, err_msg=name)
 
 
+def test_every_figure_of_a_class_is_that_of_scikit_learn_and_has_its_interval():
+    truth, probabilities = random_answers(300, seed=7)
+    scores = score(truth, probabilities, LABELS, np.arange(300), num_bootstrap=200)
+    expected = by_sklearn(truth, probabilities)
+    support = sklearn.precision_recall_fscore_support(
+        truth, probabilities.argmax(1), labels=range(5), zero_division=0
+    )[3]
+    assert [one.support for one in scores.classes.values()] == support.tolist()
+    assert np.array_equal(scores.confusion, expected["confusion"])
+    for index, label in enumerate(LABELS[:4]):
+        for name in ("precision", "recall", "f1", "auroc"):
+            estimate = getattr(scores.classes[label], name)
+            assert estimate.value == pytest.approx(expected[name][index], rel=0, abs=1e-12)
+            assert estimate.low < estimate.value < estimate.high
+    for name in HEADLINES:
+        estimate = getattr(scores, name)
+        assert estimate.low < estimate.value < estimate.high
+        if name in expected:
+            assert estimate.value == pytest.approx(expected[name], rel=0, abs=1e-12)
+
+
 def test_a_drawn_clip_counts_as_often_as_it_was_drawn():
     truth, probabilities = random_answers(60)
     counts = np.random.default_rng(1).integers(0, 3, size=(4, 60))
