@@ -82,6 +82,28 @@ def test_a_gradient_is_cut_to_the_largest_norm(batch):
     assert moved[1e-12] < 2e-4 * 0.01
 
 
+def test_the_rate_rises_over_the_warmup_and_falls_with_half_a_cosine(batch):
+    # two of ten steps; video and temporal network at a tenth of the rate
+    learner = learner_of(warmup_share=0.2, video_learning_rate=0.001)
+    moved = {"classifier.output.bias": [], "temporal.": []}
+    for _ in range(10):
+        learner.backward(batch, epoch=0, num_batches=1, is_last=True)
+        named = {name: one for name, one in learner.model.named_parameters() if one.grad is not None}
+        before = {name: one.detach().clone() for name, one in named.items()}
+        for one in named.values():
+            one.grad.fill_(1.0)
+        told = learner.learning_rate
+        learner.step()
+        # of a gradient that stays as it is Adam moves by the rate
+        for start, steps in moved.items():
+            name = next(one for one in named if one.startswith(start))
+            steps.append(float((before[name] - named[name].detach()).abs().mean()))
+        assert moved["classifier.output.bias"][-1] == pytest.approx(told, rel=0.01)
+    expected = [0.5, 1.0, 1.0, 0.9619, 0.8536, 0.6913, 0.5, 0.3087, 0.1464, 0.0381]
+    assert [one / 0.01 for one in moved["classifier.output.bias"]] == pytest.approx(expected, rel=0.01)
+    assert [one / 0.001 for one in moved["temporal."]] == pytest.approx(expected, rel=0.01)
+
+
 def test_a_clip_is_judged_by_the_prior_of_its_own_data_set(batch):
     learner = learner_of(prior_tau=1.0, contrastive_weight=0.0)
     share = COUNTS / COUNTS.sum(1, keepdim=True)
