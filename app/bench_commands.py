@@ -47,6 +47,13 @@ def truth(
         list[str] | None,
         typer.Option(help="Explain these alone: frame, window or word; may be given several times."),
     ] = None,
+    tests: Annotated[
+        bool,
+        typer.Option(
+            "--tests",
+            help="Measure deletion, insertion and randomisation of every method too; takes far longer.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report's file in place of a table.")
     ] = False,
@@ -67,7 +74,14 @@ def truth(
         predictor = Predictor(load_checkpoint(checkpoint or default_checkpoint()))
         with progress_bar(is_long=True) as update:
             report = bench_truth(
-                predictor, corpus, out, methods, split=split, max_clips=clips, progress=update
+                predictor,
+                corpus,
+                out,
+                methods,
+                split=split,
+                max_clips=clips,
+                with_tests=tests,
+                progress=update,
             )
     if as_json:
         typer.echo((out / TRUTH).read_text(encoding="utf-8"))

@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.attribution.elements import attribute
+from core.attribution.elements import absent_others, attribute
+from core.attribution.explain import AGAIN
+from core.attribution.faithfulness import MAX_RANDOMISED, removable_elements, values_of
+from core.attribution.randomisation import randomised
+from core.attribution.removal import Remembered, curves
 from core.attribution.results import Attribution, Target
 from core.attribution.subject import Subject
 from core.labels import MODALITIES
@@ -26,6 +30,22 @@ from sample_data.corpus.checking.statistics import Estimate, clustered_mean
 from sample_data.corpus.randomness import stream
 from sample_data.corpus.schema import Sidecar
 from sample_data.corpus.sentences import draw_sentence
+
+TESTS = {
+    "deletion": (
+        "mean probability of the answer while {} are removed, the most important first (lower is better; "
+        "chance is random orders)"
+    ),
+    "insertion": (
+        "mean probability of the answer while {} are added, the most important first (higher is better; "
+        "chance is random orders)"
+    ),
+    "randomised": (
+        "explanations of {} that a network of random weights gives nearly the same (rank correlation of 0.5 "
+        "or more, and more than chance gives; lower is better)"
+    ),
+}
+"""What explanations are tested for that asks for no planted truth; measured only where it is asked for."""
 
 FIGURES = {
     "kept frames in the apex": "of the frames that were kept, how many show the expression at its height",
@@ -44,10 +64,18 @@ FIGURES = {
     "sound mass": "share of the positive attribution that lies where the voice is emotional",
     "word pointing": "the most important word is of the sentence that carries the emotion",
     "word mass": "share of the positive attribution that lies on the sentence that carries the emotion",
+    **{
+        f"{name} {test}": sentence.format(many)
+        for name, many in (("frame", "frames"), ("sound", "windows of sound"), ("word", "words"))
+        for test, sentence in TESTS.items()
+    },
 }
 """What is measured, by name, and in words."""
 
 CONFLICT_SCENARIOS = ("sarcasm", "banter", "masking")
+
+NUM_RANDOM = 6
+"""Random orders that deletion and insertion are held against, the same ones for every method."""
 
 _ELEMENT_MODALITY = {"frame": "video", "window": "audio", "word": "text"}
 _ELEMENT_NAME = {"frame": "frame", "window": "sound", "word": "word"}
@@ -91,7 +119,11 @@ class TruthFigure:
 
 
 def measure_clip(
-    predictor: Predictor, path: Path, sidecar: Sidecar, methods: Sequence[tuple[str, str]]
+    predictor: Predictor,
+    path: Path,
+    sidecar: Sidecar,
+    methods: Sequence[tuple[str, str]],
+    with_tests: bool = False,
 ) -> list[Measure]:
     """All that can be measured on one made clip.
 
@@ -100,6 +132,8 @@ def measure_clip(
         path: of the clip.
         sidecar: the clip's truth.
         methods: pairs of element ("frame", "window" or "word") and method (`core.attribution.elements`).
+        with_tests: put every explanation to the test as well: deletion, insertion and randomisation. They ask
+            the model far more often than the explanations themselves.
 
     Raises:
         MediaError: if the clip cannot be read.
@@ -111,7 +145,7 @@ def measure_clip(
     measures = [
         *_of_compression(prediction, sidecar),
         *_of_modalities(prediction, sidecar),
-        *_of_elements(predictor, prepared, prediction, sidecar, methods),
+        *_of_elements(predictor, prepared, prediction, sidecar, methods, with_tests),
     ]
     plan = sidecar.plan
     own = {"clip": plan.clip_id, "speaker": plan.speaker.speaker_id, "scenario": plan.scenario}
@@ -238,6 +272,7 @@ def _of_elements(
     prediction: Prediction,
     sidecar: Sidecar,
     methods: Sequence[tuple[str, str]],
+    with_tests: bool,
 ) -> list[dict]:
     plan, measures = sidecar.plan, []
     if plan.label == "neutral" or prediction.prediction != plan.label:
@@ -266,7 +301,10 @@ def _of_elements(
             if element == "window" and plan.voice_window is None:
                 continue
         if 0 < is_planted.sum() < len(is_planted):
-            measures += _pointing(attribute(asked, element, method, Target(label=plan.label)), is_planted)
+            found = attribute(asked, element, method, Target(label=plan.label))
+            measures += _pointing(found, is_planted)
+            if with_tests:
+                measures += _tests(asked, found)
     return measures
 
 
@@ -297,6 +335,28 @@ def _pointing(attribution: Attribution, is_planted: np.ndarray) -> list[dict]:
         mass = positive[is_planted].sum() / positive.sum()
         measures.append(_measure(f"{name} mass", mass, chance, attribution.method))
     return measures
+
+
+def _tests(subject: Subject, attribution: Attribution) -> list[dict]:
+    """What an explanation is worth without any planted truth: as `core.attribution.faithfulness` tests it."""
+    element, method, target = attribution.element, attribution.method, attribution.target
+    tested, absent = removable_elements(subject, attribution), absent_others(method, element)
+    values = Remembered(values_of(subject, element, target, tested, absent=absent))
+    rng = np.random.default_rng(0)
+    found = curves(values, attribution.values[tested].astype(float), num_random=NUM_RANDOM, rng=rng)
+    settings = AGAIN.get(method, {})
+
+    def again(other: Subject) -> Attribution:
+        return attribute(other, element, method, target, **settings)
+
+    own = again(subject) if settings else attribution
+    [forgotten] = randomised(subject, own, again, only_whole=True)
+    name, by_chance = _ELEMENT_NAME[element], found.random_areas.mean()
+    return [
+        _measure(f"{name} deletion", found.deletion_area, by_chance, method),
+        _measure(f"{name} insertion", found.insertion_area, by_chance, method),
+        _measure(f"{name} randomised", forgotten.is_alike(MAX_RANDOMISED), np.nan, method),
+    ]
 
 
 def _measure(figure: str, value: float, chance: float, method: str = "") -> dict:

@@ -67,6 +67,7 @@ def bench_truth(
     *,
     split: str = "",
     max_clips: int | None = None,
+    with_tests: bool = False,
     progress: Progress = lambda done, total, text: None,
 ) -> TruthReport:
     """Measure a checkpoint on a made corpus and write `truth.json` and `measures.parquet`.
@@ -80,6 +81,7 @@ def bench_truth(
         methods: pairs of element and method.
         split: measure its clips only.
         max_clips: so many of the clips, spread evenly over the corpus.
+        with_tests: put every explanation to the test as well (`training.truth.measure_clip`).
         progress: told how many clips are done, of how many.
 
     Raises:
@@ -105,7 +107,7 @@ def bench_truth(
     with written(out, CorpusError, AGAIN):
         require_writable(out / TRUTH)
         out.mkdir(parents=True, exist_ok=True)
-        return _measured(predictor, clips, out, methods, about, progress)
+        return _measured(predictor, clips, out, methods, with_tests, about, progress)
 
 
 def _measured(
@@ -113,11 +115,12 @@ def _measured(
     clips: Sequence[tuple],
     out: Path,
     methods: Sequence[tuple[str, str]],
+    with_tests: bool,
     about: dict,
     progress: Progress,
 ) -> TruthReport:
     unfinished = out / TRUTH_UNFINISHED
-    header = about | {"methods": [list(pair) for pair in methods]}
+    header = about | {"methods": [list(pair) for pair in methods]} | ({"tests": True} if with_tests else {})
     done = _read_unfinished(unfinished, header)
     with unfinished.open("a", encoding="utf-8") as file:
         if not done and unfinished.stat().st_size == 0:
@@ -126,7 +129,7 @@ def _measured(
             progress(number, len(clips), "")
             if truth.plan.clip_id in done:
                 continue
-            measures = measure_clip(predictor, path, truth, methods)
+            measures = measure_clip(predictor, path, truth, methods, with_tests)
             done[truth.plan.clip_id] = measures
             rows = [asdict(measure) for measure in measures]
             file.write(json.dumps({"clip": truth.plan.clip_id, "measures": rows}) + "\n")

@@ -50,6 +50,7 @@ def randomised(
     explain: Explain,
     *,
     seed: int = 0,
+    only_whole: bool = False,
     cancelled: Cancelled | None = None,
 ) -> tuple[Randomised, ...]:
     """Compare an attribution with those of networks that have forgotten more and more.
@@ -59,6 +60,7 @@ def randomised(
         attribution: of any method.
         explain: asked once for every group of layers.
         seed: of the weights.
+        only_whole: explain once alone, when all of these layers have forgotten.
         cancelled: asked before every group.
 
     Returns:
@@ -67,11 +69,13 @@ def randomised(
     generator = torch.Generator().manual_seed(seed)
     with subject.model() as model:
         other = copy.deepcopy(model)
-    found = []
-    for name, modules in layer_groups(other, attribution.modality):
+    found, groups = [], layer_groups(other, attribution.modality)
+    for number, (name, modules) in enumerate(groups, 1):
         check(cancelled)
         for module in modules:
             draw_anew(module, generator)
+        if only_whole and number < len(groups):
+            continue
         values = explain(subject.changed(model=other)).values
         found.append(compare(name, attribution.values, values))
     return tuple(found)

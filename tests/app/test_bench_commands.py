@@ -1,12 +1,16 @@
-"""`deepmsi bench speed` on the command line, at the size of the tests' network."""
+"""`deepmsi bench` on the command line, at the size of the tests' network."""
 
 import json
 
 import pytest
+from made_prepared import made_checkpoint
 from typer.testing import CliRunner
 
 from app.bench_commands import SPEED_PARTS
 from app.cli import cli
+from sample_data.corpus.checking.statistics import Estimate
+from training.truth import TruthFigure
+from training.truth_report import TruthReport
 
 
 def run(*arguments):
@@ -65,3 +69,63 @@ def test_a_checkpoint_that_is_none_is_one_sentence(tmp_path):
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
     assert "is no checkpoint: it has no config.json" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "methods", "with_tests"),
+    [
+        (
+            [],
+            {
+                ("frame", "integrated-gradients"),
+                ("frame", "occlusion"),
+                ("frame", "shapley-sampling"),
+                ("window", "integrated-gradients"),
+                ("window", "occlusion"),
+                ("word", "integrated-gradients"),
+                ("word", "occlusion"),
+                ("word", "shapley-sampling"),
+            },
+            False,
+        ),
+        (
+            ["--element", "window", "--tests"],
+            {("window", "integrated-gradients"), ("window", "occlusion")},
+            True,
+        ),
+    ],
+)
+def test_truth_is_measured_of_every_method_that_was_asked_for(
+    tmp_path, monkeypatch, options, methods, with_tests
+):
+    checkpoint = made_checkpoint(tmp_path / "tiny")
+    asked = []
+
+    def bench(predictor, corpus, out, methods, **how):
+        asked.append((predictor.identity, corpus, out, set(methods), how))
+        figure = TruthFigure(
+            figure="sound deletion",
+            method="occlusion",
+            estimate=Estimate(value=0.25, low=0.2, high=0.3, num=7, num_clusters=3),
+            chance=0.5,
+            gain=Estimate(value=-0.25, low=-0.3, high=-0.2, num=7, num_clusters=3),
+        )
+        return TruthReport(
+            checkpoint="tiny",
+            checkpoint_sha256="a" * 64,
+            plan_sha256="b" * 64,
+            split="test",
+            num_clips=9,
+            figures=(figure,),
+        )
+
+    monkeypatch.setattr("training.truth_report.bench_truth", bench)
+    given = ["truth", tmp_path / "corpus", "--out", tmp_path / "out", "--checkpoint", checkpoint.folder]
+    result = CliRunner().invoke(cli, ["bench", *map(str, given), "--split", "test", "--clips", "9", *options])
+    assert result.exit_code == 0, result.output
+    [(identity, corpus, out, of, how)] = asked
+    assert (identity, corpus, out) == (checkpoint.sha256, tmp_path / "corpus", tmp_path / "out")
+    assert of == methods
+    assert (how["split"], how["max_clips"], how["with_tests"]) == ("test", 9, with_tests)
+    [row] = [line for line in result.stdout.splitlines() if line.startswith("| sound deletion: mean")]
+    assert row.endswith("| occlusion | 0.25 (0.20 to 0.30) | 0.50 | 7 |")

@@ -428,6 +428,24 @@ def test_layers_are_drawn_anew_from_the_top_until_the_encoder_is_gone(subject, m
     assert encoder <= changed[-1]
 
 
+def test_the_network_that_has_forgotten_all_is_the_last_of_the_cascade(subject):
+    explained = []
+
+    def explain(other):
+        explained.append(other.probabilities)
+        return attribution_of(other, "word", np.argsort(other.probabilities)[:6])
+
+    attribution = attribution_of(subject, "word", np.arange(6.0))
+    cascade = randomised(subject, attribution, explain)
+    last = explained[-1]
+    explained.clear()
+    [alone] = randomised(subject, attribution, explain, only_whole=True)
+    assert alone == cascade[-1] and alone.layers == "whole encoder"
+    assert len(explained) == 1
+    np.testing.assert_allclose(explained[0], last, atol=1e-7)
+    assert abs(last - subject.probabilities).max() > 1e-3
+
+
 def test_like_is_held_against_like(subject):
     """Explanations of the tests may take fewer steps: that of the clip does too, and is compared."""
     coarse = np.array([1.0, 0, 3, 2, 0, 5])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import training.truth as truth
-from core.attribution.results import Attribution
+from core.attribution.results import Attribution, Target
+from core.attribution.subject import Subject
+from core.attribution.variants import Variant
 from core.checkpoint import load_checkpoint
 from core.evaluation.artifact import TRUTH_UNFINISHED
 from core.media import open_clip
@@ -58,7 +60,7 @@ def oracle(sidecar, sign=1.0):
     """In place of `attribute`: one on what is planted, by a formula of its own, zero elsewhere."""
     own = len(sidecar.transcript.split())
 
-    def attribute(subject, element, method, target):
+    def attribute(subject, element, method, target, **settings):
         assert target.label == sidecar.plan.label
         if element == "word":
             texts = [word.text for word in subject.words]
@@ -138,6 +140,135 @@ def test_kept_patches_are_held_against_the_face(predictor, told):
     assert measure.chance == pytest.approx(np.mean(everywhere))
 
 
+def by_hand(predictor, path, sidecar, target, places):
+    """Mean value while kept frames are left out in an order of places among them, eight steps at most."""
+    subject = Subject(predictor, predictor.prepare(open_clip(path)).with_transcript(sidecar.transcript))
+    kept = subject.choice.frames.kept[0].tolist()
+    ends = np.round(np.linspace(0, len(kept), 1 + min(8, len(kept)))).astype(int)
+    left_out = [[kept[place] for place in places[:end]] for end in ends]
+    candidates = np.arange(len(subject.frame_times))
+    answers = subject.ask([Variant(frames=~np.isin(candidates, gone)) for gone in left_out])
+    return np.trapezoid(target.of(answers, subject.labels), ends / len(kept))
+
+
+def test_deletion_and_insertion_are_held_against_random_orders(predictor, told, monkeypatch):
+    path, sidecar, prediction = told
+    monkeypatch.setattr(truth, "attribute", oracle(sidecar))
+    measures = measure_clip(predictor, path, sidecar, METHODS[:1], with_tests=True)
+    found = {m.figure: m for m in measures if m.method}
+    assert set(found) == {f"frame {what}" for what in ("pointing", "mass", *truth.TESTS)} <= set(FIGURES)
+    first, last = spans(sidecar)["frame"]
+    is_apex = [first <= prediction.frames.times_seconds[i] <= last for i in prediction.frames.kept]
+    # of equals the earlier frame first; insertion is watched backwards
+    order = [i for i, yes in enumerate(is_apex) if yes] + [i for i, yes in enumerate(is_apex) if not yes]
+    target = Target(label=sidecar.plan.label)
+    for figure, places in (("frame deletion", order), ("frame insertion", order[::-1])):
+        expected = by_hand(predictor, path, sidecar, target, places)
+        assert found[figure].value == pytest.approx(expected, abs=1e-5)
+    assert found["frame deletion"].chance == found["frame insertion"].chance
+    rng = np.random.default_rng(1)
+    others = [by_hand(predictor, path, sidecar, target, rng.permutation(len(order))) for _ in range(6)]
+    assert found["frame deletion"].chance == pytest.approx(np.mean(others), abs=3 * np.std(others) + 1e-3)
+
+
+@pytest.mark.parametrize(("turns", "expected"), [(False, 1.0), (True, 0.0)])
+def test_what_a_network_without_memory_explains_alike_is_counted(
+    predictor, told, monkeypatch, turns, expected
+):
+    path, sidecar, _ = told
+    real, seen = oracle(sidecar), []
+
+    def attribute(subject, element, method, target, **settings):
+        seen.append(subject)
+        found = real(subject, element, method, target)
+        ranks = np.linspace(0.1, 0.2, len(found.values))
+        is_other = subject is not seen[0]
+        assert len(seen) <= 2
+        return replace(found, values=ranks[::-1] if turns and is_other else ranks)
+
+    monkeypatch.setattr(truth, "attribute", attribute)
+    measures = measure_clip(predictor, path, sidecar, METHODS[:1], with_tests=True)
+    [randomised] = [m for m in measures if m.figure == "frame randomised"]
+    assert randomised.value == expected and np.isnan(randomised.chance)
+    # the other network is another one in every layer of the encoder
+    with seen[0].model() as own, seen[1].model() as other:
+        weights = zip(own.video.swin.layers.parameters(), other.video.swin.layers.parameters(), strict=True)
+        assert not any(a.equal(b) for a, b in weights if a.std(correction=0) > 0)
+
+
+def test_uniform_keeping_is_what_kept_frames_are_held_against(predictor, told):
+    path, sidecar, prediction = told
+    [measure] = [
+        m
+        for m in measure_clip(predictor, path, sidecar, ())
+        if m.figure == "kept frames in the apex, against uniform"
+    ]
+    first, last = spans(sidecar)["frame"]
+    times, num = prediction.frames.times_seconds, len(prediction.frames.kept)
+    steps = (len(times) - 1) / (num - 1)
+    even = [times[int(np.floor(i * steps + 0.5))] for i in range(num)]
+    assert measure.chance == pytest.approx(np.mean([first <= time <= last for time in even]))
+    assert measure.value == pytest.approx(
+        np.mean([first <= time <= last for time in times[prediction.frames.kept]])
+    )
+
+
+def with_values(prediction, label, **values):
+    """A prediction whose modalities contributed so much to a label, and to nothing else."""
+    shapley = np.zeros_like(prediction.modalities.shapley)
+    column = prediction.labels.index(label)
+    for row, modality in enumerate(("video", "audio", "text")):
+        shapley[row, column] = values[modality]
+    return replace(prediction, modalities=replace(prediction.modalities, shapley=shapley))
+
+
+@pytest.mark.parametrize(("carrier", "expected"), [("audio", 1.0), ("video", 0.0)])
+def test_the_modality_that_carries_the_emotion_is_named_by_the_largest_value(
+    predictor, told, monkeypatch, carrier, expected
+):
+    path, sidecar, prediction = told
+    # video's value is the farthest from zero, and audio's the largest
+    answer = with_values(prediction, sidecar.plan.label, video=-0.5, audio=0.3, text=0.1)
+    monkeypatch.setattr(predictor, "predict", lambda prepared: answer)
+
+    def named(**plan) -> list[Measure]:
+        changed = replace(sidecar, plan=replace(sidecar.plan, **plan))
+        return [m for m in measure_clip(predictor, path, changed, ()) if m.figure == "modality named"]
+
+    [measure] = named(informative=(carrier,))
+    assert (measure.value, measure.chance) == (expected, pytest.approx(1 / 3))
+    # where two carry it, or the answer is wrong, there is no one to name
+    assert not named(informative=("video", "audio"))
+    assert not named(informative=(carrier,), label="anger" if sidecar.plan.label != "anger" else "joy")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "is_told", "expected"),
+    [
+        ("sarcasm", True, {"conflict found": 1.0, "conflict right": 1.0}),
+        ("masking", False, {"conflict found": 0.0}),
+        ("all", True, {"conflict right": 0.0}),
+        ("all", False, {}),
+    ],
+)
+def test_told_conflicts_count_for_recall_where_one_was_made_and_for_precision_where_one_is_told(
+    predictor, told, monkeypatch, scenario, is_told, expected
+):
+    path, sidecar, prediction = told
+    report = replace(prediction.modalities, verdict="conflict" if is_told else "agree")
+    answer = replace(prediction, modalities=report)
+    monkeypatch.setattr(predictor, "predict", lambda prepared: answer)
+    plan = replace(sidecar.plan, scenario=scenario, conflict=scenario != "all")
+
+    def found(plan) -> dict[str, float]:
+        measures = measure_clip(predictor, path, replace(sidecar, plan=plan), ())
+        return {m.figure: m.value for m in measures if m.figure.startswith("conflict")}
+
+    assert found(plan) == expected
+    # where a modality was left out, nothing can be in conflict with it
+    assert found(replace(plan, missing="text")) == {}
+
+
 def test_a_wrong_answer_is_not_explained(predictor, told, monkeypatch):
     path, sidecar, _ = told
     other = "anger" if sidecar.plan.label != "anger" else "joy"
@@ -214,6 +345,8 @@ def test_a_report_is_written_read_and_goes_on(predictor, tmp_path, monkeypatch):
         file.write('{"clip": "c0')
     with pytest.raises(CorpusError, match="unfinished run of another checkpoint"):
         bench_truth(predictor, CORPUS, cut, (), max_clips=3)
+    with pytest.raises(CorpusError, match="unfinished run of another checkpoint"):
+        bench_truth(predictor, CORPUS, cut, (), max_clips=4, with_tests=True)
     asked.clear()
     monkeypatch.setattr("training.truth_report.measure_clip", lambda *a: asked.append(a[1]) or real(*a))
     assert repr(bench_truth(predictor, CORPUS, cut, (), max_clips=4)) == repr(whole)
