@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -53,6 +54,14 @@ def test_it_learns_what_can_be_learned(checkpoint, config):
     assert evaluate(checkpoint.model, features).scores().accuracy >= 0.6
     history = checkpoint.history
     assert history["loss"].min() < history["loss"].iloc[0]
+
+
+def test_the_rate_falls_to_nothing_over_all_epochs(checkpoint):
+    # 12 epochs of three steps, two of the 36 to warm up: half a cosine over the other 34
+    rates = checkpoint.history["learning_rate"]
+    assert rates.is_monotonic_decreasing and len(rates) == 12
+    assert rates.iloc[5] == pytest.approx(5e-3 * (1 + math.cos(math.pi * 16 / 34)) / 2)
+    assert rates.iloc[-1] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_saved_checkpoint_is_the_best_epoch_on_dev(checkpoint):
