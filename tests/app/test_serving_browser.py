@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import http.client
 import os
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -21,6 +22,7 @@ from app.cli import cli
 from app.compare_state import names_as_text
 from app.explain_page import page as explain_page
 from app.folders import VARIABLE
+from app.launch import MAIN
 from app.notes import Notes
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
@@ -282,6 +284,19 @@ def test_another_site_can_neither_upload_nor_talk_to_it_nor_have_it_ask_elsewher
     assert opens_socket(address, origin="http://127.0.0.1:1") == 101, "or the next one shows nothing"
     assert opens_socket(address, origin="http://192.0.2.7") == 403
     assert asked_of(outside) == []
+
+
+def test_an_error_in_a_page_shows_neither_its_words_nor_a_trace(browser, tmp_path):
+    shutil.copytree(MAIN.parent / ".streamlit", tmp_path / ".streamlit")
+    (tmp_path / "main.py").write_text("raise RuntimeError('of a secret folder')")
+    arguments = ["-m", "app.server", "run", str(tmp_path / "main.py"), "--server.headless", "true"]
+    with served(lambda port: [*arguments, "--server.port", str(port)], dict(os.environ)) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_test_id("stException").wait_for(timeout=SLOW_MS)
+        shown = page.inner_text("body")
+        page.close()
+    assert not [word for word in ("secret", "Traceback", "main.py", str(tmp_path)) if word in shown]
 
 
 def asked_of(outside: socket.socket) -> list[bytes]:

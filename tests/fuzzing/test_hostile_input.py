@@ -33,3 +33,15 @@ def test_what_is_damaged_is_read_or_refused_in_a_sentence(kind, examples):
 
 def test_a_number_gives_the_same_input_again(kind, examples):
     assert case(kind, examples, 3, 17) == case(kind, examples, 3, 17) != case(kind, examples, 4, 17)
+
+
+def test_what_ends_the_process_raises_or_hangs_is_a_fault(tmp_path):
+    ends = Case(kind="no such kind", name="ends", files={})
+    raises = Case(kind="notes", name="raises", files={})
+    faults = [(fault.case.name, fault.what.partition(":")[0]) for fault in try_all([ends, raises]).faults]
+    assert faults == [("ends", "crashes"), ("raises", "raises")]
+    (valid,) = SUBJECTS["notes"].examples(tmp_path)
+    good = Case(kind="notes", name="good", files=valid)
+    # the first may take as long as importing takes
+    found = try_all([good, good], max_seconds=0)
+    assert found.counts == {READ: 1} and found.faults[0].what.startswith("hangs")

@@ -75,6 +75,10 @@ def test_what_watches_sees_a_reader_that_is_led_elsewhere(tmp_path, secret):
         with pytest.raises((av.FFmpegError, OSError)):
             av.open(str(followed), options={"protocol_whitelist": "file,http,tcp"}, timeout=0.5)
     assert called
+    art = tmp_path / "art.nfo"
+    art.write_bytes(DRAWN["a letter"])
+    with av.open(str(art)) as container:
+        assert next(container.decode(video=0)).width == 640
 
 
 @pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
@@ -154,10 +158,14 @@ TEXT_NAMES = ("txt", "ans", "nfo", "xb", "bin", "tty", "mp4")  # codespell:ignor
 
 @pytest.mark.parametrize("extension", TEXT_NAMES)
 @pytest.mark.parametrize("kind", DRAWN)
-def test_text_is_not_drawn_as_a_video(tmp_path, kind, extension):
+def test_text_is_not_drawn_as_a_video(tmp_path, kind, extension, monkeypatch):
     path = tmp_path / f"art.{extension}"
     path.write_bytes(DRAWN[kind])
     assert "holds no video or sound that can be read" in refusal(path, False)
+    # nor where FFmpeg sees the name, by which it would draw
+    monkeypatch.setattr(door, "open_file", lambda path, limits: path.open("rb"))
+    with pytest.raises(MediaError, match="holds no video"), door.open_media(path, DEFAULT_LIMITS):
+        pass
 
 
 @pytest.mark.parametrize(
