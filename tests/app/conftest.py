@@ -11,6 +11,7 @@ from app.views.markup import plain
 from core.labels import MELD_7
 from core.prediction import FrameSelection, ModalityReport, PatchStep, Prediction
 from tests.app.browsing import chromium
+from tests.made_evaluations import made_evaluation
 
 EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
 """What Markdown would make a picture, styled words and a formula of."""
@@ -126,6 +127,13 @@ def write_clip(path: Path, *, num_frames: int = 20, sound: bool = True, codec: s
                 output.mux(audio.encode(part))
             output.mux(audio.encode(None))
     return path
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory):
+    """12,000 clips of joy, 6,000 of fear, 3,000 of anger, in this order; the answers are in the reverse."""
+    labels = ["joy"] * 12_000 + ["fear"] * 6_000 + ["anger"] * 3_000
+    return made_evaluation(labels, labels[::-1], tmp_path_factory.mktemp("large"), num_bootstrap=0)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,16 @@
 """The Compare page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
 
 from dataclasses import replace
+from functools import partial
+from urllib.parse import parse_qs
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import compare_state, evaluations, launch
+from app import checkpoints, compare_state, evaluations, launch, resources, summaries
+from app.clips import ClipChoice
 from app.compare_state import CompareView
 from app.views.comparison.figures import conclusions, figures_table, p_value, sign_of
 from app.views.comparison.flips import on_page
@@ -23,7 +27,7 @@ from app.views.markup import plain
 from core.evaluation import Estimate, compare
 from core.evaluation.compare_sentences import signed
 from tests.app.conftest import EVIL, write_clip
-from tests.made_evaluations import made_evaluation
+from tests.made_evaluations import made_clips, made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
 TRUTH = ["joy", "joy", "fear", "fear", "anger", "anger"] * 5
@@ -228,6 +232,72 @@ def test_one_clip_alone_has_no_interval(folder):
     said = html_of(page)
     assert "with no interval, since there is one clip" in said and "resamples of 1" not in said
     assert "without an interval, since there is one clip" in said
+
+
+KINDS = {
+    "one clip": (["joy"], ["fear"], ["joy"], {}),
+    "all correct, one class missing": (["joy", "anger"] * 3, ["joy", "anger"] * 3, ["joy", "anger"] * 3, {}),
+    "no speakers": (TRUTH, A, B, {"speaker": None}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_of_every_pair(folder, kind):
+    truth, a, b, changes = KINDS[kind]
+    for name, told in {"a-test": a, "b-test": b}.items():
+        clips = made_clips(truth, folder, **changes)
+        made_evaluation(truth, told, folder, clips=clips, checkpoint=name).write(folder / name)
+    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    for part in compare_state.PARTS:
+        page.query_params = {"part": part}
+        page.run()
+        assert not page.exception and not page.error and not page.warning
+        assert f"split test: {len(truth)} clips" in html_of(page)
+    page.query_params = {"part": "flips"}
+    page.run()
+    right = sum(one != label == other for label, one, other in zip(truth, a, b, strict=True))
+    wrong = sum(one == label != other for label, one, other in zip(truth, a, b, strict=True))
+    became = page.get("button_group")[1]
+    assert list(became.options) == [f"became right: {right}", f"became wrong: {wrong}"]
+    assert ("No clip did." in [caption.value for caption in page.caption]) == (right == 0)
+
+
+def test_twenty_thousand_clips_are_compared(folder, large, monkeypatch):
+    # a thousand resamples of such a set are tested by themselves
+    monkeypatch.setattr(evaluations, "compare", partial(compare, num_bootstrap=10))
+    large.write(folder / "a-test")
+    # the other is right on all
+    labels = large.predictions["label"]
+    rows = np.where(labels.to_numpy(object)[:, None] == np.array(large.labels), 0.8, 0.1)
+    told = {"prediction": labels, "probabilities": list(rows), "probabilities:video+audio+text": list(rows)}
+    right = replace(large, predictions=large.predictions.assign(**told))
+    replace(right, info=replace(right.info, checkpoint="second")).write(folder / "b-test")
+    page = AppTest.from_file(SCRIPT, default_timeout=120)
+    page.query_params["part"] = "flips"
+    page.run()
+    assert not page.exception and not page.error
+    assert "only a-test 0, only b-test 18,000" in html_of(page)
+    assert list(page.get("button_group")[1].options) == ["became right: 18,000", "became wrong: 0"]
+
+
+def test_a_flipped_clip_leads_to_both_explanations(page, folder, monkeypatch):
+    choice = ClipChoice(key="first-clip", title="", path=folder / "c1.mp4", label="joy")
+    monkeypatch.setattr(resources, "shipped_clips", lambda: (choice,))
+    resources.clips.clear()
+    installed = {name: folder / name for name in ("first", "second")}
+    monkeypatch.setattr(checkpoints, "checkpoints", lambda: installed)
+    monkeypatch.setattr(summaries, "known_summary", lambda found, sha256: found and object())
+    # links lead to pages of the whole app
+    page = AppTest.from_file(launch.MAIN, default_timeout=60).switch_page("screens/compare.py")
+    page.query_params.update({"part": "flips", "open": "c1.mp4"})
+    page.run()
+    assert not page.exception
+    links = {one.proto.label: parse_qs(one.proto.query_string) for one in page.get("page_link")}
+    assert {label.replace("\\", ""): link for label, link in links.items()} == {
+        f"Explained by {name}-test": {"clip": ["first-clip"], "checkpoint": [checkpoint]}
+        for name, checkpoint in {"a": "first", "b": "second"}.items()
+    }
+    resources.clips.clear()
 
 
 def test_a_flipped_clip_opens_with_both_answers(page):

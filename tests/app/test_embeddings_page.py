@@ -195,12 +195,6 @@ def test_groups_differ_in_shape_too(evaluation, num_dims):
     assert len(set(symbols_of(["fear", "a", "neutral", "b"], is_flat=True).values())) == 4
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    labels = ["joy"] * 12_000 + ["fear"] * 6_000 + ["anger"] * 3_000
-    return made_evaluation(labels, labels[::-1], tmp_path_factory.mktemp("large"), num_bootstrap=0)
-
-
 def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
     begin = time.process_time()
     points = points_of(large, "fused")
@@ -223,6 +217,42 @@ def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
     assert "on 3,000 of the 20,000 points" in measured_words(
         SpaceQuality(num_points=21_000, silhouette=0, retrieval=0, chance=0, trustworthiness=0), picture
     )
+
+
+def test_the_page_draws_twenty_thousand_clips(page, large, tmp_path):
+    large.write(tmp_path / "shipped" / "first-test")
+    page.query_params["colour"] = "speaker"
+    page.run()
+    assert not page.exception and not page.error
+    assert page.info[0].value.startswith("Drawn are 20,000 of 21,000 clips")
+    assert "Scatter of 20,000 points" in picture_alt(page)
+    assert len(page.dataframe[0].value) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes"),
+    [(["joy"], {}), (["joy", "anger"] * 4, {}), (TRUTH, {"speaker": None, "transcript": None})],
+    ids=["one clip", "all correct, one class missing", "no speakers, no words"],
+)
+def test_every_picture_of_every_evaluation(page, tmp_path, labels, changes):
+    clips = made_clips(labels, tmp_path / "shipped", **changes)
+    made_evaluation(labels, labels, tmp_path / "shipped", clips=clips).write(
+        tmp_path / "shipped" / "first-test"
+    )
+    for view in (
+        {"colour": "speaker"},
+        {"colour": "right", "dims": "3"},
+        {"space": TOGETHER, "method": "tsne"},
+        {"colour": "confidence", "open": "c0.mp4"},
+    ):
+        page.query_params = view
+        page.run()
+        assert not page.exception and not page.error and not page.warning
+        num_points = len(labels) * (3 if view.get("space") == TOGETHER else 1)
+        assert f"Scatter of {num_points} point" in picture_alt(page)
+        # no figure of a space is told where there is nothing to compare with
+        (quality,) = (table.value for table in page.table if "silhouette" in table.value.index)
+        assert (quality.loc["silhouette", "value"] == "–") == (len(set(labels)) < 2)
 
 
 def test_a_thinned_picture_says_so_on_the_page(page, monkeypatch):

@@ -38,8 +38,8 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
     raw = [other.accuracy_test.p_value for other in comparisons.values()]
     adjusted = holm(raw)
     tests = "".join(
-        f"<td>only {escape(base)} {other.accuracy_test.only_a_right}, only {escape(name)} "
-        f"{other.accuracy_test.only_b_right}<br><span class='change'>p {p_value(p)}</span></td>"
+        f"<td>only {escape(base)} {other.accuracy_test.only_a_right:,}, only {escape(name)} "
+        f"{other.accuracy_test.only_b_right:,}<br><span class='change'>p {p_value(p)}</span></td>"
         for (name, other), p in zip(comparisons.items(), adjusted, strict=True)
     )
     over = f", after Holm over the {len(raw)} others" if len(raw) > 1 else ""

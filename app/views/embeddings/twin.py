@@ -83,7 +83,8 @@ def chooser(
         numbers = {
             name: st.column_config.NumberColumn(format="%.2f") for name in table.select_dtypes("number")
         }
-        st.dataframe(table, hide_index=True, height=260, column_config=numbers)
+        alt = "Every point with its clip, its label, what the model says and where it lies."
+        st.dataframe(table, hide_index=True, height=260, column_config=numbers, alt=alt)
 
 
 def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows) -> None:
