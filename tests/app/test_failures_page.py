@@ -1,14 +1,16 @@
 """The Failures page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
 
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import evaluations, folders, launch, notes
+from app import checkpoints, evaluations, folders, launch, notes, resources, summaries
+from app.clips import ClipChoice
 from app.failures_state import FailuresView
 from app.views.markup import plain
-from tests.app.conftest import EVIL, write_clip
+from tests.app.conftest import EVIL, menu, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "failures.py"
@@ -131,6 +133,21 @@ def test_back_to_the_bare_address_shows_what_was_there_first(page, shipped):
     assert html_of(page) == first and link_of(page) == {}
 
 
+def test_what_a_browser_says_of_the_evaluation_before_is_nobody_s_choice(page, shipped):
+    written(shipped)
+    written(shipped, told=["joy"] * len(LABELS), name="second-test")
+    page.run()
+    before = menu(page.selectbox, "evaluation-picker")
+    before.set_value("second-test").run()
+    assert menu(page.selectbox, "evaluation-picker").key == before.key
+    # a link changes it: a slow browser still tells of the menu of before
+    page.query_params = {"evaluation": "first-test"}
+    page.run()
+    after = menu(page.selectbox, "evaluation-picker")
+    assert after.value == "first-test" and after.key != before.key
+    assert "misses 4" in html_of(page) and link_of(page) == {"evaluation": "first-test"}
+
+
 def test_a_link_to_what_is_not_there_says_so(page, shipped):
     written(shipped)
     for name, value in {
@@ -167,6 +184,61 @@ def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
     page.query_params["part"] = part
     page.run()
     assert not page.exception and not page.error
+
+
+def test_every_part_of_twenty_thousand_clips(page, shipped, large):
+    large.write(shipped / "first-test")
+    page.run()
+    assert not page.exception
+    # labels down and predictions across: joy, fear, anger
+    assert page.table[0].value.loc["joy"].tolist() == [plain(n) for n in ("3,000", "6,000", "3,000")]
+    assert "Of 6000 clips labelled fear the model misses 6000" in html_of(page)
+    assert "6,000 clips labelled fear that the model misses" in html_of(page)
+    page.query_params = {"part": "emotions"}
+    page.run()
+    joy = page.table[0].value.loc["joy"]
+    assert (joy["clips"], joy["predicted"]) == (12_000, 12_000)
+    assert all(joy[name].startswith(plain("0.25")) for name in ("Precision", "Recall", "F1"))
+    for part, num_rows in {"slices": None, "labels": 18_000}.items():
+        page.query_params = {"part": part}
+        page.run()
+        assert not page.exception and not page.error
+        assert num_rows in (None, len(page.dataframe[0].value))
+    page.query_params = {"show": "cell", "labelled": "anger", "page": "125"}
+    page.run()
+    assert not page.exception and "3,000 clips labelled anger and whatever is predicted" in html_of(page)
+
+
+@pytest.mark.parametrize(("words", "told"), [("Do not move.", "Do not move."), (None, "c0.mp4")])
+def test_a_player_is_called_by_the_words_or_by_the_clip_s_key(page, shipped, words, told):
+    written(shipped, clips=made_clips(LABELS, shipped, transcript=words))
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    assert not page.exception
+    assert page.get("video")[0].proto.alt == told
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_clip_that_ships_leads_to_its_explanation(page, shipped, monkeypatch, is_same):
+    written(shipped)
+    choice = ClipChoice(key="first-clip", title="", path=shipped / "c0.mp4", label="fear")
+    monkeypatch.setattr(resources, "shipped_clips", lambda: (choice,))
+    resources.clips.clear()
+    monkeypatch.setattr(checkpoints, "checkpoints", lambda: {"first": shipped / "first"})
+    # only the very checkpoint that gave the answer is asked again
+    known = {"a" * 64: object()} if is_same else {}
+    monkeypatch.setattr(summaries, "known_summary", lambda folder, sha256: folder and known.get(sha256))
+    # links lead to pages of the whole app
+    page = AppTest.from_file(launch.MAIN, default_timeout=60).switch_page("screens/failures.py")
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    assert not page.exception
+    (link,) = page.get("page_link")
+    assert (link.proto.label, parse_qs(link.proto.query_string)) == (
+        "Open on the Clip page",
+        {"clip": ["first-clip"]} | ({"checkpoint": ["first"]} if is_same else {}),
+    )
+    resources.clips.clear()
 
 
 def test_notes_are_kept_and_listed(page, shipped):

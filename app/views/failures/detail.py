@@ -39,6 +39,7 @@ def playable(path: Path) -> Playable | None:
 def media(evaluation: Evaluation, row: int, path: Path | None) -> None:
     """Draws the player with the words, or a sentence on why there is none."""
     clip = evaluation.predictions.iloc[row]
+    words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
     with st.container(key=PLAYER_KEY):
         if path is None:
             st.info(NOT_AT_HAND, icon=":material/link_off:")
@@ -48,8 +49,7 @@ def media(evaluation: Evaluation, row: int, path: Path | None) -> None:
             except MediaError as error:
                 st.error(plain(str(error)), icon=":material/error:")
             else:
-                _play(file, clip)
-    words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
+                _play(file, clip, alt=words or clip["key"])
     facts = [f"speaker {clip['speaker']}"] if isinstance(clip["speaker"], str) else []
     facts += [f"dialogue {clip['dialogue']}"] if isinstance(clip["dialogue"], str) else []
     facts += ["no face found"] if clip.get(FACE) == "none" else []
@@ -57,7 +57,7 @@ def media(evaluation: Evaluation, row: int, path: Path | None) -> None:
     st.html(f"{said}<p class='facts'>{escape(' · '.join([clip['key'], *facts]))}</p>")
 
 
-def _play(file: Playable | None, clip: pd.Series) -> None:
+def _play(file: Playable | None, clip: pd.Series, *, alt: str) -> None:
     if file is None:
         st.info(NOT_PLAYABLE, icon=":material/info:")
         return
@@ -67,7 +67,7 @@ def _play(file: Playable | None, clip: pd.Series) -> None:
         "end_time": None if math.isnan(end) else math.ceil(end),
     }
     draw = st.video if file.has_picture else st.audio
-    draw(file.path, format=file.mime, alt=clip["transcript"] or clip["key"], **span)
+    draw(file.path, format=file.mime, alt=alt, **span)
 
 
 def headline(evaluation: Evaluation, row: int) -> None:

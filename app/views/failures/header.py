@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.views.markup import percent, plain
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.evaluation import Evaluation
 
 NO_EVALUATION = (
@@ -43,21 +44,22 @@ def header(
         on_pick: takes a name.
         action: draws what can be done with the current one.
     """
-
-    def picked() -> None:
-        on_pick(st.session_state["evaluation-picker"])
-
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="header"):
         st.html(
             f'<div class="brand"><h1>DeepMSI-MER Explorer</h1><span>{escape(page)}</span></div>',
             width="content",
         )
         if len(names) > 1:
-            st.session_state["evaluation-picker"] = selected
+            key = menu_key("evaluation-picker", selected)
+
+            def picked() -> None:
+                if is_drawn(key) and (name := picked_option(key, names)) is not None:
+                    on_pick(name)
+
             st.selectbox(
                 "Evaluation",
                 names,
-                key="evaluation-picker",
+                key=key,
                 on_change=picked,
                 width=300,
                 help=WHICH_EVALUATION,

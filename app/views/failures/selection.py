@@ -79,11 +79,9 @@ def _slice(view: FailuresView, evaluation: Evaluation, slices: Slices) -> Select
     table = evaluation.predictions.iloc[found.rows]
     wrong = found.rows[(table["label"] != table["prediction"]).to_numpy()]
     labelled = f" labelled {slices.label}" if slices.label else ""
-    return Selection(
-        rows=surest_first(evaluation, wrong),
-        title=f"{len(wrong)} wrong of {_clips(found.num_clips)}{labelled} with {found.column}: {found.value}",
-    )
+    which = f"{_clips(found.num_clips)}{labelled} with {found.column}: {found.value}"
+    return Selection(rows=surest_first(evaluation, wrong), title=f"{len(wrong):,} wrong of {which}")
 
 
 def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
+    return "1 clip" if count == 1 else f"{count:,} clips"

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, swatch, track
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.labels import MODALITIES, MODALITY_NOUNS
 from training.predictions import PROBABILITY
 
@@ -54,17 +55,19 @@ def emotion_filter(table: pd.DataFrame, emotion: str | None, *, on_emotion) -> p
         return table
     chosen = emotion if emotion in names else ANY
 
-    def picked() -> None:
-        wanted = st.session_state["own-emotion"]
-        on_emotion(None if wanted in (None, ANY) else wanted)
+    options = [ANY, *names]
+    key = menu_key("own-emotion", chosen)
 
-    st.session_state["own-emotion"] = chosen
+    def picked() -> None:
+        if is_drawn(key) and (wanted := picked_option(key, options)) is not None:
+            on_emotion(None if wanted == ANY else wanted)
+
     st.pills(
         "Show clips predicted",
-        [ANY, *names],
+        options,
         format_func=lambda name: f"{plain(name)} ({len(table) if name == ANY else counts[name]:,})",
         wrap=True,
-        key="own-emotion",
+        key=key,
         on_change=picked,
         required=True,
         label_visibility="collapsed",
@@ -111,6 +114,7 @@ def answers_table(table: pd.DataFrame, *, on_clip) -> None:
         shown,
         hide_index=True,
         height=min(TABLE_HEIGHT, 40 + 35 * max(1, len(shown))),
+        alt="The clips with the emotion that the model finds in each, and how probable that is.",
         key=name,
         on_select=picked,
         selection_mode="single-row",
