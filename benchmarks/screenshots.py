@@ -69,7 +69,7 @@ def report(page: Page) -> None:
 LOOKS = (
     Look(name="clip", link="", sign=".timeline [role=option]"),
     Look(name="clip-trust", link="", sign=".timeline [role=option]", prepare=to_top_of(".timeline")),
-    Look(name="failures", link="failures?focus=fear", sign=".cards [role=option]"),
+    Look(name="failures", link="failures?emotion=fear", sign=".cards [role=option]"),
     Look(name="embeddings", link="embeddings?space=together", sign=".stPlotlyChart .legend"),
     Look(
         name="compare",
