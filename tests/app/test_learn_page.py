@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import checkpoints, launch, learn_state, resources
 from app.clips import ClipChoice, shipped_clips
 from app.learn_state import STEPS, LearnView, Vote, lesson, score
+from app.shortcuts import shortcuts_of
 from app.views.embeddings.epochs import MARKED
 from app.views.learn.limits import confidence_words
 from app.views.learn.parts import relevance_words
@@ -99,6 +100,16 @@ def test_next_leads_through_all_steps(page):
     for step in range(2, len(STEPS) + 1):
         page.button(key="learn-next").click().run()
         assert not page.exception and link_of(page) == {"clip": "one", "step": str(step)}
+
+
+def test_the_keys_of_the_walk_are_those_that_the_list_names(page):
+    at(page, 2)
+    keys = {name: page.button(key=f"learn-{name}").proto.shortcut for name in ("next", "back", "present")}
+    assert keys == {"next": "n", "back": "b", "present": "p"}
+    walk = dict(shortcuts_of("Learn"))["The walk"]
+    assert sorted(key for one in walk for key in one.keys) == sorted(keys.values())
+    page.button(key="learn-present").click().run()
+    assert page.button(key="learn-leave").proto.shortcut == "p"
 
 
 def test_words_are_escaped(page):
