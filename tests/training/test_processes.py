@@ -1,5 +1,7 @@
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +145,33 @@ def test_a_command_that_accelerate_launches_says_what_it_says_alone(corpus, tmp_
     # what was told of the test split while training is what the finished checkpoint says
     whole = load_checkpoint(tmp_path / "made").metrics["test"]["subsets"]["video+audio+text"]
     assert whole["accuracy"] == pytest.approx(one.metrics.subsets["video+audio+text"].accuracy.value)
+
+
+def test_machines_need_share_no_folder(corpus, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    machines = []
+    for rank in range(2):
+        own = tmp_path / str(rank)
+        shutil.copytree(corpus, own / "corpus")
+        command = ["-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}", "--nproc-per-node=1"]
+        command += ["--master-addr=127.0.0.1", f"--master-port={port}", "-m", "app.cli", "train"]
+        command += ["--data", "corpus", "--out", "made", "--cache-dir", "cache", "--preset", "tiny"]
+        command += ["--epochs", "2", "--batch-size", "4", "--threads", "1"]
+        root = str(Path(__file__).parents[2])
+        machines.append(
+            subprocess.Popen(
+                [sys.executable, *command],
+                cwd=own,
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": root},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    told = [machine.communicate(timeout=280)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], told
+    # the first one has the checkpoint, the second its features alone
+    assert len(load_checkpoint(tmp_path / "0" / "made").history) == 2
+    assert {path.name for path in (tmp_path / "1").iterdir()} == {"corpus", "cache"}
