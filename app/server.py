@@ -47,13 +47,15 @@ _save = MemorySessionStorage.save
 
 def save_for_its_time(storage: MemorySessionStorage, session: SessionInfo) -> None:
     """Keeps a session that may come back, as ever, and ends it when its time is over."""
-    _save(storage, session)
     cache = storage._cache
 
     def end() -> None:
         for _, over in cache.expire():
             over.session.shutdown()
 
+    # first, for saving drops those whose time is over and does not end them
+    end()
+    _save(storage, session)
     asyncio.get_running_loop().call_later(cache.ttl + TICK_SECONDS, end)
 
 

@@ -1,11 +1,13 @@
-"""Films on their way to players while pages are drawn anew, as the app's server keeps them."""
+"""Sessions that were left, and films on their way to players, as the app's server keeps them."""
 
 from types import SimpleNamespace
 
 import pytest
 from streamlit.runtime import media_file_manager
+from streamlit.runtime.caching.ttl_cache import TTLCache
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
 
 from app import server
 
@@ -69,3 +71,54 @@ def test_films_of_a_session_that_ends_are_gone_at_once(films):
     assert films.are_there(before, after) == [False, True]
     films.end("two")
     assert films.are_there(after) == [False]
+
+
+class Sessions:
+    """The sessions of a server whose page was closed, and a clock for them."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.now, self.ended, self._later = 0.0, [], []
+        self.storage = MemorySessionStorage()
+        self.storage._cache = TTLCache(maxsize=128, ttl=60, timer=lambda: self.now)
+        loop = SimpleNamespace(call_later=lambda delay, work: self._later.append((self.now + delay, work)))
+        monkeypatch.setattr(server, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+
+    def leave(self, name: str) -> None:
+        session = SimpleNamespace(id=name, shutdown=lambda: self.ended.append(name))
+        server.save_for_its_time(self.storage, SimpleNamespace(session=session))
+
+    def come_back(self, name: str) -> None:
+        self.storage.delete(name)
+
+    def pass_time(self, until: float) -> None:
+        self.now = until
+        due = [work for at, work in self._later if at <= until]
+        self._later = [(at, work) for at, work in self._later if at > until]
+        for work in due:
+            work()
+
+
+def test_a_session_that_does_not_come_back_is_ended_though_nobody_else_leaves(monkeypatch):
+    sessions = Sessions(monkeypatch)
+    sessions.leave("gone")
+    sessions.leave("back")
+    sessions.pass_time(59)
+    sessions.come_back("back")
+    assert sessions.ended == []
+    sessions.pass_time(62)
+    assert sessions.ended == ["gone"]
+    # who leaves again has the whole time again
+    sessions.leave("back")
+    sessions.pass_time(121)
+    assert sessions.ended == ["gone"]
+    sessions.pass_time(124)
+    assert sessions.ended == ["gone", "back"]
+
+
+def test_a_session_whose_time_is_over_is_ended_by_the_next_that_leaves(monkeypatch):
+    sessions = Sessions(monkeypatch)
+    sessions.leave("first")
+    # the clock has not looked yet
+    sessions.pass_time(60.5)
+    sessions.leave("second")
+    assert sessions.ended == ["first"]
