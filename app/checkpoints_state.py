@@ -13,18 +13,21 @@ class CheckpointsView:
 
     Attributes:
         checkpoint: name of the chosen one, None for the first.
+        other: name of the one that its settings are held against, None for the first other one.
     """
 
     checkpoint: str | None = None
+    other: str | None = None
 
     @classmethod
     def from_link(cls, parameters: dict[str, str]) -> CheckpointsView:
         """Reads a link's parameters; what cannot be meant is left out."""
-        return cls(checkpoint=parameters.get("checkpoint") or None)
+        return cls(checkpoint=parameters.get("checkpoint") or None, other=parameters.get("against") or None)
 
     def to_link(self) -> dict[str, str]:
         """The parameters that restore this view; what is as on a first visit is left out."""
-        return {} if self.checkpoint is None else {"checkpoint": self.checkpoint}
+        values = {"checkpoint": self.checkpoint, "against": self.other}
+        return {name: value for name, value in values.items() if value is not None}
 
     def changed(self, **changes) -> CheckpointsView:
         """The changed view."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.folders import data_folder, make_closed
+from core.writing import replacing
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 """States in which a run is over; before that its state is what its current command does."""
@@ -281,10 +282,8 @@ def _state_file(folder: Path, name: str) -> Path:
 
 
 def _write_state(folder: Path, name: str, state: str) -> None:
-    path = _state_file(folder, name)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(json.dumps({"state": state, "at": time.time()}), encoding="utf-8")
-    os.replace(fresh, path)
+    with replacing(_state_file(folder, name)) as part:
+        part.write_text(json.dumps({"state": state, "at": time.time()}), encoding="utf-8")
 
 
 def _read_state(folder: Path, name: str) -> str | None:

@@ -19,7 +19,7 @@ from sample_data import BACKBONES, CLIPS
 TRAINING, EVALUATING = "training", "evaluating"
 
 _EPOCH = re.compile(r"^epoch (\d+)/(\d+) ", re.MULTILINE)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -95,12 +96,23 @@ def show_one(installed: dict[str, Summary]) -> None:
         curves({n: known[n] for n in sorted(known, key=lambda other: other != name)}, [])
         others = [other for other in installed if other != name]
         if others:
-            other = st.selectbox("Settings that differ from", others, key="checkpoint-other")
+            other = pick_other(others)
             recipes = (
                 {"model": one.config.to_dict(), "training": one.metrics.get("train_config", {})}
                 for one in (installed[other], chosen)
             )
             differing_settings(other, name, config_differences(*recipes))
+
+
+def pick_other(others: Sequence[str]) -> str:
+    """Draws the choice of the checkpoint that settings are held against; the first where none is chosen."""
+
+    def picked() -> None:
+        state.update(other=st.session_state["checkpoint-other"])
+
+    wanted = state.current().other
+    st.session_state["checkpoint-other"] = wanted if wanted in others else others[0]
+    return st.selectbox("Settings that differ from", others, key="checkpoint-other", on_change=picked)
 
 
 def folder_box() -> None:

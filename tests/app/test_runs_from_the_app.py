@@ -1,5 +1,6 @@
 """Training runs that the app starts, and the page that shows them."""
 
+import json
 import shutil
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from app import checkpoints, evaluations, folders, launch
 from app.cli import cli
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
 from app.training_runs import RunChoice, num_epochs_done
+from app.views.markup import plain
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.labels import MODALITIES
@@ -68,7 +70,7 @@ def test_the_command_is_one_that_training_takes(tmp_path, monkeypatch, modalitie
     assert evaluate[evaluate.index("--out") + 1] == str(tmp_path / "mine-test")
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "x" * 42, "a b"])
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "x" * 41, "a b"])
 def test_a_name_stays_inside_its_folder(name):
     with pytest.raises(RunError, match="cannot be named"):
         RunChoice(name=name)
@@ -208,6 +210,31 @@ def test_another_folder_and_what_is_none(page, checkpoint, tmp_path):
     assert not page.exception and not page.error
     assert list(page.dataframe[0].value.index) == ["small", "other"]
     assert page.selectbox(key="checkpoint-shown").value == "other"
+
+
+def test_the_settings_of_two_checkpoints_are_held_against_each_other(page, checkpoint, tmp_path):
+    for name, seed in (("alike", 7), ("other", 8)):
+        shutil.copytree(checkpoint, tmp_path / "runs" / name)
+        metrics = json.loads((checkpoint / "metrics.json").read_text())
+        metrics["train_config"] = {"seed": seed, "name": name} if seed == 8 else metrics["train_config"]
+        (tmp_path / "runs" / name / "metrics.json").write_text(json.dumps(metrics))
+    page.run()
+    assert page.selectbox(key="checkpoint-other").value == "alike"
+    assert "Both were made with the same settings of model and training." in [c.value for c in page.caption]
+    page.selectbox(key="checkpoint-other").set_value("other").run()
+    assert not page.exception
+    table = page.table[0].value
+    assert {name: row.tolist() for name, row in table.iterrows()} == {
+        plain("training.name"): ["other", plain("–")],
+        plain("training.seed"): ["8", "7"],
+    }
+    assert list(table.columns) == ["other", "small"]
+    assert page.query_params["against"] in ("other", ["other"])
+    # the curves of all of them
+    assert "small reaches 0.20 in 3 epochs" in page.get("plotly_chart")[0].proto.alt
+    # a checkpoint is not held against itself
+    page.selectbox(key="checkpoint-shown").set_value("other").run()
+    assert not page.exception and page.selectbox(key="checkpoint-other").value == "small"
 
 
 def test_a_link_to_a_checkpoint_that_is_not_here_says_so(page):

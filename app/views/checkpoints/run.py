@@ -46,7 +46,7 @@ def run_form(name: str, *, is_busy: bool, refusal: str, on_start) -> None:
         st.session_state["run-name"] = st.session_state["run-name-offered"] = name
     with st.form("run", border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            st.text_input("Name of the checkpoint", key="run-name", max_chars=41, width=220)
+            st.text_input("Name of the checkpoint", key="run-name", max_chars=40, width=220)
             st.selectbox("Reads", list(READS), format_func=READS.get, key="run-reads", width=340)
             st.number_input("Epochs", 1, 60, 8, key="run-epochs", width=110)
             st.number_input("Seed", 0, 9999, 0, key="run-seed", width=110)
