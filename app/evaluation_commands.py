@@ -308,6 +308,8 @@ def _print_comparison(result: Comparison) -> None:
         f"{result.resampled}s, of differences paired; * does not hold zero.",
         markup=False,
     )
+    for caveat in result.caveats:
+        console.print(caveat, style="yellow", markup=False)
 
 
 def _difference(of: Difference) -> tuple[str, str, str]:

@@ -33,7 +33,7 @@ from app.views.failures.clip_cards import fetch_pictures
 from app.views.failures.header import folder_box
 from app.views.markup import plain
 from core.evaluation import Comparison, EvaluationError
-from core.evaluation.compare import require_alike
+from core.evaluation.compare import caveats_together, require_alike
 
 VIEWS = Path(__file__).parents[1] / "views"
 
@@ -164,6 +164,8 @@ def show(alike: Mapping[str, Opened]) -> None:
     base, *others = alike
     comparisons = {name: evaluations.comparison(alike[base], alike[name]) for name in others}
     figures_view(base, comparisons)
+    if caveats := caveats_together({name: one.evaluation for name, one in alike.items()}):
+        st.caption(plain(" ".join(caveats)))
     view, other = state.current(), other_of(alike)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         part_picker(view)

@@ -6,7 +6,7 @@ that what is hard for both does not widen the interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -94,6 +94,7 @@ class Comparison:
         classes: in the order of the labels.
         became_right / became_wrong: from A to B, in the order of the clips.
         config: settings that differ, by dotted name, of A and B.
+        caveats: sentences that belong beside the figures; those of one alone begin with its letter.
     """
 
     a: str
@@ -110,6 +111,7 @@ class Comparison:
     became_right: tuple[Flip, ...]
     became_wrong: tuple[Flip, ...]
     config: dict[str, tuple[object, object]]
+    caveats: tuple[str, ...]
 
     def to_dict(self) -> dict:
         """As plain JSON types."""
@@ -209,7 +211,17 @@ def compare(
         became_right=flips(~right_a & right_b),
         became_wrong=flips(right_a & ~right_b),
         config=config_differences(a.info.recipe, b.info.recipe),
+        caveats=caveats_together({"A": a, "B": b}),
     )
+
+
+def caveats_together(named: Mapping[str, Evaluation]) -> tuple[str, ...]:
+    """What belongs beside the figures of evaluations; what not all say starts with who says it."""
+    told = []
+    for sentence in dict.fromkeys(said for one in named.values() for said in one.info.caveats):
+        names = [name for name, one in named.items() if sentence in one.info.caveats]
+        told.append(sentence if len(names) == len(named) else f"{', '.join(names)}: {sentence}")
+    return tuple(told)
 
 
 def require_alike(a: Evaluation, b: Evaluation) -> None:

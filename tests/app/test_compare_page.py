@@ -83,6 +83,17 @@ def test_those_of_the_same_clips_are_compared_at_first(page, folder):
     assert link_of(page) == {}
 
 
+def test_what_flatters_one_of_them_is_told_below_the_figures(page, folder):
+    page.run()
+    assert not page.caption or not any("leaks" in caption.value for caption in page.caption)
+    made_evaluation(TRUTH, A, folder, caveats=("It *leaks*.",)).write(folder / "a-test")
+    made_evaluation(TRUTH, B, folder, caveats=("It *leaks*.", "In 8 bits.")).write(folder / "b-test")
+    page.run()
+    assert not page.exception
+    (told,) = [caption.value for caption in page.caption if "leaks" in caption.value]
+    assert told == plain("It *leaks*. b-test: In 8 bits.")
+
+
 def test_unlike_data_are_refused_in_a_sentence(page, folder):
     made_evaluation(TRUTH[:6], A[:6], folder, data_sha256="e" * 64, checkpoint="third").write(folder / "c")
     page.run()

@@ -159,6 +159,13 @@ def test_a_comparison_is_told(pair):
     assert "model.preset" in result.stdout and "mini" in result.stdout
 
 
+def test_a_comparison_tells_what_flatters(pair):
+    other = read_evaluation(pair[1])
+    replace(other, info=replace(other.info, caveats=("The split leaks.",))).write(pair[1])
+    assert run("compare", *pair).stdout.splitlines()[-1] == "B: The split leaks."
+    assert json.loads(run("compare", *pair, "--json").stdout)["caveats"] == ["B: The split leaks."]
+
+
 def test_a_comparison_as_json(pair):
     values = json.loads(run("compare", *pair, "--json").stdout)
     assert values["headlines"]["accuracy"]["difference"]["value"] == pytest.approx(0.25)

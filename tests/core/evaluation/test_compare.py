@@ -133,6 +133,15 @@ def test_configs_are_diffed_by_dotted_name(pair):
     assert config_differences({"a": {}}, {"a": {"b": 1}}) == {"a": ({}, "–"), "a.b": ("–", 1)}
 
 
+def test_what_flatters_either_is_told_with_the_figures(pair):
+    a, b = (
+        replace(one, info=replace(one.info, caveats=said))
+        for one, said in zip(pair, (("Both leak.", "Folds leak."), ("Both leak.", "8 bits.")), strict=True)
+    )
+    assert compare(a, b).caveats == ("Both leak.", "A: Folds leak.", "B: 8 bits.")
+    assert compare(*pair).caveats == ()
+
+
 def test_holm_by_hand():
     # sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1; never falling
     assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
