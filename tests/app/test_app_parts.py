@@ -27,6 +27,7 @@ from core.media import MediaError, Transcript, decode, open_clip
 from core.media.speech_models import Speech
 from sample_data.corpus.schema import Sound, Timed
 from tests.app.conftest import write_clip
+from tests.core.media.attacks import can_watch, leads_to, listening, watched
 from tests.core.media.made_media import grey_pictures, tone, write_media
 from tests.full_disk import files_of_at_most
 
@@ -215,6 +216,34 @@ def test_an_upload_replaces_the_one_before(tmp_path):
     assert not first.path.exists() and second.path.read_bytes() == content
     assert second.path.is_relative_to(home) and second.is_own
     assert "<" not in second.path.name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../up.mp4", "/etc/passwd", "..", ".", "", "\0.mp4", "-rf.mp4", "CON.mp4", "%s%n.mp4"),
+        *("a\"b'c.mp4", "two\nlines.mp4", "🙂.mp4", "x" * 251 + ".mp4", "🙂" * 300, "clip." + "m" * 300),
+    ],
+)
+def test_an_upload_of_any_name_lies_in_a_folder_of_its_own(tmp_path, name):
+    content = write_clip(tmp_path / "source.mp4", num_frames=5).read_bytes()
+    home = tmp_path / "private"
+    home.mkdir()
+    clip = save_upload(name, content, home)
+    assert clip.path.resolve().parent.parent == home and clip.path.read_bytes() == content
+    assert clip.path.parent.stat().st_mode & 0o077 == 0
+    assert clip.title.isprintable() and 0 < len(clip.title) <= 120 and not {"/", "\\"} & set(clip.title)
+
+
+@pytest.mark.skipif(not can_watch, reason="opened files are watched on Linux only")
+@pytest.mark.parametrize("kind", ["ffconcat", "hls to a file", "hls to an address"])
+def test_an_uploaded_list_leads_nowhere(tmp_path, kind):
+    secret = write_clip(tmp_path / "secret.mp4", num_frames=5)
+    with listening() as (port, called), watched(secret) as opened:
+        for name in ("list.mp4", "list.m3u8"):
+            with pytest.raises(MediaError, match=f"^{name} holds no video or sound"):
+                save_upload(name, leads_to(kind, secret, port), tmp_path)
+    assert not opened and not called
 
 
 @pytest.mark.parametrize("content", [b"", b"no media at all", b"\x00" * 5000])

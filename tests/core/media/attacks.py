@@ -15,7 +15,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from made_media import write_media
+
+from tests.core.media.made_media import write_media
 
 IN_OPEN = 0x20
 _PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"dinf")

@@ -112,6 +112,14 @@ def test_what_is_no_file(tmp_path, secret):
     refusal(tmp_path / ("x" * 5000))
 
 
+def test_a_file_that_may_not_be_read_is_told(secret, monkeypatch):
+    def refused(path, flags):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("core.media.door.os.open", refused)
+    assert refusal(secret) == "secret.mp4 may not be read by this user; change its permissions."
+
+
 def test_symbolic_links_need_leave(tmp_path, secret):
     link = tmp_path / "link.mp4"
     link.symlink_to(secret)
