@@ -120,7 +120,8 @@ class Report:
         facts: what was evaluated.
         num_skipped / skipped: utterances without an answer; the first of them.
         scores: with all modalities; `subsets` by the modalities shown, `scenarios` by scenario.
-        caveats: what protocol and split give away, in sentences.
+        caveats: what protocol and split give away, in sentences; those of another evaluation alone begin with
+            its name.
         resampled / num_bootstrap: what intervals are drawn by, and how often.
         majority: for comparison.
         bins: of the reliability diagram.
@@ -230,7 +231,15 @@ def make_report(
         scenarios=evaluation.metrics.slices.get(SCENARIO, {}),
         resampled=info.resampled,
         num_bootstrap=info.num_bootstrap,
-        caveats=info.caveats,
+        caveats=(
+            *info.caveats,
+            *(
+                f"{other.name}: {said}"
+                for other in against
+                for said in other.evaluation.info.caveats
+                if said not in info.caveats
+            ),
+        ),
         majority=_majority(evaluation),
         bins=reliability(evaluation.truth, evaluation.probabilities()),
         versus=tuple(

@@ -211,3 +211,11 @@ def test_what_flatters_stands_first_among_the_limits(tmp_path):
     html = report_page(make_report(source_of(evaluation, tmp_path), on=DAY))
     limits = html.partition("What the figures do not show")[2].partition("</ul>")[0]
     assert "It &lt;b&gt;flatters&lt;/b&gt;." in limits.partition("</li>")[0]
+    # what flatters those that it is held against, too, but not twice
+    others = [
+        source_of(replace(evaluation, info=replace(evaluation.info, caveats=caveats)), tmp_path, name)
+        for name, caveats in (("same", evaluation.info.caveats), ("other", ("It leaks.",)))
+    ]
+    html = report_page(make_report(source_of(evaluation, tmp_path), others, on=DAY))
+    limits = html.partition("What the figures do not show")[2].partition("</ul>")[0]
+    assert limits.count("flatters") == 1 and "other: It leaks." in limits
