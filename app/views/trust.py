@@ -223,10 +223,10 @@ def planted_sentences(report: TruthReport | None, element: str, method: str) -> 
             "is known what carries the emotion, and when."
         ]
     # it brings all that made clips are made with
-    from training.truth import FIGURES
+    from training.truth import FIGURES, TESTS
 
     sentences = []
-    for name in (f"{PLANTED[element]} pointing", f"{PLANTED[element]} mass"):
+    for name in (f"{PLANTED[element]} {what}" for what in ("pointing", "mass", *TESTS)):
         figure = report.figure(name, method)
         if figure is None or not figure.estimate.num:
             continue

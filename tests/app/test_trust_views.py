@@ -182,6 +182,21 @@ def test_how_a_method_scored_where_the_truth_is_known():
     assert of_sound.startswith("The most important window of sound lies where the voice is emotional: 60")
 
 
+def test_how_a_method_did_in_tests_on_made_clips_is_told_where_it_was_measured():
+    report = a_report(
+        a_figure("word deletion"), a_figure("word randomised", chance=np.nan), a_figure("sound insertion")
+    )
+    assert [spaced(one) for one in trust.planted_sentences(report, "word", METHOD)] == [
+        "Mean probability of the answer while words are removed, the most important first (lower is better; "
+        "chance is random orders): 60 % (95 % interval 50 % to 70 %, 40 made clips; by chance 25 %).",
+        "Explanations of words that a network of random weights gives nearly the same (rank correlation of "
+        "0.5 or more, and more than chance gives; lower is better): 60 % (95 % interval 50 % to 70 %, 40 "
+        "made clips).",
+    ]
+    [of_sound] = trust.planted_sentences(report, "window", METHOD)
+    assert of_sound.startswith("Mean probability of the answer while windows of sound are added, the most")
+
+
 @pytest.mark.parametrize(
     "report",
     [a_report(), a_report(a_figure("word pointing", method="occlusion"), a_figure("word mass", num=0))],

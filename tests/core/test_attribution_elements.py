@@ -140,6 +140,25 @@ def test_equal_frames_in_equal_parts_get_equal_shares():
     assert abs(values[0] - values[1]).max() > 1e-3
 
 
+def test_smoothgrad_is_the_mean_over_inputs_with_noise_of_half_their_deviation():
+    frames = torch.rand(3, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    weight = 0.01
+    toy = Toy(lambda x: 0.5 + weight * x.sum((1, 2, 3, 4)), frames=frames)
+    plain = attribute(toy, "patch", IG, YES).values
+    once = attribute(toy, "patch", IG, YES, smooth=1)
+    # of twelve numbers in each patch, whose noises add up by their squares
+    noise = (once.values - plain) / weight / 12**0.5
+    deviation = 0.5 * float(frames.std())
+    assert 0.7 * deviation < noise.std() < 1.4 * deviation
+    np.testing.assert_allclose(once.gap, plain.sum() - once.values.sum(), atol=1e-5)
+    often = attribute(toy, "patch", IG, YES, smooth=64)
+    error = abs(often.values - plain).max() / weight / 12**0.5
+    # of 64 versions an eighth is left of the noise, of twelve patches the largest
+    assert 0 < error < 3.5 * deviation / 8
+    frames_too = attribute(toy, "frame", IG, YES, smooth=64)
+    np.testing.assert_allclose(frames_too.values, often.values.sum((1, 2)))
+
+
 class BagOfWords:
     """A text encoder whose tokens are half words: w0a w0b w1a w1b …, between two special ones."""
 
