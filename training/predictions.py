@@ -305,7 +305,8 @@ def _table_rows(out: Path) -> dict[str, dict]:
 def _journal_rows(out: Path) -> dict[str, dict]:
     rows: dict[str, dict] = {}
     with suppress(OSError):
-        for line in journal_of(out).read_text(encoding="utf-8", errors="replace").splitlines():
+        # words may hold signs that other ways to part lines take for an end
+        for line in journal_of(out).read_text(encoding="utf-8", errors="replace").split("\n"):
             # the last one may be cut off
             with suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)

@@ -160,6 +160,23 @@ def test_an_interrupted_table_goes_on(predictor, data, tmp_path, asked):
     assert read_predictions(out)["key"].tolist() == ["a.wav", "b.wav", "c.wav"]
 
 
+def test_words_with_any_sign_are_known_to_the_next_run(predictor, data, tmp_path, asked):
+    out, words = tmp_path / "answers.parquet", "Hello,\u2028you.\x85\x0bYes!"
+    voices = [
+        Utterance(key=name, path=data / name, label="", transcript=words) for name in ("a.wav", "b.wav")
+    ]
+
+    def end(done, total, key):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_all(predictor, voices, out, root=data, progress=end)
+    assert read_predictions(out)["transcript"].tolist() == [words]
+    assert predict_all(predictor, voices, out, root=data).num_known == 1
+    assert asked == ["a.wav", "b.wav"] and read_predictions(out)["transcript"].tolist() == [words] * 2
+
+
 def test_words_are_listened_to_where_they_are_not_known(predictor, data, tmp_path, monkeypatch):
     listened = []
     prepare = Predictor.prepare
