@@ -25,6 +25,10 @@ reads it from.
 """
 
 
+CAVEATS = "caveats"
+"""In a checkpoint's metrics: sentences that belong beside the figures of its test split."""
+
+
 def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
     """Markdown: what the checkpoint was trained on and how, what it scored, what it is for.
 
@@ -71,6 +75,8 @@ def write_card(config: TrainConfig, model: ModelConfig, metrics: dict) -> str:
     for split in ("test", "dev"):
         if split in metrics:
             lines += _table(split, metrics[split])
+            if split == "test" and metrics.get(CAVEATS):
+                lines += [" ".join(metrics[CAVEATS]), ""]
     before = ", beside those of its start" if config.start else ""
     return "\n".join(lines) + "\n" + _USE.format(num_train=num["train"], before=before)
 

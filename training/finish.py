@@ -13,11 +13,13 @@ from core.evaluation.calibration import choose_threshold, fit_temperature
 from core.evaluation.failures import COUNTS
 from core.model import DeepMSI
 from core.space import Space
-from training.card import write_card
+from training.card import CAVEATS, write_card
 from training.config import TrainConfig
 from training.data import TrainingData
+from training.held_out import shared_with_train
 from training.offsets import LogitOffsets, tune_offsets
 from training.scores import Answers, evaluate
+from training.sources import SOURCE
 
 
 def save_finished(
@@ -58,6 +60,7 @@ def save_finished(
     metrics = {"dev": dev.to_dict()}
     if len(data.test):
         metrics["test"] = evaluate(model, data.test, temperature=dev.temperature).to_dict()
+    metrics[CAVEATS] = _caveats(data)
     metrics["best_epoch"] = best_epoch
     metrics["logit_offsets"] = None if offsets is None else vars(offsets)
     metrics["num_clips"] = {name: len(getattr(data, name)) for name in ("train", "dev", "test")}
@@ -86,6 +89,17 @@ def save_finished(
         card=write_card(config, model.config, metrics),
         dtype=torch.float16 if config.half_weights else torch.float32,
     )
+
+
+def _caveats(data: TrainingData) -> list[str]:
+    """What the test part shares with what was learned from; of several data sets, within each."""
+    parts = [*data.train.utterances, *data.test.utterances]
+    told = []
+    for name in data.names:
+        own = [one for one in parts if one.extra.get(SOURCE, data.names[0]) == name]
+        start = f"{name}: " if len(data.names) > 1 else ""
+        told += [f"{start}{said}" for said in shared_with_train(own, "test")]
+    return told
 
 
 def _with_offsets(model: DeepMSI, dev: Answers) -> tuple[Answers, LogitOffsets]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import split_by, split_hashes
-from training.datasets import DataError
+from training.datasets import DataError, Utterance
 from training.datasets.leakage import leakage
 from training.protocol import PAPER_10FOLD_FLATTERS
 from training.sources import Sources
@@ -85,14 +86,19 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
             "from some of these clips, and then the figures flatter it."
         )
         return (*told, sentence)
-    for shared in leakage(sources.utterances):
-        is_told = (shared.earlier, shared.later) == ("train", split) and shared.kind != "wordings"
-        if is_told and shared.num_shared_values:
-            told.append(
-                f"Of the {shared.num_values:,} {shared.kind} of this split {shared.num_shared_values:,} "
-                f"occur in what was learned from, too ({100 * shared.share:.1f} % of its clips)."
-            )
-    return tuple(told)
+    return (*told, *shared_with_train(sources.utterances, split))
+
+
+def shared_with_train(utterances: Sequence[Utterance], split: str) -> tuple[str, ...]:
+    """What a split has in common with the one that is learned from, in sentences."""
+    return tuple(
+        f"Of the {shared.num_values:,} {shared.kind} of this split {shared.num_shared_values:,} "
+        f"occur in what was learned from, too ({100 * shared.share:.1f} % of its clips)."
+        for shared in leakage(utterances)
+        if (shared.earlier, shared.later) == ("train", split)
+        and shared.kind != "wordings"
+        and shared.num_shared_values
+    )
 
 
 def _is_parted_otherwise(checkpoint: Checkpoint, sources: Sources, protocol: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.checkpoint import read_metrics
 from core.writing import ON_RESUME, replacing, written
+from training.card import CAVEATS
 from training.config import TrainConfig
 from training.data import configured_folds
 from training.datasets import DataError
@@ -135,8 +136,14 @@ def summarise(folders: Sequence[Path], protocol: str) -> RunsSummary:
             for label in parts[0]["num_clips_per_class"]
             for numbers in [[part["num_clips_per_class"][label] for part in parts]]
         },
-        caveat=PAPER_10FOLD_FLATTERS if protocol == "paper-10fold" else "",
+        caveat=PAPER_10FOLD_FLATTERS if protocol == "paper-10fold" else " ".join(_told_by_all(metrics)),
     )
+
+
+def _told_by_all(metrics: Sequence[dict]) -> list[str]:
+    """Caveats of the test part, where it is one for all runs; those of other folds are in their cards."""
+    first, *others = (one.get(CAVEATS, []) for one in metrics)
+    return [said for said in first if all(said in other for other in others)]
 
 
 def _spread(scores: Sequence[float | None]) -> Spread:

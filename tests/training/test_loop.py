@@ -100,6 +100,9 @@ def test_of_several_data_sets_the_mean_chooses(config, corpus, tmp_path):
     sources = checkpoint.metrics["dev"]["sources"]
     assert {name: one["num_clips"] for name, one in sources.items()} == {corpus.name: 6, "said": 4}
     assert "| said | 4 |" in checkpoint.card and "mean over the data sets" in checkpoint.card
+    # the test clips are of the first alone, and say in three sentences what its training clips say
+    shared = "Of the 3 texts of this split 3 occur in what was learned from, too (100.0 % of its clips)."
+    assert checkpoint.metrics["caveats"] == [f"{corpus.name}: {shared}"]
 
 
 def test_training_changes_what_is_kept(checkpoint):
