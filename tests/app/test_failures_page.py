@@ -184,6 +184,9 @@ def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
     page.query_params["part"] = part
     page.run()
     assert not page.exception and not page.error
+    # whatever is drawn is told without eyes too
+    drawn = [*page.get("vega_lite_chart"), *page.dataframe]
+    assert all(one.proto.alt for one in drawn) and (drawn or part != "confusion")
 
 
 def test_every_part_of_twenty_thousand_clips(page, shipped, large):
