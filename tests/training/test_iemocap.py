@@ -116,6 +116,13 @@ def test_a_table_without_a_turn_is_told(folder):
     assert told == ["Ses01F_impro01.txt holds no turn; unpack it again."]
 
 
+def test_a_table_that_cannot_be_read_is_named(folder):
+    (folder / "Session2/dialog/EmoEvaluation/Ses02F_impro01.txt").unlink()
+    (folder / "Session2/dialog/EmoEvaluation/Ses02F_impro01.txt").mkdir()
+    with pytest.raises(DataError, match=r"EmoEvaluation/Ses02F_impro01.txt cannot be read .*; unpack it"):
+        read_iemocap(folder)
+
+
 def test_the_folder_above_will_do_and_others_are_refused(folder, tmp_path):
     assert len(read_dataset(tmp_path).utterances) == len(read_iemocap(folder).utterances)
     with pytest.raises(DataError, match="holds no Session1"):

@@ -82,7 +82,10 @@ def test_stills_keep_labels_and_targets(tmp_path):
     ("table", "message"),
     [
         ({"label": ["joy"]}, "lacks the column jpeg"),
-        ({"jpeg": [b"no picture"], "label": ["joy"]}, "picture 0 cannot be decoded"),
+        (
+            {"jpeg": [b"no picture"], "label": ["joy"]},
+            r"picture 0 .* \(it is of no known kind\)",
+        ),
         ({"jpeg": ["text"], "label": ["joy"]}, "picture 0 cannot be decoded"),
         ({"jpeg": [jpeg(1), jpeg(1, 24)], "label": ["joy", "joy"]}, "several sizes"),
         ({"jpeg": [jpeg(1)], "label": ["happy"]}, "nothing to learn"),

@@ -196,7 +196,10 @@ def _read_index(name: str, root: Path, part: str) -> list[_Row]:
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         raise DataError(f"{root} lacks {part}.{suffix}, the table of its utterances; copy it there.")
-    text = io.StringIO(repaired_text(path.read_bytes()), newline="")
+    try:
+        text = io.StringIO(repaired_text(path.read_bytes()), newline="")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); copy it again.") from error
     try:
         if name == "MELD":
             return [_meld_row(part, _whole(row)) for row in csv.DictReader(text)]

@@ -131,7 +131,7 @@ def _read_demographics(files: list[Path]) -> dict[str, dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a table in UTF-8 ({error}); copy it again.") from error
     if rows and "ActorID" not in rows[0]:
         raise DataError(f"{path} lacks the column ActorID; copy it again.")

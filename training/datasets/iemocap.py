@@ -60,7 +60,7 @@ def read_iemocap(folder: str | Path, *, scheme: str = IEMOCAP_6.name) -> Dataset
         scheme: "iemocap-6", or "iemocap-4" (happiness and excited are one, frustration is skipped).
 
     Raises:
-        DataError: the folder holds no session, or a session without annotations.
+        DataError: the folder holds no session, a session without annotations, or a table that cannot be read.
     """
     if scheme not in LABELS:
         raise ValueError(f"scheme should be one of {', '.join(LABELS)}, not {scheme!r}")
@@ -159,8 +159,12 @@ def _read_words(path: Path) -> dict[str, str]:
 
 
 def _lines(path: Path) -> list[str]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); unpack it again.") from error
     # a few transcripts hold single bytes of Latin text
-    return path.read_bytes().decode("cp1252", "replace").splitlines()
+    return data.decode("cp1252", "replace").splitlines()
 
 
 def _notes(sessions: list[Path], utterances: list[Utterance]) -> tuple[str, ...]:

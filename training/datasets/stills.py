@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from core.labels import MELD_7, LabelScheme
 from sample_data.corpus.schema import Sidecar, sidecar_from_dict
@@ -232,6 +232,11 @@ def _read_fer2013(path: Path, scheme: LabelScheme, split: str) -> Stills:
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
     try:
         picture = np.asarray(Image.open(io.BytesIO(data)))
+    except UnidentifiedImageError as error:
+        # whose own words tell where in memory the bytes lie
+        raise DataError(
+            f"{path}: picture {row} cannot be decoded (it is of no known kind); remove the row."
+        ) from error
     except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: picture {row} cannot be decoded ({error}); remove the row.") from error
     picture = picture[..., None] if picture.ndim == 2 else picture
