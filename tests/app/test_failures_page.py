@@ -244,6 +244,74 @@ def test_a_clip_that_ships_leads_to_its_explanation(page, shipped, monkeypatch, 
     resources.clips.clear()
 
 
+def test_slices_and_suspected_labels_lead_to_their_clips(page, shipped):
+    written(shipped)
+    page.query_params.update({"part": "slices", "show": "slice", "slice": "scenario:all"})
+    page.run()
+    assert not page.exception
+    # every second clip: 1, 5 and 29 of them are wrong
+    assert "3 wrong of 15 clips with scenario: all" in html_of(page)
+    page.toggle(key="slices-within").set_value(True).run()
+    assert "This slice is not among those that were looked at" in html_of(page)
+    assert "it takes at least 10 clips inside" in html_of(page)
+    page.query_params = {"part": "labels"}
+    page.run()
+    page.button(key="show-suspects").click().run()
+    # as sure as the model is on average of what it takes them for: 0, 1, 2, 5 and 29
+    assert "5 clips with a suspected label error" in html_of(page)
+    assert link_of(page) == {"part": "labels", "show": "suspects"}
+
+
+def test_shares_of_a_row_stand_in_place_of_counts(page, shipped):
+    written(shipped)
+    page.run()
+    assert page.table[0].value.loc["fear"].tolist() == ["3", "2", "1"]
+    page.segmented_control(key="confusion-share").set_value("Share of the row").run()
+    shares = [plain(f"{n}\N{NARROW NO-BREAK SPACE}%") for n in (50, 33, 17)]
+    assert page.table[0].value.loc["fear"].tolist() == shares and link_of(page) == {"cells": "share"}
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_what_was_learned_from_is_told_where_it_lies_beside(page, shipped, is_beside):
+    written(shipped)
+    learned = ["fear"] + ["joy"] * 9
+    if is_beside:
+        written(shipped, learned, learned, name="first-train", split="train")
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    assert not page.exception
+    assert ("among the clips it learned from: 1 of 10" in html_of(page)) == is_beside
+    assert ("How often training showed it is not known here" in html_of(page)) != is_beside
+    # of the ten the six nearest
+    assert ("Nearest training clips" in html_of(page)) == is_beside
+    assert ("of 6 are labelled fear" in html_of(page)) == is_beside
+
+
+def test_a_csv_of_notes_is_taken_in_or_its_faults_are_told(page, shipped):
+    written(shipped)
+    page.query_params["part"] = "notes"
+    page.run()
+    give(page, b"data,key,tags,note\nclips,c1.mp4,hidden face,why?\nothers,x,,of others\n")
+    assert not page.exception and not page.error
+    told = page.success[0].value.replace("\\", "")
+    assert told.startswith("One note was read. 1 on other data (others) were left out")
+    assert page.dataframe[0].value.iloc[0].tolist() == ["c1.mp4", "hidden face", "why?"]
+    page.button(key="show-noted").click().run()
+    assert "1 clip with a tag or a note" in html_of(page)
+    give(page, b"data,key,tags,note\nclips,,a,b\n")
+    assert "Row 2 names no key" in page.error[0].value.replace("\\", "") and not page.success
+    give(page, b"\xff\xfe")
+    assert "not in UTF-8" in page.error[0].value.replace("\\", "")
+    assert len(page.dataframe[0].value) == 1
+
+
+def give(test, content: bytes) -> None:
+    """Gives a CSV of notes."""
+    number = test.session_state["import-number"] if "import-number" in test.session_state else 0
+    test.file_uploader[0].set_value(("notes.csv", content, "text/csv")).run()
+    assert test.session_state["import-number"] == number + 1
+
+
 def test_notes_are_kept_and_listed(page, shipped):
     written(shipped)
     page.query_params["open"] = "c0.mp4"
