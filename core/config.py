@@ -262,7 +262,7 @@ def dataclass_from_dict(cls: type, values: dict, where: str):
         where: what an error calls the whole.
 
     Raises:
-        ValueError: naming every unknown key, or the first value of a wrong type.
+        ValueError: naming every unknown or every missing key, or the first value of a wrong type.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where} should be an object with named values, not {type(values).__name__}")
@@ -270,6 +270,13 @@ def dataclass_from_dict(cls: type, values: dict, where: str):
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
+    missing = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is field.default_factory is dataclasses.MISSING and field.name not in values
+    ]
+    if missing:
+        raise ValueError(f"{where} lacks {', '.join(missing)}")
     return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
 
 
