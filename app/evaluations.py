@@ -16,7 +16,7 @@ from app.training_runs import trained_evaluations
 from core.evaluation import Comparison, Evaluation, EvaluationError, compare, read_evaluation, spaces
 from core.evaluation.artifact import ALL, INFO, subset_name
 from core.evaluation.label_errors import LabelErrors, suspected_label_errors
-from core.evaluation.neighbours import read_training
+from core.evaluation.neighbours import TRAINING_SUFFIX, read_training
 from core.evaluation.slices import Slices, find_slices
 from core.evaluation.spaces import (
     PairQuality,
@@ -42,7 +42,7 @@ class Opened:
 
     Attributes:
         folder: that it was read from.
-        stamp: changes when the folder's content does.
+        stamp: changes when the folder's content, or what lies beside it, does.
         training: of the clips that the same checkpoint learned from; None where it is not at hand.
     """
 
@@ -103,12 +103,16 @@ def _given() -> dict[Path, None]:
 
 
 def opened(folder: Path) -> Opened:
-    """An evaluation, read once. Raises EvaluationError."""
+    """An evaluation, read anew where it, or one of training clips beside it, was. Raises EvaluationError."""
+    beside = folder.resolve().parent.glob(f"*{TRAINING_SUFFIX}/{INFO}")
+    return _opened(folder, sum(map(_changed_ns, (folder / INFO, *beside))))
+
+
+def _changed_ns(file: Path) -> int:
     try:
-        stamp = (folder / INFO).stat().st_mtime_ns
+        return file.stat().st_mtime_ns
     except OSError:
-        stamp = 0
-    return _opened(folder, stamp)
+        return 0
 
 
 @st.cache_resource(show_spinner="Reading the evaluation …", max_entries=24)
