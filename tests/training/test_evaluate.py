@@ -178,6 +178,10 @@ def test_what_flatters_is_told_with_the_figures(checkpoint, corpus, corpus_featu
     num, num_shared = len(texts["dev"] - {None}), len((texts["dev"] & texts["train"]) - {None})
     (said,) = (one for one in told(own, split="dev") if " texts of this split" in one)
     assert said.startswith(f"Of the {num} texts of this split {num_shared} occur in what was learned from")
+    # dev says the same words, but was not learned from
+    (said,) = told(own, split="test")
+    num, num_shared = len(texts["test"] - {None}), len((texts["test"] & texts["train"]) - {None})
+    assert said.startswith(f"Of the {num} texts of this split {num_shared} occur in what was learned from")
     (parted,) = caveats_of(own, sources, "dev", "grouped-kfold")
     assert "parted otherwise" in parted
     (flatters,) = caveats_of(checkpoint, sources, "test", "paper-10fold")

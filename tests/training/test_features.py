@@ -142,6 +142,9 @@ def test_spans_of_one_file_have_features_of_their_own(clip, tiny_model, tmp_path
     # the bar has moved on
     assert not np.array_equal(first.crops[0], second.crops[0])
     assert len(list((tmp_path / "cache" / "audio").rglob("*.safetensors"))) == 2
+    # what begins alike and ends elsewhere is another span, too
+    (longer,) = prepare([replace(spans[0], end_seconds=0.9)], tiny_model, tmp_path / "cache", progress=False)
+    assert longer.times_seconds.max() > 0.6 and not torch.equal(longer.audio, first.audio)
 
 
 def test_models_that_read_otherwise_share_a_cache_and_no_entry(clip, tiny_model, tmp_path):

@@ -11,7 +11,7 @@ from training.config import TrainConfig
 from training.datasets import DataError
 from training.held_out import caveats_of, part_as_trained
 from training.protocol import PAPER_10FOLD_FLATTERS
-from training.runs import train_runs
+from training.runs import summarise, train_runs
 from training.sources import of_split, read_sources
 
 
@@ -50,6 +50,43 @@ def test_seeds_are_runs_of_their_own_and_come_to_a_mean(config):
     made = [(config.out / name / "model.safetensors").stat().st_mtime_ns for name in summary.runs]
     assert train_runs(config, seeds=[0, 3], resume=True) == summary
     assert made == [(config.out / name / "model.safetensors").stat().st_mtime_ns for name in summary.runs]
+
+
+def test_a_mean_and_its_deviation_by_hand(tmp_path):
+    def write(name, accuracy, fear, ends, num_fear, caveats):
+        scores = dict.fromkeys(("accuracy", "weighted_f1", "macro_f1"), accuracy)
+        part = {
+            "subsets": {"video+audio+text": scores},
+            "f1_per_class": {"fear": fear},
+            "f1_interval_per_class": {"fear": ends},
+            "num_clips_per_class": {"fear": num_fear},
+        }
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"test": part, "caveats": caveats}))
+        return tmp_path / name
+
+    folders = [
+        write("a", 0.25, 0.5, [0.25, 0.75], 5, ["It leaks.", "Often."]),
+        write("b", 0.5, None, [None, None], 0, ["It leaks."]),
+        write("c", 1.0, 0.25, [0.0, 0.25], 2, ["Rarely.", "It leaks."]),
+    ]
+    summary = summarise(folders, "loso")
+    # (0.25 + 0.5 + 1) / 3; deviations −1/3, −1/12 and 5/12: the root of half of 7/24
+    assert summary.scores["accuracy"].mean == pytest.approx(7 / 12)
+    assert summary.scores["accuracy"].deviation == pytest.approx((7 / 48) ** 0.5)
+    # over the runs that have any fear to find
+    assert summary.f1_per_class["fear"].mean == pytest.approx(0.375)
+    assert summary.f1_per_class["fear"].deviation == pytest.approx(0.125 * 2**0.5)
+    assert summary.f1_interval_per_class["fear"] == (0.25, 0.75)
+    assert summary.num_clips_per_class["fear"] == (0, 5)
+    # what is true of every run
+    assert summary.caveat == "It leaks."
+    assert summarise(folders, "paper-10fold").caveat == PAPER_10FOLD_FLATTERS
+    alone = summarise(folders[:1], "official").scores["accuracy"]
+    assert (alone.mean, alone.deviation) == (0.25, None)
+    (tmp_path / "c" / "metrics.json").write_text('{"dev": {}}')
+    with pytest.raises(DataError, match="Some runs in .* have a test part and others none"):
+        summarise(folders, "loso")
 
 
 def test_a_finished_run_of_other_settings_is_not_taken(config):
