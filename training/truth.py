@@ -139,7 +139,7 @@ def measure_clip(
         MediaError: if the clip cannot be read.
     """
     words = Transcript(text=sidecar.transcript) if sidecar.transcript else None
-    clip = open_clip(path).with_transcript(words)
+    clip = open_clip(path, apart=True).with_transcript(words)
     prepared = predictor.prepare(clip, transcribe=False)
     prediction = predictor.predict(prepared)
     measures = [

@@ -12,7 +12,7 @@ from core.attribution.subject import Subject
 from core.attribution.variants import Variant
 from core.checkpoint import load_checkpoint
 from core.evaluation.artifact import TRUTH_UNFINISHED
-from core.media import open_clip
+from core.media import MediaError, open_clip, reader
 from core.predict import Predictor
 from core.shipped import default_checkpoint
 from sample_data import DEMO
@@ -276,6 +276,18 @@ def test_a_wrong_answer_is_not_explained(predictor, told, monkeypatch):
     monkeypatch.setattr(truth, "attribute", lambda *_: pytest.fail("explained"))
     found = measure_clip(predictor, path, replace(sidecar, plan=plan), METHODS)
     assert not [m for m in found if m.method]
+
+
+def test_clips_are_decoded_apart(predictor, told, monkeypatch):
+    """Whoever names a folder may have it from somebody."""
+    path, sidecar, _ = told
+
+    def crash(*_, **options):
+        raise MediaError(f"{options['name']} made the decoder crash.")
+
+    monkeypatch.setattr(reader, "run_apart", crash)
+    with pytest.raises(MediaError, match="made the decoder crash"):
+        measure_clip(predictor, path, sidecar, ())
 
 
 def test_a_conflict_is_looked_for_where_one_was_made(predictor, clips):
