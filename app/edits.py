@@ -14,7 +14,7 @@ import torch
 from torchvision.transforms.functional import gaussian_blur
 
 from core.attribution.effects import frame_versions, patch_versions
-from core.attribution.subject import Cancelled, Subject
+from core.attribution.subject import Cancelled, Subject, check
 from core.attribution.variants import Variant
 from core.compression import Choice
 from core.encoders.video import VideoChoice
@@ -139,6 +139,7 @@ def answer(
     Raises:
         ExplanationCancelledError: if `cancelled` says so.
     """
+    check(cancelled)
     kind, rng = edit.kind, np.random.default_rng(edit.seed)
     action, _, of = kind.partition(" ")
     if action == "mute":
