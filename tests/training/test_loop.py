@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import training.feature_cache
+import training.loop
 from core.checkpoint import CheckpointError, load_checkpoint
 from core.config import CompressionConfig
 from core.labels import MELD_7
@@ -191,6 +192,23 @@ def test_every_option_runs(config, tmp_path):
         tune_offsets=True,
     )
     assert load_checkpoint(train(rare)).config.text.num_trained_layers == 1
+
+
+def test_progressive_sampling_goes_from_the_clips_as_they_are_to_balanced_ones(config, tmp_path, monkeypatch):
+    drawn, epoch_batches = [], training.loop.epoch_batches
+
+    def watched(*given, **options):
+        batches = epoch_batches(*given, **options)
+        drawn.append((options["balanced_share"], sorted(np.concatenate(batches).tolist())))
+        return batches
+
+    monkeypatch.setattr(training.loop, "epoch_batches", watched)
+    progressive = replace(config, num_epochs=3, class_balance=1.0, progressive_balance=True)
+    train(replace(progressive, out=tmp_path / "progressive"))
+    # the first call asks how many steps there will be
+    assert [share for share, _ in drawn[1:]] == [0.0, 0.5, 1.0]
+    # every clip once at first; later some are drawn again
+    assert drawn[1][1] == list(range(12)) != drawn[3][1]
 
 
 def test_a_blind_epoch_learns_from_sound_and_words_alone(config, tmp_path):
