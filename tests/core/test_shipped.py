@@ -1,8 +1,11 @@
 import pytest
 
 from core import shipped
-from core.checkpoint import CheckpointError
-from sample_data import CLIPS
+from core.checkpoint import CheckpointError, checkpoint_hash
+from core.evaluation import read_evaluation
+from sample_data import CLIPS, SAMPLE_DATA
+
+EVALUATIONS = SAMPLE_DATA / "evaluations"
 
 
 @pytest.mark.parametrize("folder", shipped.shipped_checkpoints().values(), ids=lambda folder: folder.name)
@@ -12,6 +15,28 @@ def test_the_cards_that_ship_tell_what_was_learned_from_and_for_whom_it_is(folde
     # the video encoders learned from it
     if "it reads no pictures" not in card:
         assert "FER2013" in card and "for research, not for commercial use" in card
+
+
+@pytest.mark.parametrize("folder", shipped.shipped_checkpoints().values(), ids=lambda folder: folder.name)
+def test_a_checkpoint_ships_whole_small_and_with_its_own_evaluations(folder):
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert {"card.md", "history.parquet", "space.safetensors", "model.safetensors"} <= files.keys()
+    # everyday holds a text encoder that was trained
+    assert sum(files.values()) < (100e6 if folder.name == "everyday" else 60e6)
+    for data, num_clips in (("test", 400), ("probe", 560)):
+        evaluation = read_evaluation(EVALUATIONS / f"{folder.name}-{data}")
+        assert evaluation.info.num_clips == num_clips
+        # one of an earlier checkpoint of this name would be told as this one's
+        assert evaluation.info.checkpoint_sha256 == checkpoint_hash(folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "num_clips"), [("fer2013", 3589), ("ravdess", 240), ("meld", 2610)], ids=lambda one: str(one)
+)
+def test_the_checkpoint_for_real_clips_ships_with_an_evaluation_per_data_set(data, num_clips):
+    info = read_evaluation(EVALUATIONS / f"everyday-{data}").info
+    assert (info.num_clips, info.split) == (num_clips, "test")
+    assert info.checkpoint_sha256 == checkpoint_hash(shipped.shipped_checkpoints()["everyday"])
 
 
 def test_the_card_for_real_clips_names_every_source_and_its_licence():
