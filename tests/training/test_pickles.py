@@ -131,6 +131,11 @@ def global_(module, name):
     [
         # sets an attribute of an admitted function: (None, {"x": 1}) built onto it
         global_("collections", "OrderedDict") + b"(N}\x8c\x01xK\x01stb.",
+        # puts another admitted function in its place, and calls it
+        global_("collections", "OrderedDict")
+        + b"(N}\x8c\x09_function"
+        + global_("_codecs", "encode")
+        + b"stb(\x8c\x02ab\x8c\x06latin1tR.",
         # the same by its dictionary
         global_("torch._utils", "_rebuild_tensor_v2") + b"}\x8c\x01xK\x01sb.",
         # makes an object of an admitted class that is only ever named
