@@ -17,6 +17,11 @@ SAMPLE_RATE = 16_000
 """Sample rate of every waveform in the project, in Hz."""
 
 
+def printable(text: str) -> str:
+    """Text on one line: what cannot be seen, or would turn or break the line, is `�`."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
 class MediaError(Exception):
     """A file that cannot be used, told in one sentence: which file, why, and what to do."""
 

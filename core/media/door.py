@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from core.media.clip import MediaError
+from core.media.clip import MediaError, printable
 from core.media.limits import MIB, Limits
 
 CONTAINERS = ("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "wav", "mp3", "flac", "ogg")
@@ -53,7 +53,7 @@ class OpenMedia:
 
 def told(path: Path) -> str:
     """The file's name as it may stand in a sentence: printable, on one line and not endless."""
-    name = "".join(char if char.isprintable() else "�" for char in path.name) or str(path)
+    name = printable(path.name) or str(path)
     return name if len(name) <= 80 else f"{name[:50]}…{name[-25:]}"
 
 

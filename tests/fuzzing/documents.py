@@ -29,10 +29,10 @@ def damaged_json(data: bytes, random: np.random.Generator) -> bytes:
     """A document with one to three of its nodes replaced, renamed, removed or doubled."""
     values = json.loads(data)
     for _ in range(random.integers(1, 4)):
-        places = list(_nodes(values))
-        if not places:
+        found = list(places(values))
+        if not found:
             break
-        holder, key = places[random.integers(len(places))]
+        holder, key = found[random.integers(len(found))]
         how = random.integers(4)
         if how == 0 and isinstance(holder, dict):
             holder[f"{key}x"] = holder.pop(key)
@@ -68,11 +68,11 @@ def damaged_table(data: bytes, random: np.random.Generator) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _nodes(values: object):
+def places(values: object):
     """Every place in a document, as its holder and its key or index."""
     pairs = (
         values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     )
     for key, value in list(pairs):
         yield values, key
-        yield from _nodes(value)
+        yield from places(value)

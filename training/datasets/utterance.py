@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.media.clip import printable
+
 if TYPE_CHECKING:
     from training.datasets.stills import Stills
 
@@ -15,7 +17,13 @@ SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validat
 
 
 class DataError(Exception):
-    """A data set that cannot be used, told in one sentence: which file, why, and what to do."""
+    """A data set that cannot be used, told in one sentence: which file, why, and what to do.
+
+    What the sentence repeats from the files, as names of columns, keeps it on one line.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 @dataclass(frozen=True, kw_only=True)
