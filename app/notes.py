@@ -22,6 +22,7 @@ from pathlib import Path
 
 from app.folders import VARIABLE, data_folder, make_closed
 from core.evaluation.artifact import SHIPPED, Evaluation
+from core.sentences import SentenceError
 
 MAX_NOTE_CHARACTERS = 10_000
 MAX_TAG_CHARACTERS = 60
@@ -44,7 +45,7 @@ _PLACED = "SELECT data, place, key, tags, note, changed, version FROM placed"
 _ALL = f"{_BY_NAME} UNION ALL {_PLACED}"
 
 
-class NotesError(Exception):
+class NotesError(SentenceError):
     """What could not be read or written, told in one sentence."""
 
 

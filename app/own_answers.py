@@ -17,6 +17,7 @@ from app.clips import OF_DATA, ClipChoice
 from app.evaluations import opened
 from app.own_runs import PREDICT, OwnRuns, OwnWork
 from core.evaluation import EvaluationError
+from core.sentences import SentenceError
 from training.datasets import DataError
 from training.predictions import GIVEN, journal_of, read_predictions
 from training.sources import folder_of
@@ -42,7 +43,7 @@ class OwnClip:
     after: str | None
 
 
-class OwnClipError(Exception):
+class OwnClipError(SentenceError):
     """A clip that cannot be opened, told in one sentence."""
 
 

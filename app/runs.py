@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.folders import data_folder, make_closed
+from core.sentences import SentenceError
 from core.writing import replacing
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
@@ -43,7 +44,7 @@ _CLAIM_TRIES = 4
 _CLAIM_SECONDS = 0.05
 
 
-class RunError(Exception):
+class RunError(SentenceError):
     """A run that cannot be started, told in one sentence."""
 
 

@@ -31,6 +31,7 @@ from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
 from core.labels import SCHEMES
 from core.model import DeepMSI
+from core.sentences import SentenceError
 from core.space import Space, read_space
 from core.writing import replacing_folder, require_writable, written
 
@@ -52,7 +53,7 @@ LABELS = "labels"
 _NUM_NAMED = 3  # keys that an error names before it only counts
 
 
-class CheckpointError(Exception):
+class CheckpointError(SentenceError):
     """A folder that is no usable checkpoint, told in one sentence."""
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from core.sentences import SentenceError
 from sample_data import BACKBONES
 
 
-class BackboneError(Exception):
+class BackboneError(SentenceError):
     """A backbone that cannot be had, told in one sentence with the remedies."""
 
 

@@ -32,6 +32,7 @@ from core.config import dataclass_from_dict
 from core.evaluation.metrics import Metrics
 from core.labels import MODALITIES
 from core.prediction import SUBSETS
+from core.sentences import SentenceError
 from core.writing import replacing_folder, require_writable, written
 from sample_data import CLIPS, SAMPLE_DATA
 
@@ -91,7 +92,7 @@ _MAX_TOLD = 300
 """Characters of a reason that comes from the files themselves."""
 
 
-class EvaluationError(Exception):
+class EvaluationError(SentenceError):
     """A folder that is no usable evaluation, or two that cannot be compared, told in one sentence."""
 
 

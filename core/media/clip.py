@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from core.sentences import SentenceError
+
 MEDIA_SUFFIXES = (
     ".mp4", ".mkv", ".mov", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts",
     ".wav", ".flac", ".ogg", ".mp3", ".m4a",
@@ -17,12 +19,7 @@ SAMPLE_RATE = 16_000
 """Sample rate of every waveform in the project, in Hz."""
 
 
-def printable(text: str) -> str:
-    """Text on one line: what cannot be seen, or would turn or break the line, is `�`."""
-    return "".join(char if char.isprintable() else "�" for char in text)
-
-
-class MediaError(Exception):
+class MediaError(SentenceError):
     """A file that cannot be used, told in one sentence: which file, why, and what to do."""
 
 

@@ -21,8 +21,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from core.media.clip import MediaError, printable
+from core.media.clip import MediaError
 from core.media.limits import MIB, Limits
+from core.sentences import printable
 
 CONTAINERS = ("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "wav", "mp3", "flac", "ogg")
 """Names of the demuxers that may read a file; "mov" also reads mp4 and m4a, "matroska" also webm."""

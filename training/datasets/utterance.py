@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.media.clip import printable
+from core.sentences import SentenceError
 
 if TYPE_CHECKING:
     from training.datasets.stills import Stills
@@ -16,14 +16,8 @@ SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validat
 """Names of splits as people write them, and ours."""
 
 
-class DataError(Exception):
-    """A data set that cannot be used, told in one sentence: which file, why, and what to do.
-
-    What the sentence repeats from the files, as names of columns, keeps it on one line.
-    """
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(printable(sentence))
+class DataError(SentenceError):
+    """A data set that cannot be used, told in one sentence: which file, why, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)

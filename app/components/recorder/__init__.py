@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app.components.assets import asset
+from core.sentences import SentenceError
 
 MAX_SECONDS = 15
 """A recording ends by itself after this. Clips of a few seconds are what models here are trained on."""
@@ -37,7 +38,7 @@ class Recording:
     content: bytes
 
 
-class RecordingError(Exception):
+class RecordingError(SentenceError):
     """A recording that did not arrive as it should; one sentence."""
 
 
