@@ -60,7 +60,7 @@ def _chosen(corpus: list[tuple[Path, Sidecar]], label: str) -> list[tuple[Path, 
 
 
 def _apex(path: Path, sidecar: Sidecar) -> np.ndarray:
-    clip = open_clip(path)
+    clip = open_clip(path, apart=True)
     frames = decode(clip, num_frames=clip.info.num_frames).frames
     at = apex_frame(sidecar) / sidecar.frames_per_second
     return frames.pixels[np.abs(frames.times_seconds - at).argmin()]

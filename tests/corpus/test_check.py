@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from core.labels import MELD_7
 from core.media import decode, open_clip
+from core.media.apart import MachineError
 from sample_data.corpus.check import check_corpus
 from sample_data.corpus.checking.courses import LAGS_SECONDS
 from sample_data.corpus.checking.files import check_files
@@ -296,6 +297,17 @@ def test_a_damaged_or_missing_clip_is_named_and_everything_else_goes_on(copy, da
     assert [check.name for check in failed] == ["Every clip can be read"]
     assert failed[0].culprits[0].startswith("000/p00006.mp4: p00006.mp4 ")
     assert not result.is_passed and "see 000/p00006.mp4" in result.summary
+
+
+def test_a_machine_without_room_to_decode_counts_against_no_clip(copy, monkeypatch):
+    def no_room(path, **how):
+        raise MachineError("There is no room for the process that decodes; close other programs.")
+
+    monkeypatch.setattr("sample_data.corpus.checking.measure.open_clip", no_room)
+    with pytest.raises(CorpusError, match="no room"):
+        check_corpus(copy, copy / "anew", with_classifiers=False)
+    monkeypatch.undo()
+    assert check_corpus(copy, copy / "anew", with_classifiers=False).is_passed
 
 
 def test_a_folder_without_a_corpus_is_told(tmp_path):

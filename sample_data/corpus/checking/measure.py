@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from core.media import SAMPLE_RATE, MediaError, decode, open_clip
+from core.media.apart import MachineError
 from core.media.clip import DecodedMedia, MediaInfo
 from core.writing import replacing
 from sample_data.corpus.checking.courses import face_rows, lip_curves, window_rows
@@ -118,9 +119,12 @@ def measure_corpus(
 def measure_clip(path: Path, sidecar: Sidecar, *, with_features: bool = False) -> dict[str, Any]:
     """The row of one clip; a file that cannot be read has an `error` and nothing else."""
     try:
-        clip = open_clip(path)
+        clip = open_clip(path, apart=True)
         # every frame is shown during one of twice as many parts
         media = decode(clip, num_frames=max(1, 2 * clip.info.num_frames))
+    except MachineError as error:
+        # says nothing about the clip
+        raise CorpusError(str(error)) from error
     except MediaError as error:
         return {"error": str(error), "has_features": True}
     row = {"error": "", "has_features": with_features, **_file_row(clip.info, media)}
