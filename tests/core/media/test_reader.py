@@ -272,7 +272,9 @@ def test_a_cover_picture_is_no_video(tmp_path):
         assert file.streams.video, "the file should hold a cover"
     clip = open_clip(path)
     assert clip.info.has_audio and not clip.info.has_video
-    assert decode(clip).frames is None
+    media = decode(clip)
+    # a cover that were taken for a video would be one that cannot be decoded
+    assert media.frames is None and media.notes == ("song.mp3 has no video.",)
 
 
 class OneWay(io.RawIOBase):
