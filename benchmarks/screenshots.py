@@ -1,9 +1,9 @@
 """Pictures of every page of the app, as docs show them.
 
-    python benchmarks/screenshots.py                       # docs/images: light, 1440 px wide
-    python benchmarks/screenshots.py --all --out runs/looks   # light and dark, 1440 and 800 px: to look at
+    python benchmarks/screenshots.py                              # into docs/images
+    python benchmarks/screenshots.py --only clip --out runs/looks
 
-Each page in a state that shows what it is for, on what ships.
+Each page in light and dark, 1440 and 800 px wide, in a state that shows what it is for, on what ships.
 """
 
 from __future__ import annotations
@@ -92,7 +92,6 @@ def main() -> None:
     """Take what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("--all", action="store_true", help="light and dark, 1440 and 800 px wide")
     parser.add_argument("--only", nargs="*", choices=[look.name for look in LOOKS], help="of these pages")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -101,9 +100,8 @@ def main() -> None:
         for look in LOOKS:
             if options.only and look.name not in options.only:
                 continue
-            for width, theme in kinds if options.all else [(1440, "light")]:
-                suffix = f"-{width}-{theme}" if options.all else ""
-                path = options.out / f"{look.name}{suffix}.png"
+            for width, theme in kinds:
+                path = options.out / f"{look.name}-{width}-{theme}.png"
                 path.write_bytes(small(taken(browser, address, look, width=width, theme=theme)))
                 print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
@@ -134,8 +132,8 @@ def small(picture: Image.Image) -> bytes:
     """As PNG with a palette of as many colours as keep it below `MAX_BYTES`."""
     for num_colors in (256, 128, 64, 32):
         file = io.BytesIO()
-        # by coverage: the few points of an emotion's colour are as much as a large ground
-        few = picture.convert("RGB").quantize(num_colors, COVERAGE, dither=Image.Dither.NONE)
+        # by coverage, so that few points of an emotion's colour count; then as near as can be
+        few = picture.convert("RGB").quantize(num_colors, COVERAGE, kmeans=4, dither=Image.Dither.NONE)
         few.save(file, "PNG", optimize=True)
         if file.tell() < MAX_BYTES:
             break
