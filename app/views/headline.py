@@ -148,8 +148,8 @@ def _uncertainty(prediction: Prediction) -> str:
     second, name = ranked[1]
     return (
         f'<p class="truth">Only a guess: with {percent(prediction.confidence)} the model would rather not '
-        f"decide, and next comes {escape(name)} with {percent(second)}. Guesses like this are often wrong; "
-        "do not rely on them.</p>"
+        f"decide, and next comes {escape(name)} with {percent(second)}. At least half of such "
+        "guesses about held-out clips were wrong; do not rely on it.</p>"
     )
 
 
