@@ -85,8 +85,9 @@ def choose_threshold(
 ) -> float:
     """The confidence below which a prediction is told as uncertain.
 
-    The largest one below which at most half of the held-out predictions are right, and at most `max_share`
-    of them lie; zero where even the least confident ones are mostly right.
+    The share of held-out predictions that are right, taken to rise with the confidence (isotonic regression),
+    is at most one half below it. No more than `max_share` of them lie there; it is zero where even the least
+    confident ones are mostly right.
 
     Args:
         probabilities: `(clip, class)`, calibrated.
@@ -94,14 +95,16 @@ def choose_threshold(
         weights: `(clip,)` how much each clip counts; all alike if None.
         max_share: of the clips.
     """
+    from scipy.optimize import isotonic_regression
+
     confidence = probabilities.max(axis=1)
     order = np.argsort(confidence)
     weight = np.ones(len(order)) if weights is None else weights[order]
     weight = weight / weight.sum()
     right = (probabilities.argmax(axis=1) == truth)[order]
-    below, right_below = np.cumsum(weight), np.cumsum(weight * right)
+    share_right = isotonic_regression(right, weights=weight).x
     # a share of the clips that is all of them leaves none above
-    is_fit = (right_below <= below / 2 + _EPSILON) & (below <= max_share + _EPSILON)
+    is_fit = (share_right <= 0.5 + _EPSILON) & (np.cumsum(weight) <= max_share + _EPSILON)
     is_fit[-1:] = False
     if not is_fit.any():
         return 0.0

@@ -44,6 +44,21 @@ def test_threshold_parts_the_unsure_from_the_sure():
     assert few == choose_threshold(probabilities, truth)
 
 
+def test_answers_that_are_mostly_right_are_not_unsure_because_less_sure_ones_are_wrong():
+    # the four least confident are wrong, three of the next four right: half of the seven least is not asked
+    probabilities = calibrated(np.stack([np.arange(1, 31) / 5, np.zeros(30)], axis=1), 1.0)
+    truth = np.array([1, 1, 1, 1, 0, 0, 1, 0] + [0] * 22)
+    confidence = probabilities.max(axis=1)
+    assert confidence[3] < choose_threshold(probabilities, truth) < confidence[4]
+
+
+def test_a_right_answer_among_wrong_ones_is_unsure_too():
+    probabilities = calibrated(np.stack([np.arange(1, 31) / 5, np.zeros(30)], axis=1), 1.0)
+    truth = np.array([1, 0, 1, 1] + [0] * 26)
+    confidence = probabilities.max(axis=1)
+    assert confidence[3] < choose_threshold(probabilities, truth) < confidence[4]
+
+
 def test_reliability_by_hand():
     probabilities = np.array([[0.7, 0.3], [0.2, 0.8], [1.0, 0.0], [0.5, 0.5]])
     bins = reliability(np.array([0, 0, 0, 1]), probabilities, num_bins=4)
