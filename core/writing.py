@@ -212,8 +212,11 @@ def _claimed(make: Callable[[], Path]) -> tuple[Path, int | None]:
 
 
 def _clear_folders(folder: Path) -> None:
-    for home in folder.parent.glob(f".{_literally(folder.name)}.*{PART}"):
-        if home.is_dir() and (claim := _lock(home)) is not None:
+    prefix = f".{folder.name}."
+    for home in folder.parent.glob(f"{_literally(prefix)}*{PART}"):
+        # "run.2" has a home that begins like those of "run": what `mkdtemp` makes up holds no dot
+        is_own = "." not in home.name.removeprefix(prefix).removesuffix(PART)
+        if is_own and home.is_dir() and (claim := _lock(home)) is not None:
             _put_back(home / "old", folder)
             _release(home, claim)
 

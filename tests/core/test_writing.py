@@ -127,6 +127,18 @@ def test_what_a_kill_left_of_a_folder_is_cleared_and_an_old_result_put_back(tmp_
     assert (folder / "a.txt").read_text() == "other" and names(tmp_path) == ["result"]
 
 
+def test_what_a_kill_left_of_a_folder_with_a_longer_name_is_not_taken_for_ones_own(tmp_path):
+    left = tmp_path / ".run.2.abcdefgh.part" / "old"
+    left.mkdir(parents=True)
+    (left / "a.txt").write_text("of run.2")
+    fill(tmp_path / "run", "of run")
+    assert (tmp_path / "run" / "a.txt").read_text() == "of run" and (left / "a.txt").exists()
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "run.2"):
+        raise KeyboardInterrupt
+    assert (tmp_path / "run.2" / "a.txt").read_text() == "of run.2"
+    assert names(tmp_path) == ["run", "run.2"]
+
+
 def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path):
     require_writable(tmp_path / "not" / "there" / "yet")
     assert not names(tmp_path)
