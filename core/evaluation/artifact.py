@@ -273,9 +273,9 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         why = _sentence(error)
         raise EvaluationError(f"{folder} is no evaluation that this version reads: {why}.") from error
     try:
-        predictions = pq.read_table(folder / PREDICTIONS).to_pandas()
+        predictions = _read_predictions(folder / PREDICTIONS)
         embeddings = load_file(folder / EMBEDDINGS)
-    except (pa.ArrowException, SafetensorError, OSError) as error:
+    except (pa.ArrowException, SafetensorError, OSError, LookupError, ValueError) as error:
         raise EvaluationError(f"{folder} cannot be read: {_sentence(error)}; make it again.") from error
     evaluation = Evaluation(
         info=info,
@@ -333,6 +333,16 @@ def schema_of(columns: Sequence[str]) -> pa.Schema:
     return pa.schema({**there, **dict.fromkeys(extra, pa.string())})
 
 
+def _read_predictions(path: Path) -> pd.DataFrame:
+    table = pq.read_table(path)
+    try:
+        schema = schema_of(table.column_names)
+        # what is of another type, and cannot be taken for its own, would stop whoever reads it later
+        return table.select(schema.names).cast(schema).to_pandas()
+    except (pa.ArrowException, LookupError, ValueError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
 def portable_path(path: Path | None, root: Path) -> str | None:
     """How an evaluation names a media file: `sample_data/clips/…` if it ships, else relative to `root`.
 
@@ -349,11 +359,6 @@ def portable_path(path: Path | None, root: Path) -> str | None:
 def _problems(evaluation: Evaluation) -> Iterator[str]:
     """What of the files disagrees, most telling first."""
     info, predictions = evaluation.info, evaluation.predictions
-    try:
-        schema_of(list(predictions))
-    except ValueError as error:
-        yield f"{PREDICTIONS}: {error}"
-        return
     if len(predictions) != info.num_clips:
         yield f"{INFO} says {info.num_clips} clips, {PREDICTIONS} has {len(predictions)} rows"
     if repeated := predictions["key"][predictions["key"].duplicated()].tolist():
@@ -364,6 +369,8 @@ def _problems(evaluation: Evaluation) -> Iterator[str]:
     if set(evaluation.embeddings) != {*MODALITIES, "fused"}:
         yield f"{EMBEDDINGS} holds {', '.join(sorted(evaluation.embeddings)) or 'nothing'}"
     for name, rows in evaluation.embeddings.items():
+        if rows.ndim != 2 or rows.dtype.kind != "f":
+            yield f"{EMBEDDINGS} has no vectors of {name}, but {rows.dtype} of {rows.ndim} dimensions"
         if len(rows) != len(predictions):
             yield f"{EMBEDDINGS} has {len(rows)} rows of {name}, {PREDICTIONS} has {len(predictions)}"
     num_classes = len(info.labels)
@@ -371,7 +378,10 @@ def _problems(evaluation: Evaluation) -> Iterator[str]:
         if any(row is not None and len(row) != num_classes for row in predictions[name]):
             yield f"{PREDICTIONS} has rows of {name} that are not of {num_classes} classes"
             return
-    told = np.array(info.labels)[np.stack(predictions["probabilities"].tolist()).argmax(1)]
+    probabilities = evaluation.probabilities()
+    if not np.array_equal(np.stack(predictions["probabilities"].tolist()), probabilities):
+        yield f"{PREDICTIONS} has other probabilities than those of {subset_name(ALL)}, or none"
+    told = np.array(info.labels)[probabilities.argmax(1)]
     if (wrong := np.flatnonzero(told != predictions["prediction"].to_numpy())).size:
         row = predictions.iloc[wrong[0]]
         yield f"{row['key']} is predicted {row['prediction']}, but {told[wrong[0]]} is the most probable"

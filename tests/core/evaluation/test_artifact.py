@@ -15,6 +15,7 @@ from sample_data import DEMO
 
 TRUTH = ["joy", "joy", "fear", "anger", "fear"]
 TOLD = ["joy", "fear", "fear", "anger", "anger"]
+ALL = "probabilities:video+audio+text"
 
 
 @pytest.fixture
@@ -169,6 +170,11 @@ def change_rows(folder, edit):
     edit(table).to_parquet(folder / "predictions.parquet")
 
 
+def change_vectors(folder, edit):
+    path = folder / "embeddings.safetensors"
+    save_file({name: np.ascontiguousarray(edit(rows)) for name, rows in load_file(path).items()}, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -200,12 +206,21 @@ def change_rows(folder, edit):
         (lambda f: change_rows(f, lambda t: t.assign(mood=1)), "it has the unknown mood"),
         (lambda f: change_rows(f, lambda t: t.assign(key="c0.mp4")), "has c0.mp4 twice"),
         (
-            lambda f: save_file(
-                {k: v[:3].copy() for k, v in load_file(f / "embeddings.safetensors").items()},
-                f / "embeddings.safetensors",
-            ),
-            "has 3 rows of .*, predictions.parquet has 5",
+            lambda f: change_rows(f, lambda t: t.assign(start_seconds="soon")),
+            "predictions.parquet: .*'soon'",
         ),
+        (lambda f: change_rows(f, lambda t: t.assign(probabilities="abc")), "predictions.parquet: "),
+        (
+            lambda f: change_rows(f, lambda t: t.assign(**{ALL: [np.array([1.0, 0, 0])] * 5})),
+            r"has other probabilities than those of video\+audio\+text",
+        ),
+        (
+            lambda f: change_rows(f, lambda t: t.assign(**{ALL: None})),
+            r"has other probabilities than those of video\+audio\+text, or none",
+        ),
+        (lambda f: change_vectors(f, lambda v: v[:3]), "has 3 rows of .*, predictions.parquet has 5"),
+        (lambda f: change_vectors(f, lambda v: v[:, 0]), "no vectors of .*, but float32 of 1 dimensions"),
+        (lambda f: change_vectors(f, lambda v: v[:, :, None]), "no vectors of .* of 3 dimensions"),
     ],
 )
 def test_what_is_damaged_is_told_in_one_sentence(folder, damage, reason):
