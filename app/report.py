@@ -17,7 +17,7 @@ from core.attribution.modalities import listed
 from core.evaluation import Comparison, Estimate, Evaluation, Scores, compare
 from core.evaluation.artifact import ALL, TRUTH, Skipped, subset_name
 from core.evaluation.calibration import ReliabilityBin, reliability
-from core.evaluation.compare import flat_settings, holm
+from core.evaluation.compare import caveats_together, flat_settings, holm
 from core.evaluation.compare_sentences import conclusion
 from core.evaluation.failure_sentences import answer, of_label_errors, of_slices
 from core.evaluation.failures import PRESETS, MissedClass, missed_rows, why_missed
@@ -120,8 +120,8 @@ class Report:
         facts: what was evaluated.
         num_skipped / skipped: utterances without an answer; the first of them.
         scores: with all modalities; `subsets` by the modalities shown, `scenarios` by scenario.
-        caveats: what protocol and split give away, in sentences; those of another evaluation alone begin with
-            its name.
+        caveats: what protocol and split give away, in sentences; those that not all evaluations here share
+            begin with the names of those that do.
         resampled / num_bootstrap: what intervals are drawn by, and how often.
         majority: for comparison.
         bins: of the reliability diagram.
@@ -231,15 +231,7 @@ def make_report(
         scenarios=evaluation.metrics.slices.get(SCENARIO, {}),
         resampled=info.resampled,
         num_bootstrap=info.num_bootstrap,
-        caveats=(
-            *info.caveats,
-            *(
-                f"{other.name}: {said}"
-                for other in against
-                for said in other.evaluation.info.caveats
-                if said not in info.caveats
-            ),
-        ),
+        caveats=caveats_together({one.name: one.evaluation for one in (source, *against)}),
         majority=_majority(evaluation),
         bins=reliability(evaluation.truth, evaluation.probabilities()),
         versus=tuple(

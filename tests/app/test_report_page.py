@@ -219,3 +219,4 @@ def test_what_flatters_stands_first_among_the_limits(tmp_path):
     html = report_page(make_report(source_of(evaluation, tmp_path), others, on=DAY))
     limits = html.partition("What the figures do not show")[2].partition("</ul>")[0]
     assert limits.count("flatters") == 1 and "other: It leaks." in limits
+    assert f"{source_of(evaluation, tmp_path).name}, same: It &lt;b&gt;flatters" in limits
