@@ -1,10 +1,13 @@
 """Whatever a pickle from outside asks for, nothing of it is run."""
 
+import codecs
 import collections
 import fractions
+import importlib
 import io
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -156,6 +159,93 @@ def test_programs_that_bend_the_admitted_names_are_refused(read, program):
         read(program)
     # and the next pickle is read as ever
     assert read(pickle.dumps(collections.OrderedDict(a=1))) == {"a": 1}
+
+
+def inner_file(name):
+    """A pickle's program that has torch read a file, which hands out one of torch's own names as it is."""
+    head = [0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True}]
+    file = b"".join(pickle.dumps(part, 2) for part in head)
+    file += b"\x80\x02" + global_(*name.rsplit(".", 1)) + b"." + pickle.dumps([], 2)
+    load = global_("torch.storage", "_load_from_bytes")
+    return load + b"B" + len(file).to_bytes(4, "little") + file + b"\x85R"
+
+
+@pytest.mark.parametrize("name", ["collections.Counter", "torch._utils._rebuild_tensor_v2"])
+def test_what_torch_admits_is_not_handed_out(read, name):
+    module, attribute = name.rsplit(".", 1)
+    thing = getattr(importlib.import_module(module), attribute)
+    # sets an attribute of it, which all of this process would see
+    with pytest.raises(DataError, match="in place of a storage"):
+        read(b"\x80\x03" + inner_file(name) + b"N}\x8c\x06harmedK\x01s\x86b.")
+    assert not hasattr(thing, "harmed")
+
+
+def test_functions_of_torch_and_of_codecs_are_not_called(read):
+    # the codec "rot13", which is none that pickles of bytes name: it would answer "no"
+    program = inner_file("_codecs.encode") + b"\x8c\x02ab\x8c\x05rot13\x86R."
+    with pytest.raises(DataError, match="in place of a storage"):
+        read(b"\x80\x04" + program)
+    # a state built onto a tensor, which torch would take: another shape over the same storage
+    tensor = pickle.dumps(torch.zeros(4), 2).removesuffix(b".")
+    with pytest.raises(DataError):
+        read(tensor + b"(\x89N}tb.")
+
+
+class Rebuilt:
+    """Pickled, it is a call of a function that makes tensors."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, self.arguments
+
+
+class Encoded:
+    """Pickled, it is the bytes of a text, which other pickled ones share."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __reduce__(self):
+        return codecs.encode, (self.text, "latin1")
+
+
+def doubled(value, times):
+    """Holds itself that many times twice."""
+    for _ in range(times):
+        value = (value, value)
+    return value
+
+
+def packed(data):
+    """The same zip file with its parts packed."""
+    source, whole = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as out:
+        for part in source.infolist():
+            out.writestr(part.filename, source.read(part))
+    return whole.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage")
+def test_a_small_pickle_cannot_ask_for_much_memory_or_time(read, monkeypatch):
+    monkeypatch.setattr("training.datasets.pickles.MAX_BYTES", 100_000)
+    storage, order, text = torch.zeros(4).storage(), collections.OrderedDict(), "x" * 50_000
+    hungry = {
+        "a number shown many times": pickle.dumps(Rebuilt(storage, 0, (9, 9), (0, 0), False, order)),
+        "the same in torch's own file": torch_bytes({"a": torch.zeros(1).expand(99)}, is_zip=True),
+        "a packed file": packed(torch_bytes({"a": torch.zeros(40_000)}, is_zip=True)),
+        "a text made bytes again and again": pickle.dumps([Encoded(text) for _ in range(9)]),
+        # a dictionary's key: hashing it goes through each of its 2^60 parts
+        "a key in doubled tuples": b"\x80\x02}" + pickle.dumps(doubled((), 60), 2)[2:-1] + b"K\x01s.",
+    }
+    for what, data in hungry.items():
+        assert len(data) < 100_000, what
+        with pytest.raises(DataError, match="is not a pickle of tensors, arrays and plain containers"):
+            read(data)
+    # lists and tuples that hold each other twice are gone through once
+    held = read(pickle.dumps([doubled([], 15), doubled([1], 3)]))
+    assert held[0][0] is held[0][1] and held[1] == doubled([1], 3)
 
 
 def remembering(place):

@@ -13,6 +13,8 @@ import math
 import pickle
 import pickletools
 import re
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,17 @@ from training.datasets.utterance import DataError
 
 MAX_BYTES = 512 * 1024**2
 """Of one pickle; the authors' largest, fifteen frames in 32-bit numbers, have 12 MB."""
+
+_MAX_TIMES = 4
+"""What a pickle's values take in all, over `MAX_BYTES`: a tensor is made of a storage, that of bytes."""
+
+_MAX_REPEATED = 20
+"""Tuples that are put into others more than once: each time may double what hashing the outermost takes."""
+
+_HARMLESS = re.compile(
+    r"(SHORT_)?(BIN)?(UNICODE|STRING|BYTES)8?|(STACK_)?GLOBAL|(EMPTY_)?(LIST|DICT|SET)|REDUCE"
+)
+"""Names of opcodes that leave no tuple on the stack."""
 
 _DTYPE = re.compile(r"[biuf][1248]")
 
@@ -40,9 +53,9 @@ def read_pickle(path: str | Path) -> object:
             raise DataError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB, so it is not read.")
         data = path.read_bytes()
         if data.startswith(b"PK\x03\x04"):
-            return _plain(_read_torch(data))
-        _check_sizes(data)
-        return _plain(_Unpickler(io.BytesIO(data)).load())
+            return _plain(_read_torch(data), {})
+        _check(data)
+        return _plain(_Unpickler(io.BytesIO(data)).load(), {})
     except _RefusedError as error:
         raise DataError(
             f"{path} asks for {error}, which is neither a tensor, an array nor a plain container, so it is "
@@ -92,6 +105,36 @@ class _Type(_Call):
         raise _RefusedError(f"calling {self._name}")
 
 
+class _Held:
+    """What was made of a pickle's parts: it cannot reach into it, nor is anything called on it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        object.__setattr__(self, "value", value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise _RefusedError(f"setting the attribute {name}")
+
+
+class _Storage(_Held):
+    """The numbers of a tensor."""
+
+    __slots__ = ()
+
+
+class _Room:
+    """Memory that is left for what a pickle has made: a few bytes may ask for the same thing many times."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_TIMES * MAX_BYTES
+
+    def take(self, num_bytes: int) -> None:
+        self._left -= num_bytes
+        if self._left < 0:
+            raise ValueError("it makes much more than it holds")
+
+
 class _Dtype:
     """What a pickled `numpy.dtype` says: a kind, a size and a byte order; numbers and truth values alone."""
 
@@ -116,11 +159,15 @@ class _Dtype:
 class _Array:
     """A pickled `numpy.ndarray`."""
 
-    __slots__ = ("array",)
+    __slots__ = ("_room", "array")
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, is_fortran, data = state
         self.array = _array(data, dtype, shape, "F" if is_fortran else "C")
+        self._room.take(self.array.nbytes)
 
 
 def _array(data: object, dtype: object, shape: object, order: object = "C") -> np.ndarray:
@@ -133,8 +180,8 @@ def _array(data: object, dtype: object, shape: object, order: object = "C") -> n
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def _reconstruct(kind: object, shape: object, code: object) -> _Array:
-    return _Array()
+def _from_buffer(data: object, dtype: object, shape: object, order: object) -> _Held:
+    return _Held(_array(data, dtype, shape, order))
 
 
 def _scalar(dtype: object, data: object = b"") -> object:
@@ -148,14 +195,29 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _check_sizes(data: bytes) -> None:
-    """Refuse sizes that the file cannot back: a few bytes may ask for any amount of memory."""
+def _check(data: bytes) -> None:
+    """Refuse what the file cannot back: a few bytes may ask for any amount of memory or time."""
+    is_harmless: dict[int, bool] = {}
+    before, num_repeated = "", 0
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
-            raise ValueError("it remembers more values than it has bytes")
+        name = opcode.name
+        if name.endswith("PUT") or name == "MEMOIZE":
+            place = len(is_harmless) if argument is None else argument
+            if place > len(data):
+                raise ValueError("it remembers more values than it has bytes")
+            is_harmless[place] = _HARMLESS.fullmatch(before) is not None
+        elif name == "DUP" or (name.endswith("GET") and not is_harmless.get(argument)):
+            num_repeated += 1
+            if num_repeated > _MAX_REPEATED:
+                raise ValueError("it repeats tuples")
+        before = name
 
 
 def _read_torch(data: bytes) -> object:
+    if data.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            if sum(part.file_size for part in file.infolist()) > MAX_BYTES:
+                raise ValueError("unpacked it is too large")
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -166,26 +228,48 @@ def _read_torch(data: bytes) -> object:
         raise _RefusedError(name[1]) from error
 
 
-def _tensor(storage: object, offset: int, size: tuple, stride: tuple, *_: object) -> torch.Tensor:
-    if not isinstance(storage, torch.storage.TypedStorage):
+def _storage(data: bytes) -> _Storage:
+    value = _read_torch(data)
+    # torch admits its own functions and classes too, and hands them out as they are
+    if not isinstance(value, torch.storage.TypedStorage):
+        raise _RefusedError(f"a {type(value).__name__} in place of a storage")
+    return _Storage(value)
+
+
+def _tensor(storage: object, offset: int, size: tuple, stride: tuple, *_: object) -> _Held:
+    if not isinstance(storage, _Storage):
         raise _RefusedError("a tensor without a storage")
+    storage = storage.value
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True) if n)
     is_inside = offset >= 0 and min((*size, *stride, 0)) >= 0 and last < storage._size()
-    if not is_inside and math.prod(size):
+    # a stride of zero shows a number any number of times
+    if math.prod(size) and not (is_inside and math.prod(size) <= storage._size()):
         raise ValueError("a tensor's shape does not fit its data")
     flat = torch.tensor([], dtype=storage.dtype).set_(storage._untyped_storage)
-    return flat.as_strided(size, stride, offset).clone()
+    return _Held(flat.as_strided(size, stride, offset).clone())
 
 
 def _ordered(*items: object) -> dict:
     return dict(*items)
 
 
-def _admitted() -> dict[str, Any]:
+def _admitted(room: _Room) -> dict[str, Any]:
     """Stand-ins by full name, made anew for each pickle."""
+
+    def counted(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            made = function(*arguments)
+            value = made.value if isinstance(made, _Held) else made
+            # tensors and storages of torch, arrays of NumPy; the rest are Python's own
+            room.take(value._nbytes() if isinstance(made, _Storage) else getattr(value, "nbytes", 0))
+            room.take(sys.getsizeof(made))
+            return made
+
+        return call
+
     functions: dict[str, Callable[..., object]] = {
         "torch._utils._rebuild_tensor_v2": _tensor,
-        "torch.storage._load_from_bytes": _read_torch,
+        "torch.storage._load_from_bytes": _storage,
         "collections.OrderedDict": _ordered,
         "numpy.dtype": _Dtype,
         "_codecs.encode": _encode,
@@ -193,18 +277,18 @@ def _admitted() -> dict[str, Any]:
     # NumPy 1 and 2 name their module differently
     for core in ("numpy.core", "numpy._core"):
         functions |= {
-            f"{core}.multiarray._reconstruct": _reconstruct,
+            f"{core}.multiarray._reconstruct": lambda *_: _Array(room),
             f"{core}.multiarray.scalar": _scalar,
-            f"{core}.numeric._frombuffer": _array,
+            f"{core}.numeric._frombuffer": _from_buffer,
         }
-    names = {name: _Call(function) for name, function in functions.items()}
+    names = {name: _Call(counted(function)) for name, function in functions.items()}
     return names | {"numpy.ndarray": _Type("numpy.ndarray")}
 
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
-        self._names = _admitted()
+        self._names = _admitted(_Room())
 
     def find_class(self, module: str, name: str) -> object:
         """A stand-in for an admitted name; anything else ends the reading."""
@@ -218,16 +302,31 @@ class _Unpickler(pickle.Unpickler):
         raise _RefusedError("an object outside the file")
 
 
-def _plain(value: object) -> object:
-    """The value with stand-ins for arrays replaced by the arrays."""
+def _plain(value: object, done: dict[int, object]) -> object:
+    """The value with stand-ins replaced by what they hold.
+
+    Args:
+        value: of a pickle.
+        done: by identity, what containers have become: one that is held many times is gone through once.
+    """
     if isinstance(value, _Array):
         return value.array
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(_plain(item) for item in value)
+    if isinstance(value, _Held) and not isinstance(value, _Storage):
+        value = value.value
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        if id(value) not in done:
+            done[id(value)] = _plain_container(value, done)
+        return done[id(value)]
     if isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_quantized:
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError("a tensor shows its numbers many times")
         return value.detach()
     if value is None or isinstance(value, bool | int | float | str | bytes | np.ndarray):
         return value
     raise _RefusedError(f"a {type(value).__name__.strip('_')}")
+
+
+def _plain_container(value: dict | list | tuple | set | frozenset, done: dict[int, object]) -> object:
+    if isinstance(value, dict):
+        return {_plain(key, done): _plain(item, done) for key, item in value.items()}
+    return type(value)(_plain(item, done) for item in value)
