@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from threading import Barrier
+from typing import TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from core.attribution.results import Target
-from core.attribution.subject import Cancelled, Subject, check
+from core.attribution.subject import Cancelled, Subject, check, without_gradients_of_weights
 from core.attribution.variants import Variant
 from core.model import DeepMSI
+
+T = TypeVar("T")
+Given = TypeVar("Given", bound=Sized)
+
+SMALL_NETWORK = 100_000_000
+"""Parameters. Two passes through a larger one at a time would hold much memory, and its products fill the
+cores by themselves."""
 
 Progress = Callable[[float], None]
 """Told from time to time which share of the work is done, 0 … 1."""
@@ -27,6 +40,7 @@ class Asking:
         self.num_passes = 0
         self.num_expected = 1
         self._progress = progress
+        self._pool: ThreadPoolExecutor | None = None
 
     def value(self, num: int, answer: Callable[[DeepMSI], Tensor]) -> Tensor:
         """`(num,)` from probabilities `(num, class)`."""
@@ -35,6 +49,45 @@ class Asking:
             value = self.target.of(answer(model), self.subject.labels)
         self._count(num)
         return value
+
+    @contextmanager
+    def two_at_a_time(self) -> Iterator[None]:
+        """While it lasts, `passes` computes two passes at a time if that is quicker.
+
+        Between the products of a small network much runs on one thread, however many torch may use. So on a
+        CPU, two passes have half of the threads each.
+        """
+        num_threads, device = torch.get_num_threads(), self.subject.device
+        with self.subject.model() as model:
+            size = sum(parameter.numel() for parameter in model.parameters())
+        if device.type != "cpu" or num_threads < 2 or size > SMALL_NETWORK:
+            yield
+            return
+        with _two_workers(num_threads // 2) as self._pool:
+            try:
+                yield
+            finally:
+                self._pool = None
+
+    def passes(self, work: Callable[[DeepMSI, Given], T], given: Sequence[Given]) -> list[T]:
+        """What each pass gives, which may take gradients of anything but the weights.
+
+        Args:
+            work: makes a pass of the model and of what is given for it, as many versions of the clip as that
+                has entries.
+            given: one for each pass.
+        """
+        found: list[T] = []
+        # what a network keeps from pass to pass is there after the first
+        size = 2 if self._pool is not None and self.num_passes else 1
+        for first in range(0, len(given), size):
+            pair = given[first : first + size]
+            check(self.cancelled)
+            with self.subject.model() as model, without_gradients_of_weights(model):
+                one = partial(work, model)
+                found += self._pool.map(one, pair) if len(pair) > 1 else map(one, pair)
+            self._count(sum(len(part) for part in pair))
+        return found
 
     def variants(self, variants: Sequence[Variant], batch_size: int = 1) -> np.ndarray:
         """`(variant,)`. On a CPU larger batches of clips with video are slower."""
@@ -53,3 +106,22 @@ class Asking:
     def _count(self, num: int) -> None:
         self.num_passes += num
         self._progress(min(1.0, self.num_passes / self.num_expected))
+
+
+@contextmanager
+def _two_workers(num_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """In which torch uses so many threads each; everywhere else as many as before."""
+    ready = Barrier(3)
+
+    def begin() -> None:
+        torch.get_num_threads()  # or its first product would have as many as all
+        torch.set_num_threads(num_threads)
+        ready.wait()
+
+    with ThreadPoolExecutor(2, "passes", begin) as pool:
+        for _ in range(2):
+            pool.submit(int)
+        ready.wait()
+        # torch remembers what was set last, in any thread, for threads that are yet to begin
+        torch.set_num_threads(torch.get_num_threads())
+        yield pool

@@ -43,6 +43,7 @@ PASS_STEPS = {"word": 12}
 """Steps in one pass. A sentence is so short that twelve cost little more than three; of sound and pictures
 more than one at a time is no faster on a CPU, and it would be known later that nobody waits."""
 
+
 Answer = Callable[..., Tensor]
 """From the model and tensors `(n, …)` to probabilities `(n, class)`."""
 
@@ -193,19 +194,24 @@ def _integrate(
     known: dict[float, tuple[float, np.ndarray]] = {}
 
     @torch.enable_grad()
+    def look(model: DeepMSI, shares: Sequence[float]) -> dict[float, tuple[float, np.ndarray]]:
+        """The value, and by how much each element lifts it on the whole way at this slope."""
+        given = tuple(
+            torch.cat([blank + share * (x - blank) for share in shares]).requires_grad_()
+            for x, blank in zip(inputs, blanks, strict=True)
+        )
+        found = asking.target.of(answer(model, *given), asking.subject.labels)
+        slopes = torch.autograd.grad(found.sum(), given)
+        looked = {}
+        for row, share in enumerate(shares):
+            parts = zip(slopes, inputs, blanks, strict=True)
+            lifts = shares_of(*(slope[row] * (x - blank)[0] for slope, x, blank in parts))
+            looked[share] = float(found[row].detach()), lifts
+        return looked
+
     def look_at(shares: Sequence[float]) -> None:
-        """Have the value, and by how much each element lifts it on the whole way at this slope."""
-        for few in _chunks(shares, path.pass_steps):
-            given = tuple(
-                torch.cat([blank + share * (x - blank) for share in few]).requires_grad_()
-                for x, blank in zip(inputs, blanks, strict=True)
-            )
-            found = value(*given)
-            slopes = torch.autograd.grad(found.sum(), given)
-            for row, share in enumerate(few):
-                parts = zip(slopes, inputs, blanks, strict=True)
-                lifts = shares_of(*(slope[row] * (x - blank)[0] for slope, x, blank in parts))
-                known[share] = float(found[row].detach()), lifts
+        for looked in asking.passes(look, _chunks(shares, path.pass_steps)):
+            known.update(looked)
 
     def part(low: float, middle: float, high: float) -> _Part:
         (before, first), (_, second), (after, third) = known[low], known[middle], known[high]
@@ -215,21 +221,22 @@ def _integrate(
     asking.num_expected = path.num_steps
     num_parts = min(FIRST_PARTS, (path.num_steps - 1) // 2)
     points = np.linspace(0, 1, 2 * num_parts + 1).tolist()
-    look_at(points)
-    parts = [part(*points[i : i + 3]) for i in range(0, 2 * num_parts, 2)]
-    tolerance = max(GAP_SHARE * abs(known[1.0][0] - known[0.0][0]), GAP)
-    # errors of opposite sign would hide one another in the gap, but not in the shares
-    while sum(one.error for one in parts) > tolerance and len(known) + 2 <= path.num_steps:
-        num_halved = min(max(1, path.pass_steps // 2), (path.num_steps - len(known)) // 2)
-        parts.sort(key=lambda one: one.error)
-        worst, parts = parts[-num_halved:], parts[:-num_halved]
-        halves = [
-            (low, (low + high) / 2, high)
-            for one in worst
-            for low, high in ((one.low, one.middle), (one.middle, one.high))
-        ]
-        look_at([middle for _, middle, _ in halves])
-        parts += [part(*half) for half in halves]
+    with asking.two_at_a_time():
+        look_at(points)
+        parts = [part(*points[i : i + 3]) for i in range(0, 2 * num_parts, 2)]
+        tolerance = max(GAP_SHARE * abs(known[1.0][0] - known[0.0][0]), GAP)
+        # errors of opposite sign would hide one another in the gap, but not in the shares
+        while sum(one.error for one in parts) > tolerance and len(known) + 2 <= path.num_steps:
+            num_halved = min(max(1, path.pass_steps // 2), (path.num_steps - len(known)) // 2)
+            parts.sort(key=lambda one: one.error)
+            worst, parts = parts[-num_halved:], parts[:-num_halved]
+            halves = [
+                (low, (low + high) / 2, high)
+                for one in worst
+                for low, high in ((one.low, one.middle), (one.middle, one.high))
+            ]
+            look_at([middle for _, middle, _ in halves])
+            parts += [part(*half) for half in halves]
     return sum(one.found for one in parts), known[0.0][0]
 
 

@@ -214,7 +214,7 @@ class Subject:
             audio_features: `(num, …)`.
             text_features: `(num, width)`.
         """
-        with _without_gradients_of_weights(model):
+        with without_gradients_of_weights(model):
             return self._differentiable(model, num, frames, frame_vectors, audio_features, text_features)
 
     def _differentiable(
@@ -338,8 +338,11 @@ class Subject:
 
 
 @contextmanager
-def _without_gradients_of_weights(model: nn.Module) -> Iterator[None]:
-    """Nobody asks for them here, and keeping what they would need is an eighth of the work."""
+def without_gradients_of_weights(model: nn.Module) -> Iterator[None]:
+    """Nobody asks for them here, and keeping what they would need is an eighth of the work.
+
+    May be held inside itself: the outermost gives them back.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

@@ -59,7 +59,7 @@ class Toy:
 
     def __init__(self, answer, *, frames=None, text="", of_words=None, of_variant=None):
         self._answer = answer
-        self._model = self if of_words is None else SimpleNamespace(text=of_words)
+        self._model = SimpleNamespace(text=of_words, parameters=lambda: [])
         self._of_variant = of_variant
         self.frames, self.text = frames, text
         self.words = tuple(
@@ -412,6 +412,40 @@ def test_progress_rises_to_one(subject, target, element, method):
     shares = []
     attribute(subject, element, method, target, num_steps=3, num_samples=1, progress=shares.append)
     assert len(shares) > 1 and shares == sorted(shares) and shares[-1] == 1
+
+
+@pytest.mark.parametrize("element", ["window", "patch"])
+def test_two_passes_at_a_time_give_what_one_after_the_other_does(subject, target, element, monkeypatch):
+    before, seen = torch.get_num_threads(), []
+
+    def look(share: float) -> None:
+        """How many workers there are, and how many threads torch has in a thread that begins now."""
+        answers = []
+        other = threading.Thread(target=lambda: answers.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        seen.append((sum(one.name.startswith("passes") for one in threading.enumerate()), answers[0]))
+
+    def found(threads: int):
+        torch.set_num_threads(threads)
+        seen.clear()
+        values = attribute(subject, element, IG, target, progress=look).values
+        look(1)
+        return values, set(seen[:-2]), seen[-1]
+
+    try:
+        one, *during_one = found(1)
+        two, *during_two = found(4)
+        monkeypatch.setattr("core.attribution.asking.SMALL_NETWORK", 0)
+        large, *during_large = found(4)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(large, one, rtol=1e-4, atol=1e-7)
+    assert during_one == [{(0, 1)}, (0, 1)]
+    # whoever computes meanwhile, and afterwards, has as many threads as ever
+    assert during_two == [{(2, 4)}, (0, 4)]
+    assert during_large == [{(0, 4)}, (0, 4)]
 
 
 def test_no_gradient_is_left_in_the_network(predictor, subject, target):
