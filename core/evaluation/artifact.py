@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -212,10 +214,12 @@ class Evaluation:
         shipped = [(CLIPS, inner)] if inner != path else []
         known = [] if self.media_folder is None else [(self.media_folder, path)]
         for root, name in (*((root, path) for root in roots), *shipped, *known):
-            found = (Path(root) / name).resolve()
-            # an evaluation may come from anyone: what it names must lie where clips are looked for
-            if found.is_relative_to(Path(root).resolve()) and found.is_file():
-                return found
+            # an evaluation may come from anyone: what it names must lie where clips are looked for, and may
+            # be no path at all, or too long for one
+            with suppress(OSError, RuntimeError, ValueError):
+                found = (Path(root) / name).resolve()
+                if found.is_relative_to(Path(root).resolve()) and found.is_file():
+                    return found
         return None
 
     def write(self, folder: str | Path) -> Path:
@@ -264,7 +268,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             raise EvaluationError(f"{folder} is no evaluation: it has no {name}; make it again.")
     values, metrics = _read_json(folder / INFO), _read_json(folder / METRICS)
     root = values.pop("media_folder", None)
-    if root is not None and (not isinstance(root, str) or Path(root).is_absolute()):
+    if root is not None and (not isinstance(root, str) or Path(root).is_absolute() or "\0" in root):
         raise EvaluationError(f"{folder / INFO}: media_folder should be a relative path; make it again.")
     try:
         info = dataclass_from_dict(EvaluationInfo, values, "evaluation")
@@ -398,7 +402,8 @@ def _write_json(path: Path, values: dict) -> None:
 
 def _read_json(path: Path) -> dict:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise EvaluationError(f"{path} is no readable JSON: {_sentence(error)}.") from error
     if not isinstance(values, dict):
@@ -409,6 +414,13 @@ def _read_json(path: Path) -> dict:
             "use the version of the project that made it, or make it again."
         )
     return values
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number that it may hold")
+    return value
 
 
 def _sentence(told: object) -> str:

@@ -219,7 +219,8 @@ def _kept(evaluation: Evaluation, table: pd.DataFrame) -> np.ndarray:
 
     Clips without video are in none.
     """
-    kept = table["num_kept_frames"].to_numpy(float)
+    # a column with gaps is given as it is kept, which is not to be changed
+    kept = table["num_kept_frames"].to_numpy(float, copy=True)
     kept[kept == 0] = np.nan
     model = evaluation.info.recipe.get("model")
     video = model.get("video") if isinstance(model, dict) else None

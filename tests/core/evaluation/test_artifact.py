@@ -93,11 +93,26 @@ def test_no_file_outside_the_folders_of_clips_is_named(evaluation, folder, tmp_p
     back = read_evaluation(folder)
     for path in ("../secret.mp4", str(secret), "sample_data/clips/../../pyproject.toml/../README.md"):
         assert back.find_media(path) is None
+    # no path, one that is too long, and links in a circle
+    (tmp_path / "clips" / "circle.mp4").symlink_to("circle.mp4")
+    for path in ("a\0b.mp4", f"{'x' * 5000}.mp4", "sample_data/clips/a\0b", "circle.mp4"):
+        assert back.find_media(path) is None
     copy = shutil.copytree(folder, tmp_path / "copy")
     values = json.loads((copy / "evaluation.json").read_text())
-    (copy / "evaluation.json").write_text(json.dumps({**values, "media_folder": "/"}))
-    with pytest.raises(EvaluationError, match="media_folder should be a relative path"):
-        read_evaluation(copy)
+    for root in ("/", "a\0b"):
+        (copy / "evaluation.json").write_text(json.dumps({**values, "media_folder": root}))
+        with pytest.raises(EvaluationError, match="media_folder should be a relative path"):
+            read_evaluation(copy)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(folder, number):
+    path = folder / "evaluation.json"
+    text = path.read_text()
+    assert text.count('"uncertainty_threshold": 0.4') == 1
+    path.write_text(text.replace('"uncertainty_threshold": 0.4', f'"uncertainty_threshold": {number}'))
+    with pytest.raises(EvaluationError, match=f"evaluation.json is no readable JSON: {number} is no number"):
+        read_evaluation(folder)
 
 
 def test_shipped_clips_are_found_wherever_the_evaluation_lies(tmp_path):

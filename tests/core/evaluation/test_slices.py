@@ -134,6 +134,11 @@ def test_confidence_and_conflict_and_kept_frames(tmp_path):
     assert found["confidence", "80–100 %"].rows.tolist() == list(range(10, 20))
     assert found["kept frames", "25 % of the candidates"].rows.tolist() == list(range(10))
     assert found["kept frames", "50 % of the candidates"].num_clips == 10
+    # some whose number is not known
+    gaps = made.predictions.assign(num_kept_frames=[4.0] * 10 + [np.nan] * 10)
+    found = by_name(find_slices(replace(made, predictions=gaps)))
+    kept = [name for name in found if name[0] == "kept frames"]
+    assert kept == [("kept frames", "25 % of the candidates")]
 
 
 def test_clips_without_a_face_are_a_slice_where_that_was_recorded(tmp_path):
