@@ -45,6 +45,9 @@ SLACK_SECONDS = 30.0
 
 NUM_FILES = 8
 
+LIGHT = ("--blink-settings=imagesEnabled=false", "--mute-audio")
+"""For browsers that share the machine with the server, which on a real one they would not."""
+
 
 async def load(
     address: str, alone: dict[str | Path, Alone], temporary: Path, options: argparse.Namespace
@@ -56,11 +59,12 @@ async def load(
     async def chair(browser: Browser, late_seconds: float) -> None:
         await asyncio.sleep(late_seconds)
         while time.monotonic() < until:
-            visitor = Visitor(await browser.new_context(), address, next(numbers), alone, found)
+            context = await browser.new_context(reduced_motion="reduce")
+            visitor = Visitor(context, address, next(numbers), alone, found)
             await visitor.visit(until)
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path_of_chromium(), args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path_of_chromium(), args=[*FLAGS, *LIGHT])
         until = time.monotonic() + 60 * options.minutes
         spread = [MAX_LATE_SECONDS * k / options.sessions for k in range(options.sessions)]
         await asyncio.gather(*(chair(browser, late) for late in spread))

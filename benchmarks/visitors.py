@@ -22,6 +22,9 @@ from core.prediction import Prediction
 MAX_SECONDS = 120.0
 """In which whatever a visitor asks for has to be there. An explanation that is not is given up."""
 
+LOOK_SECONDS = 0.5
+"""How often a visitor looks whether it is; all browsers share the machine with the server."""
+
 THINKING_SECONDS = (0.5, 4.0)
 NUM_ACTIONS = (3, 12)
 """Of one visitor."""
@@ -264,7 +267,9 @@ class Visitor:
             self._tell(f"{self._on} was answered with {shown}, alone it is {self._alone[self._on]}")
 
     async def _until(self, condition: str) -> None:
-        await self._page.wait_for_function(holds(f"({condition}) ? true : false"), polling=100)
+        await self._page.wait_for_function(
+            holds(f"({condition}) ? true : false"), polling=1000 * LOOK_SECONDS
+        )
         if wrong := await self._page.evaluate(
             "[...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')]"
             ".map(one => one.innerText)"
