@@ -33,6 +33,7 @@ from core.labels import SCHEMES
 from core.model import DeepMSI
 from core.sentences import SentenceError
 from core.space import Space, read_space
+from core.tables import read_table
 from core.writing import replacing_folder, require_writable, written
 
 FORMAT = 1
@@ -132,9 +133,13 @@ class Checkpoint:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch; empty where none was kept."""
+        """One row per epoch; empty where none was kept.
+
+        Raises:
+            OSError, ValueError: if the file is damaged, or holds more than is read.
+        """
         path = self.folder / HISTORY
-        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+        return read_table(path).to_pandas() if path.is_file() else pd.DataFrame()
 
 
 def save_checkpoint(

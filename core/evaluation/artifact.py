@@ -35,6 +35,7 @@ from core.evaluation.metrics import Metrics
 from core.labels import MODALITIES
 from core.prediction import SUBSETS
 from core.sentences import SentenceError
+from core.tables import read_table
 from core.writing import replacing_folder, require_writable, written
 from sample_data import CLIPS, SAMPLE_DATA
 
@@ -338,7 +339,7 @@ def schema_of(columns: Sequence[str]) -> pa.Schema:
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:
-    table = pq.read_table(path)
+    table = read_table(path)
     try:
         schema = schema_of(table.column_names)
         # what is of another type, and cannot be taken for its own, would stop whoever reads it later

@@ -143,6 +143,12 @@ def test_pictures_that_do_not_fit_are_told_with_their_place(tmp_path):
     touch(tmp_path / "broken" / "train" / "happy" / "a.png", b"no picture")
     with pytest.raises(DataError, match=r"broken holds no picture that can be read; .* a.png cannot be"):
         read_dataset(tmp_path / "broken")
+    # Pillow would have another program draw it
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 48\n%%EndComments\nshowpage\n"
+    for name, data in (("page", postscript), ("map", b"P5 2 2 255\n1234")):
+        touch(tmp_path / name / "train" / "happy" / "a.jpg", data)
+        with pytest.raises(DataError, match=rf"{name} holds no picture that can be read; .* a.jpg cannot be"):
+            read_dataset(tmp_path / name)
 
 
 def test_too_few_pictures_to_hold_some_out_are_told(tmp_path):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from core.labels import MELD_7
-from training.datasets.folders import files_below, split_of
+from training.datasets.folders import PICTURE_FORMATS, files_below, split_of
 from training.datasets.utterance import DataError, Dataset, SkippedClip
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
@@ -163,7 +163,7 @@ def read_folders(
         if label is None or file.suffix.lower() not in _PICTURE_SUFFIXES:
             continue
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=PICTURE_FORMATS) as image:
                 pixels = np.asarray(image.convert("L"))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             skipped.append(

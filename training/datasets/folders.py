@@ -10,6 +10,9 @@ from pathlib import Path
 from core.media import MEDIA_SUFFIXES
 from training.datasets.utterance import SPLITS, SkippedClip
 
+PICTURE_FORMATS = ("JPEG", "PNG")
+"""That are decoded, whatever a picture's name: among all that Pillow knows are some that run programs."""
+
 _LFS_HEAD = b"version https://git-lfs.github.com/"
 
 

@@ -91,9 +91,9 @@ def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str
                     if line.strip():
                         yield number, _json_row(path, number, line, required)
         elif suffix == ".parquet":
-            import pyarrow.parquet
+            from core.tables import read_table
 
-            table = pyarrow.parquet.read_table(path)
+            table = read_table(path)
             _check_columns(path, table.column_names, required)
             for number, row in enumerate(table.to_pylist(), start=1):
                 yield number, {key: _text(value) for key, value in row.items()}

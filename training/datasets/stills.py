@@ -13,7 +13,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from core.labels import MELD_7, LabelScheme
+from core.tables import read_table
 from sample_data.corpus.schema import Sidecar, sidecar_from_dict
+from training.datasets.folders import PICTURE_FORMATS
 from training.datasets.utterance import DataError, Utterance
 from training.features import FeatureSet
 
@@ -156,13 +158,11 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train") 
         DataError: for data of none of these kinds, a picture that cannot be decoded, a split that is not
             there, or a table in which nothing is known of any picture.
     """
-    import pyarrow.parquet
-
     path = Path(path)
     if path.is_dir() or path.suffix.lower() == ".csv":
         return _read_fer2013(path, scheme, split)
     try:
-        table = pyarrow.parquet.read_table(path)
+        table = read_table(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable Parquet table ({error}); check the path.") from error
     for column in ("jpeg", "label"):
@@ -231,7 +231,7 @@ def _read_fer2013(path: Path, scheme: LabelScheme, split: str) -> Stills:
 
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
     try:
-        picture = np.asarray(Image.open(io.BytesIO(data)))
+        picture = np.asarray(Image.open(io.BytesIO(data), formats=PICTURE_FORMATS))
     except UnidentifiedImageError as error:
         # whose own words tell where in memory the bytes lie
         raise DataError(

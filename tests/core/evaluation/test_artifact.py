@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from made_evaluations import LABELS, made_clips, made_evaluation, made_probabilities
 from safetensors.numpy import load_file, save_file
@@ -103,6 +104,17 @@ def test_no_file_outside_the_folders_of_clips_is_named(evaluation, folder, tmp_p
         (copy / "evaluation.json").write_text(json.dumps({**values, "media_folder": root}))
         with pytest.raises(EvaluationError, match="media_folder should be a relative path"):
             read_evaluation(copy)
+
+
+def test_a_small_table_that_holds_very_many_rows_is_not_read(folder):
+    path = folder / "predictions.parquet"
+    row = pq.read_table(path).slice(0, 1).take([0] * 50_000)
+    with pq.ParquetWriter(path, row.schema) as writer:
+        for _ in range(25):
+            writer.write_table(row)
+    assert path.stat().st_size < 2_000_000
+    with pytest.raises(EvaluationError, match="cannot be read: it holds .* more than the allowed"):
+        read_evaluation(folder)
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])

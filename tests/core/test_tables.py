@@ -1,0 +1,44 @@
+"""Tables from anyone are read when they are of a size that can be."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core import tables
+from core.tables import read_table
+
+
+def test_a_table_comes_back(tmp_path):
+    table = pa.table({"key": ["a", "b"], "values": [[1.0, 2.0], None]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").equals(table)
+
+
+def test_a_small_file_that_holds_very_many_values_is_not_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    # one row group after another, so that making it takes no more memory than reading it would
+    table = pa.table({"key": pa.nulls(1_000_000, pa.int64())})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for _ in range(51):
+            writer.write_table(table)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(ValueError, match="it holds 51,000,000 values in .* more than the allowed 50,000,000"):
+        read_table(path)
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"words": ["x" * 3_000_000]}), path, compression="zstd")
+    assert path.stat().st_size < 50_000 and read_table(path)["words"][0].as_py() == "x" * 3_000_000
+    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 2**20)
+    with pytest.raises(ValueError, match="in 3 MiB, more than the allowed 50,000,000 in 1 MiB"):
+        read_table(path)
+
+
+def test_what_is_no_table_is_told(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(ValueError):
+        read_table(path)
+    with pytest.raises(OSError):
+        read_table(tmp_path / "none.parquet")
