@@ -26,6 +26,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from core.config import ModelConfig, dataclass_from_dict
 from core.encoders.backbones import BackboneError
@@ -50,6 +51,9 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
 
 LABELS = "labels"
 """What the header of the weights calls their classes, a JSON list."""
+
+_SPARE_BYTES = 1024**3
+"""That building a network may take beside its weights: frozen backbones, tables, what is made on the way."""
 
 _NUM_NAMED = 3  # keys that an error names before it only counts
 
@@ -238,8 +242,11 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} is no checkpoint: it has no {name}.")
     config, info = _read_config(folder)
+    # weights of 16 bits are computed with in 32, and some are first made of others
+    room = _SPARE_BYTES + 4 * (folder / WEIGHTS).stat().st_size
     try:
-        model = DeepMSI(config, "frozen" if info.backbones else "random")
+        with _Bounded(room):
+            model = DeepMSI(config, "frozen" if info.backbones else "random")
     except BackboneError as error:
         raise CheckpointError(f"The checkpoint {folder} cannot be loaded: {error}") from error
     except Exception as error:  # sizes that do not fit fail in as many ways as there are layers
@@ -263,6 +270,28 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         if (folder / CARD).is_file()
         else "",
     )
+
+
+class _Bounded(TorchFunctionMode):
+    """While it is open, no more memory is asked of torch than so many bytes.
+
+    A configuration may come from anyone, and ask for a network of any size. What was made and is not written
+    to yet takes no memory when it is counted.
+    """
+
+    _MAKING = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange)
+
+    def __init__(self, num_bytes: int) -> None:
+        super().__init__()
+        self._left = num_bytes
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        if function in self._MAKING and made.device.type != "meta":
+            self._left -= made.nbytes
+            if self._left < 0:
+                raise ValueError("its network would be much larger than its weights")
+        return made
 
 
 def read_metrics(folder: Path) -> dict:

@@ -28,9 +28,34 @@ def require_modalities(modalities: tuple[str, ...]) -> None:
         )
 
 
+def _require_at_most(name: str, number: int, most: int) -> None:
+    if number > most:
+        raise ValueError(f"{name} should be at most {most:,}, not {number:,}")
+
+
+def _require_layout(layout: dict[str, int]) -> None:
+    for name, number in layout.items():
+        _require_at_most(name, number, MAX_LAYERS if name.endswith("layers") else MAX_LAYOUT)
+
+
 def _require_num_layers(number: int) -> None:
     if number < -1:
         raise ValueError(f"num_trained_layers should be a number of layers, or -1 for all, not {number}")
+
+
+MAX_LAYERS = 96
+"""Of one part of a network; more would take minutes to be built. A configuration may come from anyone."""
+
+MAX_LAYOUT = 200_000
+"""Of any other size of a backbone; the largest is that of a vocabulary."""
+
+MAX_CANDIDATE_PIXELS = 2**25
+"""Of all candidate frames of a clip; the paper's have 2**21. As numbers of a network they take 400 MB."""
+
+MAX_REACH = 4096
+"""Frames over which a convolution of the temporal network reaches; the paper's reaches over 8."""
+
+_MAX_IMAGE_SIZE, _MAX_WINDOW = 1024, 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +81,7 @@ class TextConfig:
 
     def __post_init__(self):
         _require_one_of("pooling", self.pooling, ("mean", "first"))
+        _require_layout(self.layout)
         _require_num_layers(self.num_trained_layers)
 
 
@@ -87,6 +113,7 @@ class AudioConfig:
 
     def __post_init__(self):
         _require_one_of("pooling", self.pooling, AUDIO_POOLINGS)
+        _require_layout(self.layout)
         _require_num_layers(self.num_trained_layers)
 
     @property
@@ -154,6 +181,11 @@ class VideoConfig:
         _require_one_of("early_stages", self.early_stages, ("swin", "conv"))
         if len(self.depths) != 4 or len(self.num_heads) != 4:
             raise ValueError("depths and num_heads should hold one number for each of the 4 stages")
+        _require_at_most("depths", max(self.depths), MAX_LAYERS)
+        _require_at_most("image_size", self.image_size, _MAX_IMAGE_SIZE)
+        _require_at_most("window_size", self.window_size, _MAX_WINDOW)
+        num_pixels = self.num_candidate_frames * self.image_size**2
+        _require_at_most("num_candidate_frames × image_size²", num_pixels, MAX_CANDIDATE_PIXELS)
         blocks, steps = range(self.depths[2]), list(self.vsc_after)
         if steps != sorted(set(steps) & set(blocks)):
             raise ValueError(
@@ -203,6 +235,9 @@ class TemporalConfig:
 
     def __post_init__(self) -> None:
         _require_one_of("summary", self.summary, ("last", "attention"))
+        _require_at_most("the number of channels", len(self.channels), MAX_LAYERS)
+        reach = (self.kernel_size - 1) * 2 ** (len(self.channels) - 1) if self.channels else 0
+        _require_at_most("the reach of kernel_size over all channels", reach, MAX_REACH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +250,9 @@ class HeadsConfig:
     projection_dropout: float = 0.1
     classifier_hidden: tuple[int, ...] = (512, 256, 128)
     classifier_dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        _require_at_most("the number of classifier_hidden", len(self.classifier_hidden), MAX_LAYERS)
 
 
 @dataclass(frozen=True, kw_only=True)

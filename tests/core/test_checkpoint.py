@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import resource
 import shutil
 
 import numpy as np
@@ -46,6 +47,32 @@ def edit_weights(folder, change) -> None:
     state = load_file(path)
     change(state)
     save_file(state, path)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("video", {"image_size": 100_000}, "image_size should be at most 1,024, not 100,000"),
+        ("video", {"num_candidate_frames": 10**6}, "num_candidate_frames × image_size² should be at most"),
+        ("video", {"depths": [1, 1, 10**6, 1]}, "depths should be at most 96, not 1,000,000"),
+        ("video", {"window_size": 1000}, "window_size should be at most 32, not 1,000"),
+        ("video", {"frame_width": 10**6}, "network would be much larger than its weights"),
+        ("text", {"layout": {"num_hidden_layers": 10**6}}, "num_hidden_layers should be at most 96"),
+        ("text", {"layout": {"vocab_size": 10**9}}, "vocab_size should be at most 200,000"),
+        ("audio", {"layout": {"encoder_ffn_dim": 10**6}}, "encoder_ffn_dim should be at most 200,000"),
+        ("temporal", {"channels": [8] * 40}, "the reach of kernel_size over all channels should be at most"),
+        ("temporal", {"channels": [10_000, 10_000]}, "network would be much larger than its weights"),
+        ("heads", {"early_fusion_hidden": 5 * 10**6}, "network would be much larger than its weights"),
+        ("heads", {"classifier_hidden": [8] * 100}, "the number of classifier_hidden should be at most 96"),
+    ],
+)
+def test_a_configuration_that_asks_for_all_memory_or_time_is_refused(folder, part, change, message):
+    edit_config(folder, lambda values: values["model"][part].update(change))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+    # in KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
 
 
 def test_round_trip_is_exact(model, folder):
