@@ -74,6 +74,16 @@ def test_a_small_face_in_a_large_picture_is_looked_for_more_closely(detector):
     assert (track.boxes[:, 0] + track.boxes[:, 2]) / 2 == pytest.approx(900, abs=6)
 
 
+def test_a_picture_that_seems_full_of_faces_is_looked_at_where_they_are_likeliest(detector):
+    picture = scene((128, 96, 56))[None]
+    # for which every place shows a face, as a picture may be made to do for any threshold
+    (crowd,), (one,) = FaceDetector(threshold=0.0).detect(picture), detector.detect(picture)
+    assert len(crowd.scores) <= 200 and crowd.scores[0] == one.scores[0]
+    np.testing.assert_array_equal(crowd.boxes[0], one.boxes[0])
+    noise = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    assert len(FaceDetector(threshold=0.0).detect(noise)[0].scores) <= 200
+
+
 def test_the_crop_follows_a_face_that_moves(detector):
     x = np.linspace(70, 180, 12)
     track = track_face(film(*[scene((at, 96, 52)) for at in x]), detector)
