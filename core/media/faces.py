@@ -33,8 +33,8 @@ they are looked at again at `_USUAL_SIDE`; where that shows no face either, `_NU
 `_CLOSE_SIDE`, and all of them when that helps."""
 
 _MOST_PLACES = 200
-"""Where a picture may show a face, the likeliest ones: a picture may be made to be full of them, and comparing
-each with each, frame by frame, takes hours."""
+"""Where a picture may show a face, the likeliest ones: a picture may be made to be full of them, and to
+compare each with each, frame by frame, takes hours."""
 
 _LARGE_FACE = 0.3
 """Longer side of a face's box over the picture's, from which a coarse look is as good as a close one."""
