@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from core.config import ModelConfig, dataclass_from_dict
-from core.encoders.backbones import BackboneError
+from core.encoders.backbones import BackboneError, require_known
 from core.labels import SCHEMES
 from core.model import DeepMSI
 from core.sentences import SentenceError
@@ -245,6 +245,10 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     # weights of 16 bits are computed with in 32, and some are first made of others
     room = _SPARE_BYTES + 4 * (folder / WEIGHTS).stat().st_size
     try:
+        # from the hub only what is known: a checkpoint may come from anyone
+        for part in (config.text, config.audio) if info.backbones else ():
+            if not part.layout:
+                require_known(part.backbone)
         with _Bounded(room):
             model = DeepMSI(config, "frozen" if info.backbones else "random")
     except BackboneError as error:

@@ -131,18 +131,38 @@ def resolve(name: str) -> ResolvedBackbone:
     return _from_hub(name)
 
 
-def _from_hub(name: str) -> ResolvedBackbone:
+def require_known(name: str) -> None:
+    """Refuses a backbone that the hub would be asked for, though nobody here named it.
+
+    Raises:
+        BackboneError: it is neither one of the presets' nor on this machine.
+    """
+    if name in LAYOUTS or Path(name).is_dir():
+        return
+    try:
+        _snapshot(name, local_only=True)
+    except Exception as error:  # the hub client raises many kinds; each means "not here"
+        raise BackboneError(
+            f"The backbone {name} is not on this machine, and none but those of the presets are fetched "
+            f"unasked; if you trust it, fetch it first (hf download {name})."
+        ) from error
+
+
+def _snapshot(name: str, *, local_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=local_only))
+
+
+def _from_hub(name: str) -> ResolvedBackbone:
     cause = None
     offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
     for source, local_only in (("cache", True), ("hub", False)):
         if offline and not local_only:
             continue
         try:
-            folder = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=local_only))
-            return _found(name, folder, source)
+            return _found(name, _snapshot(name, local_only=local_only), source)
         except BackboneError:
             if not local_only:
                 raise

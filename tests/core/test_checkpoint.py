@@ -75,6 +75,25 @@ def test_a_configuration_that_asks_for_all_memory_or_time_is_refused(folder, par
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
 
 
+def test_a_checkpoint_does_not_have_a_strangers_backbone_fetched(folder, monkeypatch):
+    asked = []
+
+    def snapshot(name, *, local_files_only=False, **_):
+        asked.append((name, local_files_only))
+        raise OSError("not here")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+
+    def name_it(values):
+        values["model"]["text"].update(backbone="stranger/model", layout={})
+        values["info"]["backbones"] = {"text": {"name": "stranger/model", "sha256": "a" * 64}}
+
+    edit_config(folder, name_it)
+    with pytest.raises(CheckpointError, match="stranger/model is not on this machine, .* fetched unasked"):
+        load_checkpoint(folder)
+    assert asked == [("stranger/model", True)], "the hub was asked"
+
+
 def test_round_trip_is_exact(model, folder):
     loaded = load_checkpoint(folder)
     assert loaded.config == TINY
