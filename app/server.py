@@ -5,8 +5,9 @@ Hung up, as when its terminal is closed, it would be gone at once, and a trainin
 go on unseen. It forgets a session that has left only when others come and leave; until then whoever knows
 the address of its clip can fetch that. While a page is drawn anew it throws away the film that is still
 shown, as soon as anybody's page is done, and the player finds nothing. And where a page of another origin
-calls, it asks a server on the internet under which address this machine is seen from there. The arguments
-are those of `python -m streamlit`.
+calls, it asks a server on the internet under which address this machine is seen from there. And it holds as
+many uploads of a session as that sends, each of the size that is allowed. The arguments are those of
+`python -m streamlit`.
 """
 
 import asyncio
@@ -15,11 +16,13 @@ import signal
 import threading
 import time
 
-from streamlit import net_util
+from streamlit import config, net_util
 from streamlit.runtime import media_file_manager
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.web.cli import main
 
 TICK_SECONDS = 1.0
@@ -59,6 +62,22 @@ def save_for_its_time(storage: MemorySessionStorage, session: SessionInfo) -> No
     asyncio.get_running_loop().call_later(cache.ttl + TICK_SECONDS, end)
 
 
+MAX_HELD = 2
+"""Uploads of the largest size that a session may have held at once: the present one and the one before."""
+
+_add_file = MemoryUploadedFileManager.add_file
+
+
+def add_within_limit(manager: MemoryUploadedFileManager, session_id: str, file: UploadedFileRec) -> None:
+    """Keeps an upload, and of the session's earlier ones the latest that fit beside it."""
+    _add_file(manager, session_id, file)
+    left = MAX_HELD * config.get_option("server.maxUploadSize") * 2**20
+    for held in reversed(list(manager.file_storage.get(session_id, {}).values())):
+        left -= len(held.data)
+        if left < 0 and held.file_id != file.file_id:
+            manager.remove_file(session_id, held.file_id)
+
+
 _clear, _inactive = MediaFileManager.clear_session_refs, MediaFileManager._get_inactive_file_ids
 _lingering: dict[tuple[str, str], float] = {}
 """By session and file, when a page that showed it was last begun to be drawn anew."""
@@ -90,6 +109,7 @@ def inactive_for_long(manager: MediaFileManager) -> set[str]:
 if __name__ == "__main__":
     net_util.get_external_ip = no_address
     MemorySessionStorage.save = save_for_its_time
+    MemoryUploadedFileManager.add_file = add_within_limit
     MediaFileManager.clear_session_refs = clear_in_time
     MediaFileManager._get_inactive_file_ids = inactive_for_long
     # nohup wants it to outlive the terminal

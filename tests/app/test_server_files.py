@@ -8,6 +8,8 @@ from streamlit.runtime.caching.ttl_cache import TTLCache
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from app import server
 
@@ -71,6 +73,22 @@ def test_films_of_a_session_that_ends_are_gone_at_once(films):
     assert films.are_there(before, after) == [False, True]
     films.end("two")
     assert films.are_there(after) == [False]
+
+
+def test_a_session_has_no_more_held_than_two_large_uploads(monkeypatch):
+    monkeypatch.setattr(MemoryUploadedFileManager, "add_file", server.add_within_limit)
+    monkeypatch.setattr(server, "config", SimpleNamespace(get_option={"server.maxUploadSize": 1}.get))
+    manager = MemoryUploadedFileManager("/upload")
+
+    def held(session):
+        files = manager.get_files(session, [f"{k}" for k in range(9)])
+        return [file.file_id for file in files]
+
+    for k in range(5):
+        # of 0.8 MiB
+        manager.add_file("one", UploadedFileRec(f"{k}", "a.mp4", "video/mp4", bytes(800 * 1024)))
+        manager.add_file("two", UploadedFileRec(f"{k}", "a.csv", "text/csv", b"small"))
+    assert held("one") == ["3", "4"] and held("two") == ["0", "1", "2", "3", "4"]
 
 
 class Sessions:
