@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,10 +95,15 @@ class CheckpointInfo:
     versions: dict[str, str] = field(default_factory=current_versions)
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature should be above zero, not {self.temperature}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature should be above zero and finite, not {self.temperature}")
         if not 0 <= self.uncertainty_threshold <= 1:
             raise ValueError(f"uncertainty_threshold should lie in [0, 1], not {self.uncertainty_threshold}")
+        for modality, told in self.backbones.items():
+            if told.keys() != {"name", "sha256"}:
+                raise ValueError(
+                    f"backbones should tell name and sha256 of {modality}, not {', '.join(told) or 'nothing'}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,11 +6,9 @@ Defaults are the paper's (arXiv 2502.08573). Presets differ in size only; the co
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from core.from_dict import dataclass_from_dict
 from core.labels import MELD_7, MODALITIES, LabelScheme
 
 
@@ -41,6 +39,29 @@ def _require_layout(layout: dict[str, int]) -> None:
 def _require_num_layers(number: int) -> None:
     if number < -1:
         raise ValueError(f"num_trained_layers should be a number of layers, or -1 for all, not {number}")
+
+
+def _require_positive(config: object, *names: str) -> None:
+    """Raises ValueError for the first of a config's sizes, or tuples of sizes, that is not above zero."""
+    for name in names:
+        value = getattr(config, name)
+        sizes = value if isinstance(value, tuple) else (value,)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"{name} should be at least 1, not {value}")
+
+
+def _require_positive_layout(layout: dict[str, int]) -> None:
+    for name, size in layout.items():
+        if size < 1:
+            raise ValueError(f"{name} should be at least 1, not {size}")
+
+
+def _require_share(config: object, *names: str) -> None:
+    """Raises ValueError for the first of a config's shares that is not within 0 and 1."""
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} should lie in [0, 1], not {value}")
 
 
 MAX_LAYERS = 96
@@ -83,9 +104,14 @@ class TextConfig:
         _require_one_of("pooling", self.pooling, ("mean", "first"))
         _require_layout(self.layout)
         _require_num_layers(self.num_trained_layers)
+        _require_positive(self, "width", "max_tokens")
+        _require_positive_layout(self.layout)
 
 
 AUDIO_POOLINGS = ("mean", "layer-statistics", "layer-projection")
+
+WHISPER_SECONDS = 30
+"""What Whisper's encoder has positions for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +125,7 @@ class AudioConfig:
             mixed by a learned weight of each ("layer-statistics", a vector of `2 * width`), or side by side,
             the first layer's input left out, through a learned linear map ("layer-projection", a vector of
             `width`).
-        max_seconds: longer sounds are encoded window by window of this length.
+        max_seconds: longer sounds are encoded window by window of this length; at most `WHISPER_SECONDS`.
         layout: as in `TextConfig`.
         num_trained_layers: as in `TextConfig`.
     """
@@ -107,7 +133,7 @@ class AudioConfig:
     backbone: str = "facebook/wav2vec2-base"
     width: int = 768
     pooling: str = "mean"
-    max_seconds: int = 30
+    max_seconds: int = WHISPER_SECONDS
     layout: dict[str, int] = field(default_factory=dict)
     num_trained_layers: int = 0
 
@@ -115,6 +141,10 @@ class AudioConfig:
         _require_one_of("pooling", self.pooling, AUDIO_POOLINGS)
         _require_layout(self.layout)
         _require_num_layers(self.num_trained_layers)
+        _require_positive(self, "width", "max_seconds")
+        _require_positive_layout(self.layout)
+        if self.max_seconds > WHISPER_SECONDS:
+            raise ValueError(f"max_seconds should be at most {WHISPER_SECONDS}, not {self.max_seconds}")
 
     @property
     def feature_width(self) -> int:
@@ -139,8 +169,7 @@ class CompressionConfig:
 
     def __post_init__(self):
         _require_one_of("order", self.order, ("raster", "score"))
-        if not 0 <= self.retain <= 1:
-            raise ValueError(f"retain should lie in [0, 1], not {self.retain}")
+        _require_share(self, "retain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +215,9 @@ class VideoConfig:
         _require_at_most("window_size", self.window_size, _MAX_WINDOW)
         num_pixels = self.num_candidate_frames * self.image_size**2
         _require_at_most("num_candidate_frames × image_size²", num_pixels, MAX_CANDIDATE_PIXELS)
+        _require_positive(self, "image_size", "patch_size", "embed_dim", "depths", "num_heads", "window_size")
+        _require_positive(self, "num_candidate_frames", "num_kept_frames", "frame_width")
+        _require_share(self, "drop_path")
         blocks, steps = range(self.depths[2]), list(self.vsc_after)
         if steps != sorted(set(steps) & set(blocks)):
             raise ValueError(
@@ -238,6 +270,8 @@ class TemporalConfig:
         _require_at_most("the number of channels", len(self.channels), MAX_LAYERS)
         reach = (self.kernel_size - 1) * 2 ** (len(self.channels) - 1) if self.channels else 0
         _require_at_most("the reach of kernel_size over all channels", reach, MAX_REACH)
+        _require_positive(self, "channels", "kernel_size")
+        _require_share(self, "dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +286,8 @@ class HeadsConfig:
     classifier_dropout: float = 0.3
 
     def __post_init__(self) -> None:
+        _require_positive(self, "early_fusion_hidden", "projection_width", "classifier_hidden")
+        _require_share(self, "early_fusion_dropout", "projection_dropout", "classifier_dropout")
         _require_at_most("the number of classifier_hidden", len(self.classifier_hidden), MAX_LAYERS)
 
 
@@ -289,69 +325,6 @@ class ModelConfig:
     def from_dict(cls, values: dict) -> ModelConfig:
         """The inverse of `to_dict`. Raises ValueError naming every unknown key."""
         return dataclass_from_dict(cls, values, "config")
-
-
-def dataclass_from_dict(cls: type, values: dict, where: str):
-    """A config dataclass, nested ones included, from plain JSON types.
-
-    Args:
-        cls: the dataclass.
-        values: by name of field; what is left out keeps its default.
-        where: what an error calls the whole.
-
-    Raises:
-        ValueError: naming every unknown or every missing key, or the first value of a wrong type.
-    """
-    if not isinstance(values, dict):
-        raise ValueError(f"{where} should be an object with named values, not {type(values).__name__}")
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
-    missing = [
-        field.name
-        for field in dataclasses.fields(cls)
-        if field.default is field.default_factory is dataclasses.MISSING and field.name not in values
-    ]
-    if missing:
-        raise ValueError(f"{where} lacks {', '.join(missing)}")
-    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
-
-
-def _convert(hint, value, where: str):
-    if dataclasses.is_dataclass(hint):
-        return dataclass_from_dict(hint, value, where)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
-        if value is None and type(None) in args:
-            return None
-        return _convert(next(arg for arg in args if arg is not type(None)), value, where)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{where} should be a list")
-        inner = args[:1] * len(value) if args[-1] is Ellipsis else args
-        if len(inner) != len(value):
-            raise ValueError(f"{where} should hold {len(inner)} values, not {len(value)}")
-        return tuple(_convert(arg, item, where) for arg, item in zip(inner, value, strict=True))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} should be an object")
-        try:
-            # JSON knows no other keys than text
-            keys = [args[0](key) for key in value]
-        except ValueError as error:
-            raise ValueError(f"{where} should have keys of type {args[0].__name__} ({error})") from error
-        return {
-            key: _convert(args[1], item, f"{where}.{key}")
-            for key, item in zip(keys, value.values(), strict=True)
-        }
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ValueError(f"{where} should be {hint.__name__}, not {value!r}")
-    return value
 
 
 PAPER = ModelConfig()

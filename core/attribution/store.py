@@ -23,7 +23,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from core.config import dataclass_from_dict
+from core.from_dict import dataclass_from_dict
 from core.writing import replacing
 
 FORMAT = 1

@@ -148,6 +148,9 @@ class AudioEncoder(nn.Module):
         self.config = config
         self.sha256 = None
         self.backbone = self._build(config, weights)
+        width = self.backbone.encoder.config.hidden_size
+        if width != config.width:
+            raise ValueError(f"{config.backbone} is {width} wide, the configuration says {config.width}")
         quicken(self.backbone)
         self.trained = TrainedPart(self.backbone, config.num_trained_layers)
         self.backbone.eval()

@@ -46,6 +46,12 @@ class TextEncoder(nn.Module):
         width = self.backbone.config.hidden_size
         if width != config.width:
             raise ValueError(f"{config.backbone} is {width} wide, the configuration says {config.width}")
+        # not every kind of network has a table of positions
+        num_positions = getattr(self.backbone.config, "max_position_embeddings", config.max_tokens)
+        if config.max_tokens > num_positions:
+            raise ValueError(
+                f"max_tokens is {config.max_tokens}, but {config.backbone} reads {num_positions}"
+            )
         quicken(self.backbone)
         self.trained = TrainedPart(self.backbone, config.num_trained_layers)
         self.eval()

@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from core.config import dataclass_from_dict
 from core.evaluation.metrics import Metrics
+from core.from_dict import dataclass_from_dict
 from core.labels import MODALITIES
 from core.prediction import SUBSETS
 from core.sentences import SentenceError

@@ -282,3 +282,8 @@ def test_features_can_be_trained_upon(tiny):
     tiny.pool(features)[:, 0].sum().backward()
     assert tiny.layer_weights.grad.abs().sum() > 0
     tiny.zero_grad()
+
+
+def test_a_width_that_does_not_fit_is_told():
+    with pytest.raises(ValueError, match="384 wide, the configuration says 400"):
+        AudioEncoder(replace(PRESETS["mini"].audio, width=400), "pretrained")

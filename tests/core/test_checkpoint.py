@@ -176,6 +176,12 @@ def test_weights_that_do_not_fit_are_named(folder, change, message):
         (lambda v: v["model"].update(depth=1), "config has unknown keys: depth"),
         (lambda v: v["info"].update(warmth=1), "info has unknown keys: warmth"),
         (lambda v: v["info"].update(temperature=0), "temperature should be above zero"),
+        (lambda v: v["info"].update(temperature=float("inf")), "temperature should be above zero and finite"),
+        (
+            lambda v: v["info"].update(backbones={"text": {"name": "random-bert"}}),
+            "backbones should tell name and sha256 of text, not name",
+        ),
+        (lambda v: v["model"]["video"].update(num_kept_frames=0), "num_kept_frames should be at least 1"),
         (lambda v: v["info"].update(uncertainty_threshold=2), r"should lie in \[0, 1\], not 2"),
         (lambda v: v.pop("model"), "config should be an object"),
         (

@@ -67,6 +67,21 @@ def change(path: str, value) -> dict:
         ("compression.order", "raster-scan", "order should be one of raster, score, not 'raster-scan'"),
         ("compression.retain", 1.5, r"retain should lie in \[0, 1\], not 1.5"),
         ("video.depths", [1, 1, 2], "one number for each of the 4 stages"),
+        # with these a network can be built, and fails when it is asked
+        ("video.num_candidate_frames", 0, "num_candidate_frames should be at least 1, not 0"),
+        ("video.num_kept_frames", -1, "num_kept_frames should be at least 1, not -1"),
+        ("text.max_tokens", 0, "max_tokens should be at least 1, not 0"),
+        (
+            "audio.layout",
+            {"encoder_attention_heads": -1},
+            "encoder_attention_heads should be at least 1, not -1",
+        ),
+        ("heads.classifier_dropout", float("nan"), r"classifier_dropout should lie in \[0, 1\], not nan"),
+        ("audio.max_seconds", 0, "max_seconds should be at least 1, not 0"),
+        ("audio.max_seconds", 31, "max_seconds should be at most 30, not 31"),
+        ("temporal.channels", [], r"channels should be at least 1, not \(\)"),
+        ("temporal.channels", [32, 0], r"channels should be at least 1, not \(32, 0\)"),
+        ("heads.classifier_hidden", [], r"classifier_hidden should be at least 1, not \(\)"),
     ],
 )
 def test_bad_values_are_named(path, value, message):

@@ -120,3 +120,8 @@ def test_features_can_be_trained_upon(tiny):
 def test_a_width_that_does_not_fit_is_told():
     with pytest.raises(ValueError, match="384 wide, the configuration says 400"):
         TextEncoder(TextConfig(**{**vars(PRESETS["mini"].text), "width": 400}), "pretrained")
+
+
+def test_more_tokens_than_the_backbone_has_positions_are_refused():
+    with pytest.raises(ValueError, match="max_tokens is 513, but random-bert reads 512"):
+        TextEncoder(TextConfig(**{**vars(TINY), "max_tokens": 513}), "random")

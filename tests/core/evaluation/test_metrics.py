@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn
 
-from core.config import dataclass_from_dict
 from core.evaluation.metrics import (
     HEADLINES,
     PER_CLASS,
@@ -18,6 +17,7 @@ from core.evaluation.metrics import (
     resampled_figures,
     score,
 )
+from core.from_dict import dataclass_from_dict
 
 LABELS = ("a", "b", "c", "d", "e")
 
