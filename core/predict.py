@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -29,6 +29,7 @@ from core.media.transcript import foreign_sentence
 from core.media.transcript import transcribe as speech_to_text
 from core.model import DeepMSI, ModelInput
 from core.prediction import SUBSETS, Prediction
+from core.prepared import NO_WORDS, PreparedClip, spoken, stack_frames
 from core.still_frames import hold_still, require_share
 
 Progress = Callable[[str], None]
@@ -36,63 +37,6 @@ Progress = Callable[[str], None]
 
 ENGLISH_BACKBONES = ("sentence-transformers/all-MiniLM-L6-v2", "bert-large-uncased")
 """Text encoders that read English."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PreparedClip:
-    """A clip as the model reads it. Make one with `Predictor.prepare`.
-
-    Attributes:
-        frames: candidate frames, whole pictures; None where the clip has no video.
-        face_track: where the speaker's face is in them; None where the clip has no video.
-        crops: `(frame, size, size, rgb)` uint8: what the model sees of each candidate frame; like
-            `face_track` None too where it reads no video.
-        waveform: `(sample,)` mono at 16 kHz; None where the clip has no sound.
-        transcript: None where there are no words.
-        notes: sentences on what was missing or unusual in picture and sound.
-        words_note: why there are no words, or why they may be wrong or mean little; None for neither.
-        timings_seconds: wall time of each stage.
-        reads: the model's modalities.
-        features: what the frozen encoders made of its sound and words, kept so that edited words are quick.
-    """
-
-    clip: Clip
-    frames: Frames | None
-    face_track: FaceTrack | None
-    crops: np.ndarray | None
-    waveform: np.ndarray | None
-    transcript: Transcript | None
-    notes: tuple[str, ...] = ()
-    words_note: str | None = None
-    timings_seconds: dict[str, float] = field(default_factory=dict)
-    reads: tuple[str, ...] = MODALITIES
-    features: dict[tuple, Tensor] = field(default_factory=dict, repr=False)
-
-    @property
-    def present(self) -> dict[str, bool]:
-        """For each modality, whether the clip has it and the model reads it."""
-        parts = {"video": self.crops, "audio": self.waveform, "text": self.transcript}
-        return {name: part is not None and name in self.reads for name, part in parts.items()}
-
-    @property
-    def has_face(self) -> bool | None:
-        """Whether a face was found; None where none is looked for, since the model reads no picture."""
-        if "video" not in self.reads:
-            return None
-        return self.face_track is not None and bool(self.face_track.num_faces.any())
-
-    @property
-    def is_blind(self) -> bool:
-        """See `Prediction`."""
-        return self.has_face is False and not self.present["text"]
-
-    def with_transcript(self, transcript: str | Transcript | None) -> PreparedClip:
-        """The same clip with other words; None or blank text means no words."""
-        if isinstance(transcript, str):
-            transcript = Transcript(text=transcript)
-        transcript = _spoken(transcript)
-        note = None if transcript else "No transcript was given, so the model reads no words."
-        return replace(self, transcript=transcript, words_note=note)
 
 
 class Predictor:
@@ -135,7 +79,7 @@ class Predictor:
 
         Args:
             clip: from `core.media.open_clip`.
-            transcribe: whether to run speech-to-text on a clip without a transcript.
+            transcribe: whether speech-to-text runs on a clip without a transcript, if the model reads words.
             speech: how to listen; None as the predictor was told.
             region: "left" or "right", the half of the picture that shows the speaker; None for all of it.
             progress: told what is being done.
@@ -163,21 +107,22 @@ class Predictor:
                 notes.append(face_track.sentence)
 
         transcript, words_note = clip.transcript, None
-        if transcript is None and transcribe and media.waveform is not None:
+        reads_words = "text" in self.config.modalities
+        if transcript is None and transcribe and reads_words and media.waveform is not None:
             who = (speech or self.speech).model_name
             is_named = (speech or self.speech).model != ""
             say(f"Listening to the words with {who}" if is_named else "Listening to the words")
             with _timed(timings, "speech_to_text"):
                 transcript, words_note = self._listen(media.waveform, clip.start_seconds, speech)
-        transcript = _spoken(transcript)
+        transcript = spoken(transcript)
         held = {"video": media.frames, "audio": media.waveform, "text": transcript}
         notes += [
             f"Left out: the clip's {MODALITY_NOUNS[name]}, which this checkpoint does not read."
             for name, part in held.items()
             if part is not None and name not in self.config.modalities
         ]
-        if transcript is None and words_note is None:
-            words_note = "No transcript was given, so the model reads no words."
+        if transcript is None and words_note is None and reads_words:
+            words_note = NO_WORDS
         return PreparedClip(
             clip=clip,
             frames=media.frames,
@@ -270,7 +215,7 @@ class Predictor:
             transcript = speech_to_text(waveform, speech=speech, start_seconds=start_seconds)
         except MediaError as error:  # picture and sound are worth an answer without words
             return None, str(error)
-        if _spoken(transcript) is None:
+        if spoken(transcript) is None:
             return None, (
                 "No speech was heard, so the model reads no words; what it takes for a voice may be none."
             )
@@ -382,20 +327,6 @@ class Predictor:
         )
 
 
-def stack_frames(crops: Iterable[np.ndarray | None]) -> tuple[Tensor | None, Tensor | None]:
-    """Pictures in [0, 1] as `(clip, frame, 3, size, size)`, and the mask of real frames `(clip, frame)`."""
-    crops = list(crops)
-    sizes = [0 if pictures is None else len(pictures) for pictures in crops]
-    if not any(sizes):
-        return None, None
-    side = next(pictures.shape[1] for pictures in crops if pictures is not None)
-    frames = torch.zeros(len(crops), max(sizes), 3, side, side)
-    for i, pictures in enumerate(crops):
-        if pictures is not None:
-            frames[i, : sizes[i]] = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    return frames, torch.arange(max(sizes)) < torch.tensor(sizes).unsqueeze(1)
-
-
 def _in_source_pixels(prepared: PreparedClip) -> np.ndarray:
     """Crop boxes on the source picture: large pictures are shrunk when they are decoded."""
     height, width = prepared.frames.pixels.shape[1:3]
@@ -405,10 +336,6 @@ def _in_source_pixels(prepared: PreparedClip) -> np.ndarray:
 
 def _all_present(clip: PreparedClip) -> tuple[str, ...]:
     return tuple(modality for modality in MODALITIES if clip.present[modality])
-
-
-def _spoken(transcript: Transcript | None) -> Transcript | None:
-    return transcript if transcript is not None and transcript.text.strip() else None
 
 
 def _say_nothing(stage: str) -> None:

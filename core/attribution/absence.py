@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.media.clip import SAMPLE_RATE, Word
-from core.predict import PreparedClip
+from core.prepared import PreparedClip
 
 WINDOW_SECONDS = 0.25
 """Length of a window of sound: a syllable or two."""

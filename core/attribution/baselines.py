@@ -29,8 +29,9 @@ from core.attribution.results import Target
 from core.attribution.subject import Cancelled, check
 from core.labels import MODALITIES
 from core.model import DeepMSI, ModelInput, ModelOutput
-from core.predict import Predictor, PreparedClip, stack_frames
+from core.predict import Predictor
 from core.prediction import SUBSETS, ModalityReport
+from core.prepared import PreparedClip, stack_frames
 
 BASELINES = {
     "absent-token": "the learned absent vector",

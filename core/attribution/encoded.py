@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.attribution.absence import blurred, silenced, words_of
 from core.attribution.variants import Variant
 from core.model import DeepMSI
-from core.predict import PreparedClip, stack_frames
+from core.prepared import PreparedClip, stack_frames
 
 Encoded = tuple[nn.Module, bytes]
 """An encoder, and what it is given: a sentence, windows that stay (`b""` for all), or `b""` for the crops."""

@@ -289,6 +289,19 @@ def test_a_checkpoint_that_reads_no_video_is_shown_none(movie, speech, tmp_path)
         predictor.predict(dataclasses.replace(prepared, waveform=None, transcript=None))
 
 
+def test_a_checkpoint_that_reads_no_words_listens_for_none(movie, speech, tmp_path):
+    torch.manual_seed(1)
+    model = DeepMSI(dataclasses.replace(TINY, modalities=("video", "audio")), "random")
+    predictor = Predictor(load_checkpoint(save_checkpoint(tmp_path / "seen", model, info=CheckpointInfo())))
+    prepared = predictor.prepare(open_clip(movie))
+    assert speech.calls == [] and prepared.transcript is None
+    # that none were given changes nothing, so it is not said
+    for clip in (prepared, prepared.with_transcript(None)):
+        assert not any("words" in note for note in predictor.predict(clip).notes)
+    given = predictor.predict(predictor.prepare(open_clip(movie, transcript="mine")))
+    assert "Left out: the clip's words, which this checkpoint does not read." in given.notes
+
+
 def test_who_listens_is_passed_on_and_doubts_are_told_until_the_words_are_typed(
     predictor, movie, monkeypatch
 ):
