@@ -1,5 +1,6 @@
 import csv
 import json
+import wave
 
 import pytest
 from made_clips import write_clip
@@ -65,6 +66,37 @@ def test_spans_are_cut_at_the_files_end_and_short_clips_counted(tmp_path):
     assert part.split == "(none)" and part.labels == {"joy": 3}
     assert part.durations.total_seconds == pytest.approx(0.5 + 0.5 + 2 / 12, abs=0.1)
     assert report.notes == ("1 clips have fewer than 3 pictures.",)
+
+
+def test_a_span_outside_its_file_is_left_out_and_has_no_length(tmp_path):
+    film = write_clip(tmp_path / "film.mp4")
+    spans = {"inside": (0.25, 0.75), "behind": (5.0, 6.0)}
+    utterances = tuple(
+        Utterance(key=key, path=film, label="joy", split="train", start_seconds=start, end_seconds=end)
+        for key, (start, end) in spans.items()
+    )
+    report = check_dataset(Dataset(name="manifest", scheme=None, utterances=utterances), open_files=True)
+    (part,) = report.splits
+    assert (part.num_rows, part.num_left_out) == (1, 1)
+    assert part.durations.shortest_seconds == pytest.approx(0.5)
+    (skipped,) = report.skipped
+    assert skipped.key == "behind" and "lies outside" in skipped.reason
+
+
+def test_a_long_recording_may_be_cut_into_spans_but_is_none_itself(tmp_path):
+    path = tmp_path / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        # sixteen minutes, one more than is read at once
+        file.writeframes(bytes(8000 * 960))
+    utterances = (
+        Utterance(key="span", path=path, label="joy", start_seconds=900.0, end_seconds=905.0),
+        Utterance(key="whole", path=path, label="joy"),
+    )
+    report = check_dataset(Dataset(name="manifest", scheme=None, utterances=utterances), open_files=True)
+    assert report.splits[0].durations.total_seconds == pytest.approx(5.0)
+    (skipped,) = report.skipped
+    assert skipped.key == "whole" and "960 s are more than the allowed 900 s" in skipped.reason
 
 
 def test_stills_are_counted_and_compared(tmp_path):

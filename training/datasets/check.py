@@ -18,6 +18,7 @@ from training.datasets.leakage import Shared, leakage, shared_values
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
 if TYPE_CHECKING:
+    from core.media import Clip
     from training.datasets.stills import Stills
 
 MIN_FRAMES = 3
@@ -217,35 +218,48 @@ def _open(
     utterances: Sequence[Utterance], progress: Callable[[int, int, str], None]
 ) -> tuple[tuple[Utterance, ...], dict[str, float | None], list[SkippedClip], int]:
     """Utterances whose file opens; lengths by key; those left out; how many have hardly a picture."""
+    from core.media.limits import DEFAULT_LIMITS
+
+    # the limit of a span is none of the recording that spans are of
+    any_length = replace(DEFAULT_LIMITS, max_span_seconds=DEFAULT_LIMITS.max_file_seconds)
+    paths = sorted({u.path for u in utterances if _is_medium(u.path)})
+    clips, errors = {}, {}
+    for number, path in enumerate(paths):
+        progress(number, len(paths), path.name)
+        found = _opened(path, limits=any_length)
+        (errors if isinstance(found, str) else clips)[path] = found
+    kept, seconds, skipped = [], {}, []
+    for u in utterances:
+        clip, reason = clips.get(u.path), errors.get(u.path)
+        length = u.annotated_seconds
+        if clip is not None:
+            start = max(clip.start_seconds, -np.inf if u.start_seconds is None else u.start_seconds)
+            end = min(clip.end_seconds, np.inf if u.end_seconds is None else u.end_seconds)
+            length = end - start
+            if not 0 < length <= DEFAULT_LIMITS.max_span_seconds:
+                found = _opened(u.path, start_seconds=u.start_seconds, end_seconds=u.end_seconds)
+                reason = found if isinstance(found, str) else None
+        if reason is not None:
+            skipped.append(SkippedClip(key=u.key, path=u.path, split=u.split, label=u.label, reason=reason))
+            continue
+        kept.append(u)
+        seconds[u.key] = length
+    infos = [clip.info for clip in clips.values()]
+    num_short = sum(info.has_video and 0 < info.num_frames < MIN_FRAMES for info in infos)
+    return tuple(kept), seconds, skipped, num_short
+
+
+def _opened(path: Path, **how: object) -> Clip | str:
+    """The clip, or what the guarded reader says against it."""
     from core.media import MediaError, open_clip
     from core.media.apart import MachineError
 
-    paths = sorted({u.path for u in utterances if _is_medium(u.path)})
-    infos, errors = {}, {}
-    for number, path in enumerate(paths):
-        progress(number, len(paths), path.name)
-        try:
-            infos[path] = open_clip(path, apart=True).info
-        except MachineError:  # says nothing against the file
-            raise
-        except MediaError as error:
-            errors[path] = str(error)
-    kept, seconds, skipped = [], {}, []
-    for u in utterances:
-        if u.path in errors:
-            skipped.append(
-                SkippedClip(key=u.key, path=u.path, split=u.split, label=u.label, reason=errors[u.path])
-            )
-            continue
-        kept.append(u)
-        is_span = u.start_seconds is not None or u.end_seconds is not None
-        whole = infos[u.path].duration_seconds if u.path in infos else None
-        if is_span and whole is not None:
-            end = whole if u.end_seconds is None else min(u.end_seconds, whole)
-            whole = end - (u.start_seconds or 0.0)
-        seconds[u.key] = u.annotated_seconds if whole is None else whole
-    num_short = sum(info.has_video and 0 < info.num_frames < MIN_FRAMES for info in infos.values())
-    return tuple(kept), seconds, skipped, num_short
+    try:
+        return open_clip(path, apart=True, **how)
+    except MachineError:  # says nothing against the file
+        raise
+    except MediaError as error:
+        return str(error)
 
 
 def _why_unusable(path: Path) -> str | None:
