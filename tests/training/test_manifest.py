@@ -54,6 +54,14 @@ def test_spans_of_one_file_are_different_utterances(tmp_path):
     assert first.key != second.key
 
 
+def test_spans_of_a_long_recording_are_told_apart_by_the_millisecond(tmp_path):
+    rows = ("12345.671,12346.2", "12345.672,12346.2", "0,1.5")
+    lines = ["path,label,start_seconds,end_seconds", *(f"a.wav,joy,{row}" for row in rows)]
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    keys = [utterance.key for utterance in read_manifest(tmp_path / "m.csv")]
+    assert keys == ["a.wav#12345.671-12346.2", "a.wav#12345.672-12346.2", "a.wav#0-1.5"]
+
+
 @pytest.mark.parametrize("name", ["../x.mp4", "/etc/passwd", "sub/../../x.mp4"])
 def test_a_path_that_leaves_the_folder_is_refused_unless_allowed(tmp_path, name):
     path = write(tmp_path, ".csv", [{"path": name, "label": "joy"}])

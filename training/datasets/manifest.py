@@ -166,7 +166,9 @@ def _utterance(
     has_transcript = "transcript" in row
     transcript = row.pop("transcript", "").strip()
     split = row.pop("split", "").strip().lower()
-    span = "" if start is None and end is None else f"#{start or 0.0:g}-{'' if end is None else f'{end:g}'}"
+    # to the microsecond in any recording
+    ends = (f"{start or 0.0:.12g}", "" if end is None else f"{end:.12g}")
+    span = "" if start is None and end is None else f"#{'-'.join(ends)}"
     return Utterance(
         key=name + span,
         path=path,
