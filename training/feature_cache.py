@@ -146,8 +146,9 @@ class FeatureCache:
     def _entry(self, utterance: Utterance) -> Entry:
         if utterance.path is not None and utterance.path.suffix == SUFFIX:
             return self._adopt(utterance)
-        text = None
-        if utterance.transcript:
+        # nothing is made that the model does not read
+        reads, text = self.model.config.modalities, None
+        if utterance.transcript and "text" in reads:
             text = self._path(self.text_recipe, utterance.transcript)
             if not _is_whole(text):
                 with self.lock:
@@ -170,10 +171,9 @@ class FeatureCache:
         span = [sha256, utterance.start_seconds, utterance.end_seconds]
         # half a picture is another picture; but a whole one keeps the name it always had
         seen = [*span, utterance.region] if utterance.region else span
-        audio = self._path(self.audio_recipe, span)
-        # pictures cost the most to make and to read: none for a model that reads none
-        video = self._path(self.video_recipe, seen) if self.model.config.reads_video else None
-        if not (_is_whole(audio) and (video is None or _is_whole(video))):
+        audio = self._path(self.audio_recipe, span) if "audio" in reads else None
+        video = self._path(self.video_recipe, seen) if "video" in reads else None
+        if not all(path is None or _is_whole(path) for path in (video, audio)):
             self._decode(clip or _open(utterance), utterance.region, video, audio)
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
@@ -200,7 +200,7 @@ class FeatureCache:
             self._save(text, {"features": values["text"]})
         return Entry(utterance=utterance, clip_sha256=sha256, video=video, audio=audio, text=text)
 
-    def _decode(self, clip, region: str | None, video: Path | None, audio: Path) -> None:
+    def _decode(self, clip, region: str | None, video: Path | None, audio: Path | None) -> None:
         config = self.model.config
         media = decode(clip, num_frames=config.video.num_candidate_frames)
         if video is not None and not _is_whole(video):
@@ -215,7 +215,7 @@ class FeatureCache:
                 }
                 metadata = {"face": face.state}
             self._save(video, tensors, metadata)
-        if not _is_whole(audio):
+        if audio is not None and not _is_whole(audio):
             tensors = {}
             if media.waveform is not None:
                 tensors = {"features": self._hear(media.waveform)}

@@ -170,6 +170,15 @@ def test_models_that_read_otherwise_share_a_cache_and_no_entry(clip, tiny_model,
     assert torch.equal(again.audio, plain.audio) and torch.equal(again.text, plain.text)
 
 
+@pytest.mark.parametrize("modality", ["video", "audio", "text"])
+def test_nothing_is_made_that_the_model_does_not_read(clip, tiny_model, tmp_path, modality):
+    model = build_model(replace(tiny_model.config, modalities=(modality,)), weights="random")
+    (features,) = prepare([clip], model, tmp_path / "cache", progress=False)
+    assert {path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()} == {modality}
+    has = {"video": features.crops, "audio": features.audio, "text": features.text}
+    assert [name for name, value in has.items() if value is not None] == [modality]
+
+
 @pytest.mark.parametrize(
     "change",
     [
