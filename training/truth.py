@@ -9,7 +9,7 @@ clip's own, beside a sentence of the corpus that says nothing about feeling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +154,8 @@ def measure_clip(
 
 def summarise(measures: Iterable[Measure]) -> list[TruthFigure]:
     """The figures, in the order of `FIGURES`, methods in the order in which they were measured."""
-    table = pd.DataFrame([vars(measure) for measure in measures])
+    columns = [field.name for field in fields(Measure)]
+    table = pd.DataFrame([vars(measure) for measure in measures], columns=columns)
     found = []
     for name in FIGURES:
         of_figure = table[table["figure"] == name]
