@@ -16,8 +16,9 @@ from core.space import Space
 from training.card import CAVEATS, write_card
 from training.config import TrainConfig
 from training.data import TrainingData
-from training.held_out import shared_with_train
-from training.offsets import LogitOffsets, tune_offsets
+from training.datasets import DataError
+from training.held_out import PARTED_OTHERWISE, shared_with_train, started_on_other_parts
+from training.offsets import NUM_FOLDS, LogitOffsets, tune_offsets
 from training.scores import Answers, evaluate
 from training.sources import SOURCE
 
@@ -52,7 +53,7 @@ def save_finished(
     offsets = None
     if config.tune_offsets:
         dev, offsets = _with_offsets(model, dev)
-    usable = np.isfinite(dev.logits[ALL]).all(axis=1)
+    usable = _usable(dev)
     # of several data sets the calibration is not to be that of the largest
     weights = dev.weights()[usable]
     temperature = fit_temperature(dev.logits[ALL][usable], dev.truth[usable], weights)
@@ -60,7 +61,7 @@ def save_finished(
     metrics = {"dev": dev.to_dict()}
     if len(data.test):
         metrics["test"] = evaluate(model, data.test, temperature=dev.temperature).to_dict()
-    metrics[CAVEATS] = _caveats(data)
+    metrics[CAVEATS] = _caveats(config, data, learned_before)
     metrics["best_epoch"] = best_epoch
     metrics["logit_offsets"] = None if offsets is None else vars(offsets)
     metrics["num_clips"] = {name: len(getattr(data, name)) for name in ("train", "dev", "test")}
@@ -91,10 +92,27 @@ def save_finished(
     )
 
 
-def _caveats(data: TrainingData) -> list[str]:
-    """What the test part shares with what was learned from; of several data sets, within each."""
+def require_enough(config: TrainConfig, dev: Answers) -> None:
+    """Check, before anything is learned, that there are dev clips enough for what is done at the end.
+
+    Raises:
+        DataError: where there are not.
+    """
+    num, needed = int(_usable(dev).sum()), NUM_FOLDS if config.tune_offsets else 1
+    if num < needed:
+        raise DataError(
+            f"{', '.join(map(str, config.data))}: {num or 'no'} clips of the split dev hold anything of "
+            f"{', '.join(config.modalities)}, and at least {needed} are needed"
+            f"{' to tune offsets' * config.tune_offsets}; mark more."
+        )
+
+
+def _caveats(config: TrainConfig, data: TrainingData, learned_before: dict[str, str | None]) -> list[str]:
+    """What the test part gives away: the start may have met it, or it shares much with what was learned."""
+    is_met = len(data.test) and started_on_other_parts(data.names, config.protocol, learned_before)
     parts = [*data.train.utterances, *data.test.utterances]
-    told = []
+    told = [PARTED_OTHERWISE] if is_met else []
+    # of several data sets, within each
     for name in data.names:
         own = [one for one in parts if one.extra.get(SOURCE, data.names[0]) == name]
         start = f"{name}: " if len(data.names) > 1 else ""
@@ -102,9 +120,14 @@ def _caveats(data: TrainingData) -> list[str]:
     return told
 
 
+def _usable(answers: Answers) -> np.ndarray:
+    """`(clip,)` whether it shows the model anything."""
+    return np.isfinite(answers.logits[ALL]).all(axis=1)
+
+
 def _with_offsets(model: DeepMSI, dev: Answers) -> tuple[Answers, LogitOffsets]:
     """Tune offsets and make them part of the classifier's bias, so that every later answer has them."""
-    usable = np.isfinite(dev.logits[ALL]).all(axis=1)
+    usable = _usable(dev)
     offsets = tune_offsets(dev.logits[ALL][usable], dev.truth[usable])
     with torch.no_grad():
         model.classifier.output.bias += torch.tensor(offsets.values).to(model.classifier.output.bias)

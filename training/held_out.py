@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.checkpoint import Checkpoint
@@ -12,6 +12,11 @@ from training.datasets import DataError, Utterance
 from training.datasets.leakage import leakage
 from training.protocol import PAPER_10FOLD_FLATTERS
 from training.sources import Sources
+
+PARTED_OTHERWISE = (
+    "The checkpoint learned from data of this name that were parted otherwise: it may have learned from some "
+    "of these clips, and then the figures flatter it."
+)
 
 
 def part_as_trained(
@@ -36,7 +41,7 @@ def part_as_trained(
     is_own = protocol is None and bool(recipe.get("protocol")) and sources.names == learned
     if is_own:
         protocol, fold = recipe["protocol"], recipe["fold"]
-    elif protocol is None and _is_parted_anew(recipe) and set(sources.names) & set(learned):
+    elif protocol is None and _is_anew(recipe.get("protocol")) and set(sources.names) & set(learned):
         raise DataError(
             f"{checkpoint.name} learned from {' and '.join(learned)}, parted together by "
             f"{recipe['protocol']}: which clips of {' and '.join(sources.names)} alone it never met, their "
@@ -81,11 +86,7 @@ def caveats_of(checkpoint: Checkpoint, sources: Sources, split: str, protocol: s
         return (*told, "The checkpoint has learned from some of these clips, so the figures flatter it.")
     if _is_parted_otherwise(checkpoint, sources, protocol):
         # what is "train" here is not what was learned from
-        sentence = (
-            "The checkpoint learned from data of this name that were parted otherwise: it may have learned "
-            "from some of these clips, and then the figures flatter it."
-        )
-        return (*told, sentence)
+        return (*told, PARTED_OTHERWISE)
     return (*told, *shared_with_train(sources.utterances, split))
 
 
@@ -103,14 +104,27 @@ def shared_with_train(utterances: Sequence[Utterance], split: str) -> tuple[str,
 
 def _is_parted_otherwise(checkpoint: Checkpoint, sources: Sources, protocol: str) -> bool:
     """Whether data of a name that was learned from are parted in another way than they were then."""
-    before = _before(checkpoint)
-    # which clips these parts held is not kept
-    if any(_is_parted_anew({"protocol": before[name]}) for name in sources.names if name in before):
+    if started_on_other_parts(sources.names, protocol, _before(checkpoint)):
         return True
     recipe = checkpoint.metrics.get("train_config", {})
-    if _is_parted_anew(recipe) and set(sources.names) & set(recipe.get("source_names", ())):
+    if _is_anew(recipe.get("protocol")) and set(sources.names) & set(recipe.get("source_names", ())):
         return checkpoint.metrics.get("split_sha256") != split_hashes(sources)
-    return protocol != "official"
+    return _is_anew(protocol)
+
+
+def started_on_other_parts(
+    names: Sequence[str], protocol: str | None, before: Mapping[str, str | None]
+) -> bool:
+    """Whether a run's first weights learned from data of these names that were parted in another way.
+
+    Which clips those parts held is not kept, so only a data set's own splits are known to be the same again.
+
+    Args:
+        names: of data sets.
+        protocol: that parts them now; None for their own splits.
+        before: see `training.resume.learned_before`.
+    """
+    return any(_is_anew(protocol) or _is_anew(before[name]) for name in names if name in before)
 
 
 def _before(checkpoint: Checkpoint) -> dict[str, str | None]:
@@ -118,6 +132,6 @@ def _before(checkpoint: Checkpoint) -> dict[str, str | None]:
     return checkpoint.metrics.get("learned_before", {})
 
 
-def _is_parted_anew(recipe: dict) -> bool:
-    """Whether the training's protocol did not leave the data's own splits."""
-    return recipe.get("protocol") not in (None, "official")
+def _is_anew(protocol: str | None) -> bool:
+    """Whether a protocol does not leave the data's own splits."""
+    return protocol not in (None, "official")

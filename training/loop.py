@@ -24,7 +24,7 @@ from training import processes
 from training.building import built, standardise
 from training.config import TrainConfig
 from training.data import TrainingData, load_data, require_same_clips
-from training.finish import save_finished
+from training.finish import require_enough, save_finished
 from training.learner import Learner
 from training.logs import Curves, console, epoch_bar
 from training.resume import identity, learned_before, look, require_same_data
@@ -146,7 +146,7 @@ class _Run:
         """
         if self.is_main:
             # also of a run that is resumed: these are the weights that it began with
-            self._evaluate()
+            require_enough(self.config, self._evaluate())
             self.probe.remember()
         if state is None:
             self.space.note(epoch=-1)
@@ -279,7 +279,8 @@ class _Run:
                 now = losses | {"learning_rate": self.learner.learning_rate}
                 curves.add(step, {f"step/{name}": value for name, value in now.items()})
                 is_end = self.num_done == len(batches)
-                if self._is_stop_wanted(stop):
+                # a signal may reach one process a step earlier than another
+                if processes.in_any(self.accelerator, stop.is_made):
                     self._write_state(time.monotonic() - started)
                     raise RunStopped(
                         f"Stopped after step {step} of {self.learner.num_steps}; the run's state is kept in "
@@ -303,13 +304,6 @@ class _Run:
         model = self.learner.evaluated_model
         with processes.all_threads(self.config.num_threads):
             return evaluate(model, self.data.dev, subsets=EPOCH_SUBSETS, watch=watch)
-
-    def _is_stop_wanted(self, stop: StopRequest) -> bool:
-        if self.accelerator.num_processes == 1:
-            return stop.is_made
-        # a signal may reach one process a step earlier than another
-        wanted = torch.tensor(float(stop.is_made), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(wanted, "sum") > 0)
 
     def _write_state(self, seconds: float = 0.0) -> None:
         """Replace the state on disk; all processes take part, the main one writes."""

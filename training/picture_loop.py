@@ -19,6 +19,7 @@ from accelerate.utils import broadcast, gather_object
 from torch import Tensor, nn
 
 from core.writing import ON_RESUME, replacing, written
+from training import processes
 from training.augment import resample
 from training.average import WeightAverage
 from training.datasets.stills import IGNORED, Stills
@@ -148,7 +149,8 @@ class PictureLoop:
                     self._evaluate(phase, loss, config.learning_rate * factor)
                     self.seconds = time.monotonic() - started
                 self.losses.clear()
-            is_stopped = self._is_stop_wanted(stop)
+            # a signal may reach one process a step earlier than another
+            is_stopped = processes.in_any(self.accelerator, stop.is_made)
             if is_evaluation or is_end or is_stopped:
                 self._write_state()
             if is_stopped and self.step < self.num_steps:
@@ -219,13 +221,6 @@ class PictureLoop:
             self.best = BestEncoder(row=row, state=state)
             save_part(self.config.out / "video.safetensors", net.video)
         print(_line(row, self.num_steps, self.remaining.seconds), flush=True)
-
-    def _is_stop_wanted(self, stop: StopRequest) -> bool:
-        if self.accelerator.num_processes == 1:
-            return stop.is_made
-        # a signal may reach one process a step earlier than another
-        wanted = torch.tensor(float(stop.is_made), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(wanted, "sum") > 0)
 
     def _write_state(self) -> None:
         """Replace the state on disk; all processes take part, the main one writes."""

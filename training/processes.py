@@ -34,6 +34,14 @@ def from_main(accelerator: Accelerator, ask: Callable[[], Answer]) -> Answer:
     return answer
 
 
+def in_any(accelerator: Accelerator, is_so: bool) -> bool:
+    """Whether something is so in any process; all of them must ask."""
+    if accelerator.num_processes == 1:
+        return is_so
+    told = torch.tensor(float(is_so), device=accelerator.device)
+    return bool(accelerator.reduce(told, "sum") > 0)
+
+
 def join(*, num_threads: int, precision: str = "no") -> Accelerator:
     """This process as one of its run's.
 

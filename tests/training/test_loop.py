@@ -357,6 +357,28 @@ def test_weights_that_run_away_are_told(config, tmp_path):
         train(away)
 
 
+@pytest.mark.parametrize(
+    ("kept", "changes", "message"),
+    [
+        ("0123", {"tune_offsets": True}, "4 clips of the split dev .* at least 5 are needed to tune offsets"),
+        # the one that is silent
+        ("5", {"modalities": ("audio",)}, "no clips of the split dev hold anything of audio, and at least 1"),
+    ],
+)
+def test_too_few_dev_clips_are_told_before_anything_is_learned(
+    config, corpus, tmp_path, kept, changes, message
+):
+    shutil.copytree(corpus, tmp_path / "corpus")
+    manifest = tmp_path / "corpus" / "manifest.csv"
+    left_out = tuple(f"val{number}." for number in set("012345") - set(kept))
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if not line.startswith(left_out)))
+    few = replace(config, data=(tmp_path / "corpus",), out=tmp_path / "few", **changes)
+    with pytest.raises(DataError, match=message):
+        train(few)
+    assert not few.run_folder.exists()
+
+
 def test_offsets_are_part_of_the_classifier(config, tmp_path):
     plain = load_checkpoint(train(replace(config, out=tmp_path / "plain", num_epochs=2)))
     tuned = load_checkpoint(train(replace(config, out=tmp_path / "tuned", num_epochs=2, tune_offsets=True)))

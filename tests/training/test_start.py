@@ -14,7 +14,7 @@ from core.labels import IEMOCAP_4, IEMOCAP_6
 from training.building import built
 from training.config import TrainConfig
 from training.datasets import DataError
-from training.held_out import caveats_of
+from training.held_out import caveats_of, part_as_trained
 from training.learner import Learner
 from training.loop import train
 from training.resume import learned_before
@@ -173,6 +173,20 @@ def test_what_was_parted_anew_once_is_told_of_every_later_run(frozen, tmp_path):
     assert before({"meld": "paper-10fold"}, None) == {"meld": "paper-10fold"}
     assert before({"meld": None}, "paper-10fold") == {"meld": "paper-10fold"}
     assert before({"train": "loso"}, "official") == {"train": "loso", "meld": "official"}
+
+
+def test_a_start_that_learned_from_other_parts_may_have_met_the_test(config, frozen, tmp_path):
+    run = replace(frozen, data=config.data, protocol="grouped-kfold", num_folds=3, fold="fold02")
+    made = load_checkpoint(train(replace(run, out=tmp_path / "on")))
+    said = "were parted otherwise: it may have learned from some of these clips"
+    assert said in made.metrics["caveats"][0] and said in made.card
+    parted, protocol, _ = part_as_trained(made, read_sources(config.data), None, "")
+    (told,) = caveats_of(made, parted, "test", protocol)
+    assert protocol == "grouped-kfold" and said in told
+    # who learned from these parts alone has met none
+    alone = load_checkpoint(train(replace(run, start=None, out=tmp_path / "alone")))
+    for told in (alone.metrics["caveats"], caveats_of(alone, parted, "test", protocol)):
+        assert not any(said in one for one in told)
 
 
 def test_a_start_is_not_replaced_by_what_it_became(frozen, start):
