@@ -54,7 +54,7 @@ class TrainConfig:
             clips that have anything else is hidden. Else a pretrained video encoder is leaned on at once.
         optimizer: "adamw" or "adam" (the paper's).
         warmup_share: of all steps; then half a cosine to zero.
-        patience: epochs without a better dev macro-F1 before training stops; blind ones do not count.
+        patience: epochs of which none is kept before training stops; blind ones do not count.
         dev_tolerance: epochs whose dev macro-F1 lies within so much of the best one's count as alike, and the
             latest of them is kept: a small dev split tells them apart by chance, and later ones have settled.
         num_train_frames: candidate frames per clip and step; one of these is drawn for each batch, so that
@@ -205,8 +205,9 @@ class TrainConfig:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} should not be below zero, as {getattr(self, name)} is")
-        if self.num_threads < 1:
-            raise ValueError(f"num_threads should be at least 1, not {self.num_threads}")
+        for name, least in (("num_threads", 1), ("num_folds", 3)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} should be at least {least}, not {getattr(self, name)}")
         for name in ("num_text_layers", "num_audio_layers"):
             if getattr(self, name) < -1:
                 raise ValueError(

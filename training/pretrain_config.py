@@ -87,8 +87,14 @@ class PretrainConfig:
         for name in ("eval_every", "num_eval_pictures", "num_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} should be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed should not be below zero, as {self.seed} is")
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} should be above zero, not {getattr(self, name)}")
+        for name in ("weight_decay", "warmup_steps", "target_weight", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} should not be below zero, as {getattr(self, name)} is")
+        if not 0.0 <= self.label_smoothing <= 1.0:
+            raise ValueError(f"label_smoothing should lie in [0, 1], not {self.label_smoothing}")
         if not 0 <= self.weight_average < 1:
             raise ValueError("weight_average should be at least 0 and below 1, or the average never moves")
 

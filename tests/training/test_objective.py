@@ -130,6 +130,7 @@ def test_a_resumed_run_goes_on_with_the_same_losses():
         ({"progressive_balance": True, "class_balance": 0.0}, "set class_balance too"),
         ({"fold": "session1"}, "set protocol too"),
         ({"num_folds": 4}, "of the protocol grouped-kfold alone"),
+        ({"num_folds": 2, "protocol": "grouped-kfold"}, "num_folds should be at least 3, not 2"),
         ({"num_blind_epochs": 1, "modalities": ("audio", "text")}, "reads video too"),
         ({"audio_pooling": "mean", "modalities": ("text",)}, "audio_pooling needs"),
         ({"source_shares": (1.0,)}, "needs several data sets"),

@@ -185,6 +185,14 @@ def test_plausible_slips_are_refused():
         PretrainConfig(out="out", cache_dir="cache", num_threads=0)
     with pytest.raises(ValueError, match="seed should not be below zero"):
         PretrainConfig(out="out", cache_dir="cache", seed=-1)
+    for name, value, message in [
+        ("learning_rate", -1.0, "learning_rate should be above zero"),
+        ("clip_norm", float("nan"), "clip_norm should be above zero"),
+        ("weight_decay", -0.5, "weight_decay should not be below zero"),
+        ("label_smoothing", 2.0, r"label_smoothing should lie in \[0, 1\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            PretrainConfig(out="out", cache_dir="cache", **{name: value})
     with pytest.raises(ValueError, match="another folder than start"):
         PretrainConfig(out=Path("a/../out"), cache_dir=Path("cache"), start=Path("out"))
     with pytest.raises(ValueError, match="weight_average should be at least 0 and below 1"):
