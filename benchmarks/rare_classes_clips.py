@@ -6,7 +6,7 @@
 
 The network learns from the shipped training clips by `training.loop.train`, from frozen features of sound and
 words, which takes a minute; the epoch is chosen on the dev split by macro-F1. A finished run is not repeated.
-Nothing reads the test clips: score the chosen recipe's checkpoints with `deepmsi evaluate`.
+The shipped training clips have no test part: score the chosen recipe's checkpoints with `deepmsi evaluate`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from core.config import dataclass_from_dict
 from core.labels import MELD_7
 from training.config import TrainConfig
 from training.runs import RunsSummary, Spread, train_runs
+
+DATA = Path("sample_data/clips/train/manifest.csv")
 
 BASE = PLAIN | {
     "modalities": ["audio", "text"],
@@ -42,7 +44,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("sample_data/clips/train/manifest.csv"))
     parser.add_argument("--recipe", action="append", choices=list(recipes()), help="all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=JSON", help="of TrainConfig")
@@ -56,7 +57,7 @@ def main() -> None:
     for name in options.recipe or recipes():
         console.rule(name)
         values = base | recipes()[name]
-        fields = values | {"data": [options.data], "out": options.out / name, "cache_dir": options.cache_dir}
+        fields = values | {"data": [DATA], "out": options.out / name, "cache_dir": options.cache_dir}
         config = dataclass_from_dict(TrainConfig, fields | {"num_threads": options.threads}, "training")
         summaries[name] = train_runs(config, seeds=options.seeds, resume=True)
     show(summaries, options.seeds)
