@@ -104,6 +104,20 @@ def test_the_rate_rises_over_the_warmup_and_falls_with_half_a_cosine(batch):
     assert [one / 0.001 for one in moved["temporal."]] == pytest.approx(expected, rel=0.01)
 
 
+def test_of_fewer_candidate_frames_the_same_share_is_kept(corpus_features):
+    # tiny keeps three of six
+    features, learner, kept = corpus_features.of_split("train"), learner_of(), []
+    learner.model.register_forward_hook(lambda model, _, out: kept.append(out.video.selection.kept.shape[1]))
+    for num_frames in (6, 4, 2):
+        options = {"num_frames": num_frames, "modality_dropout": 0.0, "augment": False}
+        made = training_batch(features, range(4), PRESETS["tiny"], random_stream(0), **options)
+        made = replace(made, sources=torch.zeros(4, dtype=torch.long))
+        learner.backward(made, epoch=0, num_batches=3, is_last=True)
+    assert kept == [3, 2, 1]
+    # what is evaluated keeps what it always does
+    assert learner.model.variant == ""
+
+
 def test_a_clip_is_judged_by_the_prior_of_its_own_data_set(batch):
     learner = learner_of(prior_tau=1.0, contrastive_weight=0.0)
     share = COUNTS / COUNTS.sum(1, keepdim=True)
