@@ -15,6 +15,8 @@ MAIN = Path(__file__).resolve().parent / "main.py"
 CHECKPOINT_VARIABLE = "DEEPMSI_CHECKPOINT"
 """Environment variable by which `environment` tells the app of a checkpoint outside the shipped ones."""
 
+HOSTS_VARIABLE = "STREAMLIT_SERVER_ALLOWED_HOSTS"
+"""Environment variable that names the hosts by which the app may be called, with blanks between them."""
 
 FIRST_PORT = 8501
 """Streamlit's own."""
@@ -39,13 +41,17 @@ def streamlit_arguments(*, port: int, address: str | None = None, open_browser: 
 
     Args:
         port: to listen on.
-        address: None listens on localhost alone.
+        address: None listens on localhost alone, and is called by no other name unless `HOSTS_VARIABLE` says
+            so.
         open_browser: whether a browser window opens once the server listens.
     """
     arguments = ["run", str(MAIN), "--server.headless", "false" if open_browser else "true"]
     arguments += ["--server.port", str(port)]
     if address is not None:
         arguments += ["--server.address", address]
+        if not os.environ.get(HOSTS_VARIABLE):
+            # by whatever name others know this machine
+            arguments += ["--server.allowedHosts", "*"]
     return arguments
 
 

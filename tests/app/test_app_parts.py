@@ -413,7 +413,16 @@ def test_launch_arguments():
     arguments = launch.streamlit_arguments(port=9000, open_browser=False)
     assert arguments[:2] == ["run", str(launch.MAIN)] and launch.MAIN.is_file()
     assert arguments[arguments.index("--server.port") + 1] == "9000"
-    assert "--server.address" not in arguments
+    assert "--server.address" not in arguments and "--server.allowedHosts" not in arguments
+
+
+def test_who_serves_it_to_others_may_name_the_hosts_or_allow_all(monkeypatch):
+    monkeypatch.delenv(launch.HOSTS_VARIABLE, raising=False)
+    arguments = launch.streamlit_arguments(port=9000, address="0.0.0.0")
+    assert arguments[-4:] == ["--server.address", "0.0.0.0", "--server.allowedHosts", "*"]
+    # what a flag says would come before the variable
+    monkeypatch.setenv(launch.HOSTS_VARIABLE, "emotions.example.org")
+    assert "--server.allowedHosts" not in launch.streamlit_arguments(port=9000, address="0.0.0.0")
 
 
 def test_a_port_in_use_is_passed_over(monkeypatch):

@@ -22,7 +22,7 @@ from app.cli import cli
 from app.compare_state import names_as_text
 from app.explain_page import page as explain_page
 from app.folders import VARIABLE
-from app.launch import MAIN
+from app.launch import HOSTS_VARIABLE, MAIN
 from app.notes import Notes
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
@@ -286,6 +286,23 @@ def test_another_site_can_neither_upload_nor_talk_to_it_nor_have_it_ask_elsewher
     assert asked_of(outside) == []
 
 
+def test_a_site_whose_name_leads_to_this_machine_is_not_taken_for_the_app(address):
+    port = urlsplit(address).port
+    for host, status in ((f"localhost:{port}", 101), (f"127.0.0.1:{port}", 101), (f"evil.test:{port}", 403)):
+        assert opens_socket(address, origin=f"http://{host}", host=host) == status
+
+
+def test_a_proxy_that_names_its_host_or_its_origin_is_let_in():
+    # as docs/deploy.md writes them
+    variables = {
+        HOSTS_VARIABLE: "emotions.example.org localhost",
+        "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": "https://emotions.example.org",
+    }
+    with served(the_app, os.environ | variables) as address:
+        for host, status in (("emotions.example.org", 101), (None, 101), ("evil.test", 403)):
+            assert opens_socket(address, origin="https://emotions.example.org", host=host) == status
+
+
 def test_an_error_in_a_page_shows_neither_its_words_nor_a_trace(browser, tmp_path):
     shutil.copytree(MAIN.parent / ".streamlit", tmp_path / ".streamlit")
     (tmp_path / "main.py").write_text("raise RuntimeError('of a secret folder')")
@@ -312,7 +329,7 @@ def asked_of(outside: socket.socket) -> list[bytes]:
             asked.append(caller.recv(200).partition(b"\r\n")[0])
 
 
-def opens_socket(address: str, *, origin: str) -> int:
+def opens_socket(address: str, *, origin: str, host: str | None = None) -> int:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     headers = {
         "Connection": "Upgrade",
@@ -320,6 +337,7 @@ def opens_socket(address: str, *, origin: str) -> int:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Origin": origin,
+        "Host": host or urlsplit(address).netloc,
     }
     connection.request("GET", "/_stcore/stream", headers=headers)
     status = connection.getresponse().status
