@@ -28,6 +28,7 @@ MANY = {"word": "words", "window": "sound", "frame": "frames", "patch": "patches
 
 METHOD_NAMES = {
     "integrated-gradients": "integrated gradients",
+    "gradients-and-stretches": "gradients and stretches",
     "occlusion": "occlusion",
     "shapley-sampling": "Shapley sampling",
 }

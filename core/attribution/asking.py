@@ -41,6 +41,7 @@ class Asking:
         self.num_expected = 1
         self._progress = progress
         self._pool: ThreadPoolExecutor | None = None
+        self._is_warm = False
 
     def value(self, num: int, answer: Callable[[DeepMSI], Tensor]) -> Tensor:
         """`(num,)` from probabilities `(num, class)`."""
@@ -78,15 +79,16 @@ class Asking:
             given: one for each pass.
         """
         found: list[T] = []
-        # what a network keeps from pass to pass is there after the first
-        size = 2 if self._pool is not None and self.num_passes else 1
-        for first in range(0, len(given), size):
-            pair = given[first : first + size]
+        while len(found) < len(given):
+            # what a network keeps from pass to pass is there after the first
+            num = 2 if self._pool is not None and self._is_warm else 1
+            few = given[len(found) : len(found) + num]
             check(self.cancelled)
             with self.subject.model() as model, without_gradients_of_weights(model):
                 one = partial(work, model)
-                found += self._pool.map(one, pair) if len(pair) > 1 else map(one, pair)
-            self._count(sum(len(part) for part in pair))
+                found += self._pool.map(one, few) if len(few) > 1 else map(one, few)
+            self._is_warm = True
+            self._count(sum(len(part) for part in few))
         return found
 
     def variants(self, variants: Sequence[Variant], batch_size: int = 1) -> np.ndarray:

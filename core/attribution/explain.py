@@ -28,7 +28,10 @@ from core.prediction import Prediction
 ELEMENTS = ("word", "window", "frame", "patch")
 """In the order in which they are explained: what is quick comes first."""
 
-DEFAULTS: Mapping[str, str] = dict.fromkeys(ELEMENTS, "integrated-gradients") | {"word": "shapley-sampling"}
+DEFAULTS: Mapping[str, str] = dict.fromkeys(ELEMENTS, "integrated-gradients") | {
+    "word": "shapley-sampling",
+    "window": "gradients-and-stretches",
+}
 """Method by element: what found most of what is planted in the dev clips of the shipped checkpoint
 (docs/truth.md). Integrated gradients pointed at the height of the expression in 0.96 of them, random orders
 of frames in 0.56, occlusion in 0.46; random orders of words at the sentence that carries the emotion in 0.95,
@@ -46,7 +49,12 @@ COSTS = {"prediction": 2, "word": 2, "window": 4, "frame": 8, "patch": 8, "effec
 
 TEST_COST = 8
 
-AGAIN = {"integrated-gradients": {"num_steps": 7}, "shapley-sampling": {"num_samples": 8}, "occlusion": {}}
+AGAIN = {
+    "integrated-gradients": {"num_steps": 7},
+    "gradients-and-stretches": {"num_steps": 7},
+    "shapley-sampling": {"num_samples": 8},
+    "occlusion": {},
+}
 """Settings with which the tests explain hardly changed clips and networks that have forgotten something; the
 clip itself is explained with them too, to be compared with."""
 

@@ -218,7 +218,7 @@ def _integrate(
         found = (high - low) / 6 * (first + 4 * second + third)
         return _Part(low, middle, high, found, error=abs(after - before - float(found.sum())))
 
-    asking.num_expected = path.num_steps
+    asking.num_expected = asking.num_passes + path.num_steps
     num_parts = min(FIRST_PARTS, (path.num_steps - 1) // 2)
     points = np.linspace(0, 1, 2 * num_parts + 1).tolist()
     with asking.two_at_a_time():
@@ -245,7 +245,7 @@ def _smooth(asking: Asking, path: Path, value, inputs, blanks) -> tuple[Tensor, 
     from captum.attr import IntegratedGradients, NoiseTunnel
 
     steps = min(path.num_steps, SMOOTH_STEPS)
-    asking.num_expected = steps * path.smooth + 1
+    asking.num_expected = asking.num_passes + steps * path.smooth
     with torch.random.fork_rng():
         torch.manual_seed(path.seed)
         found = NoiseTunnel(IntegratedGradients(value)).attribute(

@@ -81,6 +81,7 @@ def test_a_checkpoint_that_is_none_is_one_sentence(tmp_path):
                 ("frame", "occlusion"),
                 ("frame", "shapley-sampling"),
                 ("window", "integrated-gradients"),
+                ("window", "gradients-and-stretches"),
                 ("window", "occlusion"),
                 ("word", "integrated-gradients"),
                 ("word", "occlusion"),
@@ -90,7 +91,11 @@ def test_a_checkpoint_that_is_none_is_one_sentence(tmp_path):
         ),
         (
             ["--element", "window", "--tests"],
-            {("window", "integrated-gradients"), ("window", "occlusion")},
+            {
+                ("window", "integrated-gradients"),
+                ("window", "gradients-and-stretches"),
+                ("window", "occlusion"),
+            },
             True,
         ),
     ],

@@ -307,6 +307,32 @@ def test_silent_windows_give_nothing(predictor):
     np.testing.assert_allclose(result.end_seconds, 0.25 * np.arange(1, 9))
 
 
+def test_gradients_lean_towards_the_stretches_of_sound_that_say_most_by_themselves(subject, target):
+    num = len(subject.window_starts)
+    said = np.zeros(num)
+    for first in range(-2, num):
+        heard = np.array([first <= window < first + 3 for window in range(num)])
+        alone = Variant(windows=heard, without=frozenset({"video", "text"}))
+        said[heard] += target.of(subject.ask([alone]), subject.labels)
+    slopes = attribute(subject, "window", IG, target)
+    found = attribute(subject, "window", "gradients-and-stretches", target)
+    lean = said - said.mean()
+    moved = 0.5 * np.abs(slopes.values).sum() * lean / np.abs(lean).sum()
+    assert np.abs(moved).max() > 1e-6
+    np.testing.assert_allclose(found.values, slopes.values + moved, atol=1e-6)
+    # what all windows give together is what integrated gradients say
+    assert found.values.sum() == pytest.approx(slopes.values.sum(), abs=1e-9)
+    assert (found.gap, found.baseline_value) == pytest.approx((slopes.gap, slopes.baseline_value), abs=1e-9)
+    assert found.num_passes == slopes.num_passes + num + 2
+
+
+def test_stretches_of_silence_say_nothing(predictor):
+    prepared = made_prepared(3, text="well done you fool")
+    silent = Subject(predictor, replace(prepared, waveform=np.zeros_like(prepared.waveform)))
+    found = attribute(silent, "window", "gradients-and-stretches", Target(label=silent.labels[0]))
+    np.testing.assert_allclose(found.values, 0, atol=1e-6)
+
+
 def test_sound_of_several_parts_is_laid_on_one_axis_of_time(predictor):
     prepared = made_prepared(4, seconds=4.0, text=None, num_frames=0)
     whole = predictor.config.audio.max_seconds
@@ -358,7 +384,11 @@ def test_occluded_patches_equal_a_question_about_the_whole_clip(either, target):
     assert not values[[i for i in range(len(values)) if i not in kept]].any()
 
 
-@pytest.mark.parametrize(("element", "method"), PAIRS)
+@pytest.mark.parametrize(
+    ("element", "method"),
+    # what stretches move is in proportion to the shares of the contrast itself
+    [pair for pair in PAIRS if pair != ("window", "gradients-and-stretches")],
+)
 def test_a_contrast_is_the_difference_of_its_labels(subject, element, method):
     few = dict(num_steps=3, num_samples=1)
     why, why_not = subject.labels[0], subject.labels[3]

@@ -204,7 +204,7 @@ def test_a_store_that_cannot_be_written_does_not_stop_it(predictor, tmp_path):
         ({"methods": {"sentence": "occlusion"}}, "'sentence' is none of the elements word, window"),
         (
             {"methods": {"window": "shapley-sampling"}},
-            "no method for a window; there are integrated-gradients, occ",
+            "no method for a window; there are integrated-gradients, gradients-and-stretches, occ",
         ),
         ({"with_faithfulness": ("words",)}, "'words' is none of the elements"),
         ({"target": Target(label="boredom")}, "'boredom' is none of the labels"),
