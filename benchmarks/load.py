@@ -1,10 +1,12 @@
 """Many people at once: browser sessions that work with one app, and whether each sees its own answers.
 
     python benchmarks/load.py                             # 20 sessions, ten minutes: docs/reliability.md
+    python benchmarks/load.py --light 16                  # four of them in browsers, sixteen without
     python benchmarks/load.py --sessions 6 --minutes 2
     python benchmarks/load.py --files recordings/         # they upload these in place of made clips
 
-Every session is a browser context of its own. A visitor chooses sample clips, uploads files (everybody's has
+Every session is a browser context of its own, or, as browsers take far more of the machine than the server, a
+connection of the kind that a browser opens. A visitor chooses sample clips, uploads files (everybody's has
 the same name), asks about other emotions, waits for explanations, goes to other pages, and leaves after a
 while, by chance in the middle of something; then the next one comes. Every answer that a page shows has to be
 that of a predictor asked alone, with each probability. Once all have left, none of their files may be left
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 from browsed_app import FLAGS, path_of_chromium, running_app
+from light_visitors import LightVisitor
 from playwright.async_api import Browser, async_playwright
 from visitors import MAX_SECONDS, Alone, Found, Visitor
 from watched_app import Watch
@@ -56,18 +59,23 @@ async def load(
     found, watch, numbers = Found(), Watch(temporary), itertools.count(1)
     watching = asyncio.create_task(watch.keep())
 
-    async def chair(browser: Browser, late_seconds: float) -> None:
+    async def chair(browser: Browser, late_seconds: float, is_light: bool) -> None:
         await asyncio.sleep(late_seconds)
         while time.monotonic() < until:
-            context = await browser.new_context(reduced_motion="reduce")
-            visitor = Visitor(context, address, next(numbers), alone, found)
+            if is_light:
+                visitor = LightVisitor(address, next(numbers), alone, found)
+            else:
+                context = await browser.new_context(reduced_motion="reduce")
+                visitor = Visitor(context, address, next(numbers), alone, found)
             await visitor.visit(until)
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path_of_chromium(), args=[*FLAGS, *LIGHT])
         until = time.monotonic() + 60 * options.minutes
         spread = [MAX_LATE_SECONDS * k / options.sessions for k in range(options.sessions)]
-        await asyncio.gather(*(chair(browser, late) for late in spread))
+        # all along the line
+        is_light = [(k * options.light) % options.sessions < options.light for k in range(options.sessions)]
+        await asyncio.gather(*(chair(browser, *one) for one in zip(spread, is_light, strict=True)))
         await browser.close()
     found.num_visitors = next(numbers) - 1
     await end(found, watch)
@@ -136,7 +144,8 @@ def report(found: Found, watch: Watch, options: argparse.Namespace) -> None:
     num = sum(map(len, found.seconds.values()))
     peak = max(watch.samples, key=lambda one: one.server_mib + one.readers_mib)
     print(
-        f"{options.sessions} sessions for {options.minutes:g} minutes on {os.cpu_count()} cores (load "
+        f"{options.sessions} sessions, {options.light} of them without a browser, for {options.minutes:g} "
+        f"minutes on {os.cpu_count()} cores (load "
         f"{os.getloadavg()[1]:.1f}): {found.num_visitors} visitors, {num} actions, {found.num_answers} "
         "answers compared.\n\n| action | number | median | 95th percentile | worst |\n|---|---|---|---|---|"
     )
@@ -155,11 +164,14 @@ def main() -> None:
     """Load the app, and tell what happened."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=20, help="at once")
+    parser.add_argument("--light", type=int, default=0, help="of the sessions so many without a browser")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--samples", type=int, default=0, help="of the sample clips only so many; 0 for all")
     parser.add_argument("--checkpoint", type=Path, help="folder of one that answers, in place of the shipped")
     parser.add_argument("--files", type=Path, help="folder of media to upload")
     options = parser.parse_args()
+    if not 0 <= options.light <= options.sessions:
+        parser.error("--light should be no more than --sessions")
     alone = answers_alone(options)
     with tempfile.TemporaryDirectory() as folder:
         temporary, log = Path(folder) / "sessions", Path(folder) / "log"
