@@ -277,7 +277,8 @@ def judge(
 
     *Do not rely on this*, if any of these holds:
 
-    - elements removed or added in the order of attribution change the value no sooner than in random orders;
+    - elements removed or added in the order of attribution change the value no sooner than in an order that
+      was drawn at random (with 95 %; where one of a few alone matters, the right order does not pass);
     - hardly noticeable noise changes the attribution by `UNSTABLE` or more;
     - a network of random weights gives nearly the same attribution: the rank correlation, all layers drawn
       anew, reaches `MAX_RANDOMISED`, and is more than chance gives for so many elements (one in twenty).
@@ -310,7 +311,7 @@ def judge(
     if num_elements < MIN_ELEMENTS:
         slight.append(f"There are only {num_elements} {many}, too few to test their order.")
     elif not any(better):
-        grave.append(f"Its order of the {many} moves the answer no sooner than random orders do.")
+        grave.append(f"Its order of the {many} moves the answer no sooner than a random order may.")
     elif not all(better):
         doing, other = ("removed", "added") if better[0] else ("added", "removed")
         slight.append(

@@ -298,6 +298,16 @@ def test_each_rule_of_the_verdict(verdict, reason, changes):
     assert verdict == "supported" or len(reasons) == 1
 
 
+def test_the_right_order_of_few_elements_is_not_told_from_one_by_chance():
+    # of eight elements one alone matters: a random order begins with it once in eight times
+    shares = np.eye(8)[3]
+    found = curves(additive(shares), shares, num_random=6, rng=np.random.default_rng(3))
+    assert found.deletion_area < found.random_areas.min()
+    verdict, reasons = judge("word", 8, found, FITS)
+    assert verdict == "do not rely on this"
+    assert reasons == ("Its order of the words moves the answer no sooner than a random order may.",)
+
+
 def test_what_counts_most_is_said_first():
     answer, reasons = judge("frame", 6, GOOD, FITS, relative_gap=0.5, sensitivity=2.0)
     assert answer == "do not rely on this"
