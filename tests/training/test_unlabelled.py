@@ -30,6 +30,15 @@ def test_a_folder_of_clips_is_read_where_no_labels_are_needed(folder):
         read_dataset(folder)
 
 
+def test_a_folder_of_everything_is_not_gone_through(folder, monkeypatch):
+    # of those that are not hidden there are five
+    monkeypatch.setattr("training.datasets.folders.MAX_FILES", 5)
+    assert len(read_dataset(folder, needs_labels=False).utterances) == 3
+    monkeypatch.setattr("training.datasets.folders.MAX_FILES", 4)
+    with pytest.raises(DataError, match="holds more than 4 files; give the folder of the data set itself"):
+        read_dataset(folder, needs_labels=False)
+
+
 def test_a_folder_without_clips_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("words")
     with pytest.raises(DataError, match="no known data set"):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from core.media import MEDIA_SUFFIXES
-from training.datasets.utterance import SPLITS, SkippedClip
+from training.datasets.utterance import SPLITS, DataError, SkippedClip
+
+MAX_FILES = 500_000
+"""Below a folder. A link to the app can name any folder, such as that of the whole disk."""
 
 PICTURE_FORMATS = ("JPEG", "PNG")
 """That are decoded, whatever a picture's name: among all that Pillow knows are some that run programs."""
@@ -17,8 +21,17 @@ _LFS_HEAD = b"version https://git-lfs.github.com/"
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder, by path; hidden ones, links to folders and macOS' shadow files left out."""
-    return sorted(_walk(folder))
+    """All files below a folder, by path; hidden ones, links to folders and macOS' shadow files left out.
+
+    Raises:
+        DataError: there are so many that it will hardly be the folder of a data set.
+    """
+    found = list(islice(_walk(folder), MAX_FILES + 1))
+    if len(found) > MAX_FILES:
+        raise DataError(
+            f"{folder} holds more than {MAX_FILES:,} files; give the folder of the data set itself."
+        )
+    return sorted(found)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
