@@ -229,9 +229,10 @@ def _largest(detections: Detections) -> float:
 def part_of(frames: Frames, region: str | None) -> tuple[Frames, int]:
     """The half of each picture, "left" or "right", that shows the speaker, and its left edge in the whole.
 
-    Where `region` is None that is all of it.
+    Where `region` is None, or the pictures are one pixel wide, that is all of it.
     """
     middle = frames.pixels.shape[2] // 2
+    region = region if middle else None
     columns = {None: slice(None), "left": slice(middle), "right": slice(middle, None)}[region]
     part = replace(frames, pixels=np.ascontiguousarray(frames.pixels[:, :, columns]))
     return part, columns.start or 0

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from core.media import Frames, MediaError, decode, open_clip
 from core.media import faces as faces_module
-from core.media.faces import Detections, FaceDetector, crop, track_face
+from core.media.faces import Detections, FaceDetector, crop, part_of, track_face
 from sample_data import DEMO
 
 
@@ -198,6 +198,15 @@ def test_crops_are_scaled_to_size():
     picture = np.full((30, 30, 3), 77, np.uint8)
     crops = crop(np.stack([picture] * 3), np.tile([2.5, 3.5, 20.5, 21.5], (3, 1)), 64)
     assert crops.shape == (3, 64, 64, 3) and crops.dtype == np.uint8 and (crops == 77).all()
+
+
+def test_half_of_a_picture_that_is_one_pixel_wide_is_all_of_it():
+    narrow, wide = film(np.zeros((4, 1, 3), np.uint8)), film(np.zeros((4, 5, 3), np.uint8))
+    for region, width, left in (("left", 2, 0), ("right", 3, 2), (None, 5, 0)):
+        part, begin = part_of(wide, region)
+        assert (part.pixels.shape[2], begin) == (width, left)
+        part, begin = part_of(narrow, region)
+        assert (part.pixels.shape[2], begin) == (1, 0)
 
 
 def test_altered_weights_are_not_run(tmp_path, monkeypatch):
