@@ -148,14 +148,16 @@ def show_part(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, .
             evaluations.slices(of, focus if view.is_within else None),
             focus,
             is_within=view.is_within,
+            chosen=view.slice if view.show == state.SLICE else None,
             on_within=lambda is_within: state.update(is_within=is_within),
-            on_slice=lambda column, value: state.update(show=state.SLICE, slice=(column, value)),
+            on_slice=take_slice,
         )
     elif view.part == state.SUSPECTS:
         suspects_list(
             evaluations.label_errors(of),
             evaluation,
             is_shown=view.show == state.SUSPECT,
+            opened=view.clip,
             on_open=lambda key: state.update(show=state.SUSPECT, clip=key),
             on_show=partial(state.update, show=state.SUSPECT),
         )
@@ -167,6 +169,11 @@ def take_cell(label: str | None, prediction: str | None) -> None:
     """Shows the clips of a cell, and asks about its label."""
     focus = {} if label is None else {"focus": label}
     state.update(show=state.CELL, label=label, prediction=prediction, **focus)
+
+
+def take_slice(of: tuple[str, str] | None) -> None:
+    """Shows the wrong clips of a slice, or the missed ones where it is let go."""
+    state.update(show=state.MISSED if of is None else state.SLICE, slice=of)
 
 
 def show_answer(of: Opened, view: FailuresView) -> None:
@@ -310,6 +317,7 @@ def show_notes(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, 
         notes,
         data=data,
         is_shown=view.show == state.NOTED,
+        opened=view.clip,
         to_csv=partial(store.to_csv, data, place),
         faults=st.session_state.get("import-faults", ()),
         told=st.session_state.get("import-told", ""),

@@ -125,7 +125,8 @@ def show_task(data: OwnData, name: str) -> None:
     standing = runs.state_of(work.name)
     current = runs.current
     if current is not None and current.choice != work:
-        hint = f"“{current.choice.title}” goes on; wait for it, or cancel it, before another is started."
+        title = plain(current.choice.title)
+        hint = f"“{title}” goes on; wait for it, or cancel it, before another is started."
     task_form(
         view.task,
         view.split,
@@ -224,7 +225,7 @@ def show_answers(work: OwnWork, name: str) -> None:
     view = state.current()
     st.html(summary_html(table))
     left = emotion_filter(table, view.emotion, on_emotion=lambda name: state.update(emotion=name, clip=None))
-    answers_table(left, on_clip=lambda key: state.update(clip=key))
+    answers_table(left, chosen=view.clip, on_clip=lambda key: state.update(clip=key))
     found = table[table["key"] == view.clip]
     if len(found):
         chosen_view(

@@ -38,6 +38,16 @@ def is_drawn(key: str) -> bool:
     return any(key == drawn for _, drawn in st.session_state[_MENUS].values())
 
 
+def ticked(row: int | None) -> dict[str, dict[str, list]]:
+    """What a table holds of which this row alone is ticked; None where none is."""
+    return {"selection": {"rows": [] if row is None else [row], "columns": [], "cells": []}}
+
+
+def ticked_row(key: str) -> int | None:
+    """The row that is ticked in the table `key`; None where none is."""
+    return next(iter(st.session_state[key]["selection"]["rows"]), None)
+
+
 def picked_option(key: str, options: Sequence[Option]) -> Option | None:
     """The option that the menu `key` holds; None for one that is not offered, which nobody picked.
 

@@ -1,5 +1,6 @@
 """The Failures page in Streamlit's own test runner, on hand-made evaluations; no model is needed."""
 
+import json
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -120,6 +121,55 @@ def test_columns_of_the_data_set_are_shown_letter_by_letter(page, shipped):
     page.run()
     assert not page.exception
     assert page.table[-1].value.loc[plain(EVIL)].tolist() == [plain(EVIL)]
+
+
+def ticked(test) -> list[str]:
+    """First cells of the rows that are ticked in the table."""
+    table = test.dataframe[0]
+    return table.value.iloc[json.loads(table.proto.selection_state)["selection"]["rows"], 0].tolist()
+
+
+def test_what_is_shown_is_ticked_and_nothing_else(page, shipped):
+    written(shipped)
+    # the same slices in another order: wrong are 0, 2 and 4
+    written(shipped, told=["joy", "fear"] * 3 + LABELS[6:], name="second-test")
+    page.query_params.update({"part": "slices", "show": "slice", "slice": "scenario:all"})
+    page.run()
+    (row,) = ticked(page)
+    assert row.startswith("scenario: all")
+    first = [name.removesuffix(" ★") for name in page.dataframe[0].value["slice"]]
+    menu(page.selectbox, "evaluation-picker").set_value("second-test").run()
+    (row,) = ticked(page)
+    assert row.startswith("scenario: all")
+    second = [name.removesuffix(" ★") for name in page.dataframe[0].value["slice"]]
+    assert first.index("scenario: all") != second.index("scenario: all")
+    page.button(key="show-missed").click().run()
+    assert ticked(page) == []
+
+
+def test_the_opened_clip_is_ticked_until_it_is_closed(page, shipped):
+    written(shipped)
+    notes.default_notes().save(notes.Note(data="clips", key="c5.mp4"), tags=("odd",), note="")
+    for part, show in (("labels", "suspects"), ("notes", "noted")):
+        page.query_params = {"part": part, "show": show, "open": "c5.mp4"}
+        page.run()
+        assert not page.exception and ticked(page) == ["c5.mp4"]
+        page.button(key="close-clip").click().run()
+        assert ticked(page) == []
+
+
+def test_menus_that_a_cell_changes_are_drawn_anew(page, shipped):
+    written(shipped)
+    page.run()
+    before = menu(page.pills, "focus-picker").key
+    menu(page.selectbox, "cell-label").set_value("anger").run()
+    after = menu(page.pills, "focus-picker")
+    # what a slow browser tells of the one before is nobody's choice
+    assert (after.value, after.key != before) == ("anger", True)
+    before = menu(page.selectbox, "cell-label").key
+    after.set_value("joy").run()
+    after = menu(page.selectbox, "cell-label")
+    assert (after.value, after.key != before) == ("any", True)
 
 
 def test_back_to_the_bare_address_shows_what_was_there_first(page, shipped):

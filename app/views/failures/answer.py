@@ -7,6 +7,7 @@ from html import escape
 import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain, swatch
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.evaluation.failure_sentences import answer
 from core.evaluation.failures import PRESETS, MissedClass
 
@@ -23,16 +24,17 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
     """
 
     def picked() -> None:
-        on_focus(st.session_state["focus-picker"])
+        if is_drawn(key) and (label := picked_option(key, labels)) is not None:
+            on_focus(label)
 
     first = [name for name in PRESETS if name in labels]
-    st.session_state["focus-picker"] = missed.label
+    key = menu_key("focus-picker", missed.label)
     st.pills(
         "Why does it miss …?",
         [*first, *(name for name in labels if name not in first)],
         format_func=plain,
         wrap=True,
-        key="focus-picker",
+        key=key,
         required=True,
         on_change=picked,
     )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain_table
+from app.views.picking import is_drawn, menu_key, picked_option
 from core.evaluation import Evaluation
 
 CHART_KEY = "confusion-chart"
@@ -74,8 +75,9 @@ def confusion_chart(
             on_cell(*cell)
 
     def picked() -> None:
-        wanted = (st.session_state["cell-label"], st.session_state["cell-prediction"])
-        on_cell(*(None if name == ANY else name for name in wanted))
+        wanted = [picked_option(key, options) for key in fields if is_drawn(key)]
+        if len(wanted) == len(fields) and None not in wanted:
+            on_cell(*(None if name == ANY else name for name in wanted))
 
     st.session_state["confusion-share"] = "Share of the row" if is_share else "Clips"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -105,10 +107,11 @@ def confusion_chart(
         "the larger its share of the row, whichever number is written. Click a cell to see its clips."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", key="cell-fields"):
-        st.session_state["cell-label"] = chosen[0] or ANY if chosen else ANY
-        st.session_state["cell-prediction"] = chosen[1] or ANY if chosen else ANY
-        st.selectbox("Labelled", [ANY, *labels], key="cell-label", on_change=picked, width=160)
-        st.selectbox("Predicted as", [ANY, *labels], key="cell-prediction", on_change=picked, width=160)
+        label, prediction = chosen or (None, None)
+        options = [ANY, *labels]
+        fields = menu_key("cell-label", label or ANY), menu_key("cell-prediction", prediction or ANY)
+        for name, key in zip(("Labelled", "Predicted as"), fields, strict=True):
+            st.selectbox(name, options, key=key, on_change=picked, width=160)
     with st.expander("As a table", icon=":material/table_rows:"):
         st.table(plain_table(matrix_table(table, labels)))
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.notes import MAX_NOTE_CHARACTERS, MAX_TAG_CHARACTERS, Note, tidy_tags
 from app.views.markup import plain
+from app.views.picking import is_drawn, menu_key, ticked, ticked_row
 from core.evaluation.artifact import SHIPPED
 
 SUGGESTED = ("wrong label", "face hidden", "noisy", "sarcasm", "ambiguous")
@@ -66,6 +67,7 @@ def notes_list(
     *,
     data: str,
     is_shown: bool,
+    opened: str | None,
     to_csv,
     faults: tuple[str, ...],
     told: str,
@@ -82,19 +84,20 @@ def notes_list(
         notes: on clips of the data set.
         data: its name.
         is_shown: the gallery holds the noted clips already.
+        opened: key of the opened clip, which is ticked.
         to_csv: gives the CSV's text.
         faults: of the last import; nothing was taken from it where there are some.
         told: what the last import did.
         number: another one empties the field for a file.
         on_show: is called when the gallery shall hold the noted clips.
-        on_open: takes a clip's key.
+        on_open: takes a clip's key, or None where it is let go.
         on_import: takes the file's bytes.
         elsewhere: notes on other data sets of the same name, by place.
         on_copy: takes those of a place.
     """
     st.html(f'<div class="chart-title">Tags and notes <span>on clips of {escape(data)}</span></div>')
     if notes:
-        _table(notes, is_shown=is_shown, on_show=on_show, on_open=on_open)
+        _table(notes, is_shown=is_shown, opened=opened, on_show=on_show, on_open=on_open)
         st.download_button(
             "All as CSV",
             data=to_csv,
@@ -140,10 +143,13 @@ def notes_table(notes: tuple[Note, ...]) -> pd.DataFrame:
     )
 
 
-def _table(notes: tuple[Note, ...], *, is_shown: bool, on_show, on_open) -> None:
+def _table(notes: tuple[Note, ...], *, is_shown: bool, opened: str | None, on_show, on_open) -> None:
+    keys = [note.key for note in notes]
+
     def clicked() -> None:
-        if rows := st.session_state["notes-table"]["selection"]["rows"]:
-            on_open(notes[rows[0]].key)
+        if is_drawn(key):
+            row = ticked_row(key)
+            on_open(None if row is None else keys[row])
 
     st.button(
         "Show these clips in the gallery",
@@ -152,9 +158,10 @@ def _table(notes: tuple[Note, ...], *, is_shown: bool, on_show, on_open) -> None
         disabled=is_shown,
         key="show-noted",
     )
+    key = menu_key("notes-table", ticked(keys.index(opened) if opened in keys else None))
     st.dataframe(
         notes_table(notes),
-        key="notes-table",
+        key=key,
         on_select=clicked,
         selection_mode="single-row",
         hide_index=True,

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain, plain_table
+from app.views.picking import is_drawn, menu_key, ticked, ticked_row
 from core.evaluation import Evaluation
 from core.evaluation.failure_sentences import how_to_read_slices, of_label_errors, of_slices
 from core.evaluation.label_errors import LabelErrors
@@ -19,24 +20,34 @@ MAX_ROWS_SHOWN = 11
 _ROW_PIXELS = 35
 
 
-def slices_list(found: Slices, focus: str, *, is_within: bool, on_within, on_slice) -> None:
+def slices_list(
+    found: Slices,
+    focus: str,
+    *,
+    is_within: bool,
+    chosen: tuple[str, str] | None,
+    on_within,
+    on_slice,
+) -> None:
     """Draws all slices, worst first; a click on one shows its wrong clips.
 
     Args:
         found: slices of all clips or of the focus.
         focus: the class that may be looked at alone.
         is_within: it is.
+        chosen: column and value of the slice that is shown, which is ticked; None where none is.
         on_within: takes whether it shall be.
-        on_slice: takes column and value.
+        on_slice: takes column and value, or None where a slice is let go.
     """
+    names = [(part.column, part.value) for part in found.slices]
 
     def switched() -> None:
         on_within(st.session_state["slices-within"])
 
     def clicked() -> None:
-        if rows := st.session_state["slices-table"]["selection"]["rows"]:
-            part = found.slices[rows[0]]
-            on_slice(part.column, part.value)
+        if is_drawn(key):
+            row = ticked_row(key)
+            on_slice(None if row is None else names[row])
 
     st.html('<div class="chart-title">Where it errs more than elsewhere <span>wrong clips in %</span></div>')
     st.session_state["slices-within"] = is_within
@@ -44,9 +55,10 @@ def slices_list(found: Slices, focus: str, *, is_within: bool, on_within, on_sli
     st.html(f'<p class="verdict">{escape(of_slices(found))}</p>')
     if not found.slices:
         return
+    key = menu_key("slices-table", ticked(names.index(chosen) if chosen in names else None))
     st.dataframe(
         slices_table(found),
-        key="slices-table",
+        key=key,
         on_select=clicked,
         selection_mode="single-row",
         hide_index=True,
@@ -83,20 +95,25 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def suspects_list(errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool, on_open, on_show) -> None:
+def suspects_list(
+    errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool, opened: str | None, on_open, on_show
+) -> None:
     """Draws the suspected label errors; a click opens a clip.
 
     Args:
         errors: of the evaluation.
         evaluation: read or made.
         is_shown: the gallery holds them already.
-        on_open: takes a clip's key.
+        opened: key of the opened clip, which is ticked.
+        on_open: takes a clip's key, or None where it is let go.
         on_show: is called when the gallery shall hold them.
     """
+    keys = [suspect.key for suspect in errors.suspects]
 
     def clicked() -> None:
-        if rows := st.session_state["suspects-table"]["selection"]["rows"]:
-            on_open(errors.suspects[rows[0]].key)
+        if is_drawn(key):
+            row = ticked_row(key)
+            on_open(None if row is None else keys[row])
 
     table = evaluation.predictions
     wrong = int((table["label"] != table["prediction"]).sum())
@@ -112,9 +129,10 @@ def suspects_list(errors: LabelErrors, evaluation: Evaluation, *, is_shown: bool
         disabled=is_shown,
         on_click=on_show,
     )
+    key = menu_key("suspects-table", ticked(keys.index(opened) if opened in keys else None))
     st.dataframe(
         suspects_table(errors),
-        key="suspects-table",
+        key=key,
         on_select=clicked,
         selection_mode="single-row",
         hide_index=True,

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, swatch, track
-from app.views.picking import is_drawn, menu_key, picked_option
+from app.views.picking import is_drawn, menu_key, picked_option, ticked, ticked_row
 from core.labels import MODALITIES, MODALITY_NOUNS
 from training.predictions import PROBABILITY
 
@@ -99,23 +99,23 @@ def answer_table(table: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index(drop=True)
 
 
-def answers_table(table: pd.DataFrame, *, on_clip) -> None:
-    """Draws the table; `on_clip(key)` is called with the row that is chosen, None where it is let go."""
+def answers_table(table: pd.DataFrame, *, chosen: str | None, on_clip) -> None:
+    """Draws the table, with the chosen clip ticked; `on_clip(key)` tells another, None where it is let go."""
     keys = table["key"].tolist()
-    # other rows are another table, in which nothing is chosen
-    name = f"own-table-{hash(tuple(keys)) & 0xFFFFFF}"
 
     def picked() -> None:
-        rows = st.session_state[name]["selection"]["rows"]
-        on_clip(keys[rows[0]] if rows and rows[0] < len(keys) else None)
+        if is_drawn(key):
+            row = ticked_row(key)
+            on_clip(None if row is None else keys[row])
 
+    key = menu_key("own-table", ticked(keys.index(chosen) if chosen in keys else None))
     shown = answer_table(table)
     st.dataframe(
         shown,
         hide_index=True,
         height=min(TABLE_HEIGHT, 40 + 35 * max(1, len(shown))),
         alt="The clips with the emotion that the model finds in each, and how probable that is.",
-        key=name,
+        key=key,
         on_select=picked,
         selection_mode="single-row",
         column_config={
