@@ -20,6 +20,9 @@ from core.writing import replacing, written
 
 MAX_COPY_SECONDS = 60.0
 MAX_COPY_SIDE = 720
+COPY = "-copy.mp4"
+"""How the names of copies end."""
+
 _PLAYABLE_VIDEO = {"mov": ("h264",), "matroska": ("vp8", "vp9", "av1")}
 _PLAYABLE_AUDIO = {
     "mov": ("aac", "mp3"),
@@ -81,7 +84,7 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
     if clip.info.duration_seconds > MAX_COPY_SECONDS:
         return None
     say("Making a copy that the browser can play")
-    target = folder / f"{clip.sha256[:16]}-copy.mp4"
+    target = folder / f"{clip.sha256[:16]}{COPY}"
     if clip.is_apart:
         name = told(clip.path)
         is_whole = run_apart(_copy, clip, target, name=name, limits=DEFAULT_LIMITS, writes=True)

@@ -8,7 +8,9 @@ goes with it.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from app.clips import ClipChoice, shipped_clips, stand_ins, transcript_of
 from app.desk import Desk, Seat
 from app.display import ClipDisplay, display_clip, jpeg_uri, picture_uri
 from app.explanations import Case, PrivateStore
-from app.playback import Playable, as_it_is, playable_copy
+from app.playback import COPY, Playable, as_it_is, playable_copy
 from app.shelf import Shelf
 from app.truth import Truth, truth_of
 from core.attribution.explain import default_store
@@ -37,6 +39,9 @@ STILL_SIDE = 320
 HUMMED = "The speaker only hums; there are no words to read."
 NO_WORDS = "There are no words to read."
 """What is said in place of `HUMMED` while nothing is told of how clips were made."""
+
+COPY_SECONDS = 600.0
+"""Copies of own data's clips are kept so long, and as long as their clip is at hand."""
 
 _NUM_CLIPS = 64
 _NUM_PREDICTIONS = 96
@@ -208,6 +213,8 @@ def explain(choice: ClipChoice, words: str | None, model: Predictor, say: Say) -
     key = _key(choice, model)
     with desk().interrupted():
         made = shelves.clips.get(key, lambda: _prepare(choice, model, say))
+    if choice.is_own and not choice.is_upload:
+        _forget_copies(shelves)
 
     def ask(said: str | None) -> Prediction:
         with desk().interrupted():
@@ -255,6 +262,15 @@ def _home(choice: ClipChoice) -> Path:
 @st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.remove())
 def _data_folder() -> PrivateFolder:
     return _folder("deepmsi-watched-")
+
+
+def _forget_copies(shelves: _Shelves) -> None:
+    """Deletes copies of own data's clips that were left: who looks through a folder may go on for long."""
+    kept = {made.media.path for made in shelves.clips.values() if made.media is not None}
+    for copy in _data_folder().path.glob(f"*{COPY}"):
+        with suppress(OSError):
+            if copy not in kept and time.time() - copy.stat().st_mtime > COPY_SECONDS:
+                copy.unlink()
 
 
 def _prepare(choice: ClipChoice, model: Predictor, say: Say) -> _Made:

@@ -36,6 +36,11 @@ class Shelf:
                 with self._lock:
                     self._being_made.pop(key, None)
 
+    def values(self) -> tuple:
+        """All values that are there."""
+        with self._lock:
+            return tuple(self._values.values())
+
     def clear(self) -> None:
         """Forgets every value."""
         with self._lock:

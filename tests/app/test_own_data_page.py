@@ -1,5 +1,6 @@
 """The Own data page, and clips of own data on the Clip page, in Streamlit's own test runner."""
 
+import json
 import shutil
 import sys
 import time
@@ -20,7 +21,8 @@ from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
 from core.model import build_model
 from core.predict import Predictor
-from tests.app.conftest import EVIL, is_plain, menu
+from core.writing import PrivateFolder
+from tests.app.conftest import EVIL, is_plain, menu, write_clip
 
 
 @pytest.fixture(scope="session")
@@ -172,6 +174,26 @@ def test_a_run_is_watched_cancelled_and_gone_on_with(page, clips, does):
     assert earlier == ["Predict: mine, by small (done)"]
 
 
+def test_a_run_that_goes_on_is_told_letter_by_letter(page, clips, does):
+    folder = clips.rename(clips.with_name("a *b* `c` [d](e)"))
+    (folder / "manifest.csv").write_text("path,label,split\none.mp4,joy,train\ntwo.mp4,joy,test\n")
+    page.query_params["data"] = str(folder)
+    page.run()
+    does("import time; time.sleep(900)")
+    page.button(key="own-start").click().run()
+    menu(page.selectbox, "own-split").set_value("test").run()
+    told = f"“{plain(f'{folder.name}, by small')}” goes on"
+    assert any(told in caption.value for caption in page.caption)
+    menu(page.selectbox, "own-split").set_value("all").run()
+    page.button(key="own-cancel").click().run()
+    until(page, "was cancelled")
+
+
+def ticked_rows(test) -> list[int]:
+    """Of the last table."""
+    return json.loads(test.dataframe[-1].proto.selection_state)["selection"]["rows"]
+
+
 def test_answers_are_shown_filtered_and_opened(page, clips, checkpoint):
     page.query_params["data"] = str(clips)
     page.run()
@@ -197,8 +219,9 @@ def test_answers_are_shown_filtered_and_opened(page, clips, checkpoint):
     again.query_params["data"], again.query_params["open"] = str(clips), "two.mp4"
     again.run()
     assert not again.exception and '<div class="eyebrow">two.mp4' in html_of(again)
+    assert ticked_rows(again) == [1]
     again.button(key="own-close").click().run()
-    assert "open" not in link_of(again)
+    assert "open" not in link_of(again) and ticked_rows(again) == []
 
 
 def test_what_data_and_answers_say_is_shown_letter_by_letter(page, clips, checkpoint):
@@ -306,6 +329,28 @@ def test_a_clip_of_own_data_opens_on_the_clip_page(answered, clips, monkeypatch)
     assert page.button(key="data-next").disabled
     # nothing is put beside a person's clips
     assert sorted(path.name for path in clips.iterdir()) == ["one.mp4", "two.mp4"]
+
+
+def test_copies_of_clips_that_were_left_do_not_heap_up(page, clips, checkpoint, monkeypatch):
+    names = [f"{number}.avi" for number in range(4)]
+    for number, name in enumerate(names):
+        write_clip(clips / name, num_frames=25 + number, codec="mpeg2video")
+    page.query_params["data"] = str(clips)
+    page.run()
+    page.button(key="own-start").click().run()
+    until(page, "is done.")
+    work = work_on(clips, checkpoint)
+    write_answers(work, [{"key": name, "prediction": "joy"} for name in names])
+    monkeypatch.setattr(resources, "COPY_SECONDS", 0.0)
+    homes = []
+    monkeypatch.setattr(resources, "_folder", lambda prefix: homes.append(PrivateFolder(prefix)) or homes[-1])
+    page = clip_page(key_in_links(work, names[0]))
+    for name in names[1:]:
+        page.button(key="data-next").click().run()
+        assert not page.exception and page.get("video") and link_of(page)["clip"].endswith(name)
+    (home,) = homes
+    # of the clip that is shown, and of the one before
+    assert len(list(home.path.glob("*-copy.mp4"))) == 2
 
 
 def test_a_link_to_a_clip_that_is_gone_says_so(answered):
