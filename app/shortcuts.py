@@ -129,7 +129,7 @@ PLACES = (
     ),
     Place(
         name="Tables",
-        pages=(EMBEDDINGS, CHECKPOINTS),
+        pages=ALL_PAGES,
         shortcuts=(
             Shortcut(
                 keys=("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"),

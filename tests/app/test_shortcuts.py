@@ -61,7 +61,7 @@ def test_pages_are_those_of_the_app():
 
 def test_a_page_is_told_its_own_shortcuts_and_those_of_all():
     found = dict(shortcuts_of("Learn"))
-    assert list(found) == ["Everywhere", "The walk", "Inside one frame"]
+    assert list(found) == ["Everywhere", "The walk", "Inside one frame", "Tables"]
     assert [one.keys for one in found["Everywhere"]][0] == ("?",) and len(found["Everywhere"]) == 4
     assert "Sample clips" in dict(shortcuts_of("Clip")) and "Cards of clips" in dict(shortcuts_of("Compare"))
-    assert list(dict(shortcuts_of("Own data"))) == ["Everywhere"]
+    assert list(dict(shortcuts_of("Own data"))) == ["Everywhere", "Tables"]
