@@ -43,6 +43,11 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", parted))
 
 
+def plotted(text: str) -> str:
+    """`text` so that Plotly, which takes tags for links and line breaks, shows it letter by letter."""
+    return escape(text, quote=False)
+
+
 def plain_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table so that `st.table`, which reads Markdown, shows texts and headings letter by letter."""
 

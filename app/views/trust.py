@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.explanations import MANY, METHOD_NAMES
-from app.views.markup import chip, percent, plain
+from app.views.markup import chip, percent, plain, plotted
 from app.views.picking import is_drawn, menu_key
 from app.views.target import title_of, unit_of
 from core.attribution.faithfulness import Faithfulness
@@ -138,7 +138,7 @@ def curves_figure(found: Faithfulness) -> go.Figure:
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         xaxis={"title": f"{REMOVED[found.element]} removed (%)", "range": [-2, 102]},
-        yaxis={"title": f"{found.target} ({unit})"},
+        yaxis={"title": plotted(f"{found.target} ({unit})")},
         hovermode="x unified",
     )
     return figure

@@ -165,6 +165,18 @@ def test_the_picture_pales_and_rings_but_hides_nothing(evaluation):
     assert [trace.selectedpoints for trace in plain.data] == [None] * 3
 
 
+def test_what_data_say_is_drawn_letter_by_letter(tmp_path):
+    clips = made_clips(
+        ["joy"] * 3, tmp_path, speaker="<a href='http://x.org'>s</a>", transcript="I <b>see</b> &"
+    )
+    evaluation = made_evaluation(["joy"] * 3, ["joy"] * 3, tmp_path, clips=clips)
+    points = points_of(evaluation, "fused")
+    (trace,) = space_figure(evaluation, points, np.zeros((3, 2)), colour="speaker").data
+    # of tags Plotly makes links and line breaks
+    assert trace.name == "&lt;a href='http://x.org'&gt;s&lt;/a&gt;" and "<a" not in trace.hovertemplate
+    assert trace.customdata[0][4] == "I &lt;b&gt;see&lt;/b&gt; &amp;"
+
+
 def test_the_opened_clip_s_modalities_are_tied(evaluation):
     evaluation.embeddings["audio"][5] = np.nan
     points = points_of(evaluation, TOGETHER)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.summaries import Summary
-from app.views.markup import plain, plain_table
+from app.views.markup import plain, plain_table, plotted
 from core.evaluation import Comparison
 
 CURVE = "dev_video+audio+text_macro_f1"
@@ -107,7 +107,7 @@ def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int 
         figure.add_scatter(
             x=epochs,
             y=values,
-            name=name,
+            name=plotted(name),
             mode="lines+markers",
             line={
                 "dash": DASHES[number % len(DASHES)],

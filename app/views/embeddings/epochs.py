@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.views.embeddings.symbols import symbols_of
-from app.views.markup import color_of
+from app.views.markup import color_of, plotted
 from core.evaluation.spaces import NUM_NEIGHBOURS, Points, principal, space_quality
 from core.space import Space
 
@@ -116,9 +116,9 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
                 x=moment[labels == label, 0],
                 y=moment[labels == label, 1],
                 mode="markers",
-                name=label,
+                name=plotted(label),
                 marker={"color": color_of(label), "size": 9, "opacity": 0.85, "symbol": symbols[label]},
-                hovertemplate=f"{label}<extra></extra>",
+                hovertemplate=f"{plotted(label)}<extra></extra>",
             )
             for label in names
         ]

@@ -5,13 +5,13 @@ Thousands of points are drawn by the graphics card and carry no more than a hove
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.views.embeddings.symbols import symbols_of
-from app.views.markup import color_of
+from app.views.markup import color_of, plotted
 from core.evaluation import Evaluation
 from core.evaluation.spaces import Points
 from core.labels import MODALITIES, MODALITY_NOUNS
@@ -179,13 +179,13 @@ def _add_points(
         kind(
             **axes,
             mode="markers",
-            name=name,
+            name=plotted(name),
             legendgroup=name,
             marker=marker,
             customdata=told,
             showlegend=isinstance(color, str) and is_first,
             hovertemplate=f"label %{{customdata[2]}}, model %{{customdata[3]}}<br>{words}"
-            f"%{{customdata[1]}}<extra>{name}{of}</extra>",
+            f"%{{customdata[1]}}<extra>{plotted(name)}{of}</extra>",
             **_highlight(rows, chosen, is_flat=is_flat),
         )
     )
@@ -195,11 +195,15 @@ def _told(evaluation: Evaluation, points: Points) -> np.ndarray:
     """`(point, 4 or 5)`: row, key, label and prediction of every point's clip, and its words."""
     table = evaluation.predictions.iloc[points.rows]
     columns = [points.rows.astype(object)]
-    columns += [table[name].to_numpy(object) for name in ("key", "label", "prediction")]
+    columns += [_texts(table[name]) for name in ("key", "label", "prediction")]
     if len(points.rows) <= MANY_POINTS:
         words = table["transcript"].astype(object).where(table["transcript"].notna(), "")
-        columns.append(np.array([_short(text) for text in words], object))
+        columns.append(_texts(map(_short, words)))
     return np.stack(columns, axis=1)
+
+
+def _texts(texts: Iterable[str]) -> np.ndarray:
+    return np.array([plotted(text) for text in texts], object)
 
 
 def _highlight(rows: np.ndarray, chosen: np.ndarray, *, is_flat: bool) -> dict:
