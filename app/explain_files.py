@@ -62,7 +62,7 @@ MEANINGS = {
     ),
     "modalities.interactions.*": (
         f"Shapley interaction index, {OF_VALUE}; above 0 they give more together than one by one, below 0 "
-        "they tell the same"
+        "less, because they tell the same or pull apart"
     ),
     "attributions.*.values": (
         f"what each element contributed, {OF_VALUE}; of patches by frame, row and column, where 0 says that "

@@ -75,8 +75,7 @@ class ModalityReport:
         shapley: `(modality, class)` exact Shapley values of the probability; zero where absent. Over the
             modalities they sum to p(all present) − p(none).
         pair_interactions: `(pair, class)` in the order of `PAIRS`: exact Shapley interaction indices. Above
-            zero two modalities give more together than one by one, below zero they tell the same; zero where
-            one is absent.
+            zero two modalities give more together than one by one, below zero less; zero where one is absent.
         triple_interaction: `(class,)` that of all three; zero where one is absent.
         verdict: "agree", "redundant", "complementary", "conflict", "unclear" or "single" (one modality only).
         sentence: the verdict in words, naming which modality says what.

@@ -121,7 +121,7 @@ def _conclusion(effects: CompressionEffects, level: LevelEffects) -> str:
     if low <= effects.value <= high or abs(gain) < NOTICEABLE:
         said = (
             f"The choice of {many} carries little here: as many at random give {one} about the same "
-            f"({value_text(level.random_mean, effects.target)} on average)."
+            f"({value_text(level.random_mean, effects.target)} on average{_without(effects, level)})."
         )
     elif gain > 0:
         said = f"The kept {many} carry {one}: as many at random give {points(-100 * gain)}."
@@ -139,6 +139,13 @@ def _conclusion(effects: CompressionEffects, level: LevelEffects) -> str:
             f"{percent(level.positive_mass)} of what raised it."
         )
     return said
+
+
+def _without(effects: CompressionEffects, level: LevelEffects) -> str:
+    """What only dropped ones would give, where that differs: random ones mostly hold some of the kept."""
+    if abs(level.exchanged - effects.value) < NOTICEABLE:
+        return ""
+    return f"; only dropped ones would give {value_text(level.exchanged, effects.target)}"
 
 
 def _known(share: float) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 import streamlit as st
 
 from app.components.patches import PatchPicture, patches
+from app.explanations import METHOD_NAMES
 from app.state import OVERLAYS
 from app.views.markup import plain, points
 from app.views.picking import is_drawn, menu_key
+from app.views.target import value_name
 from core.attribution.results import Attribution
 from core.prediction import Prediction
 
@@ -213,10 +215,11 @@ def _points(attribution: Attribution, frame: int) -> dict[str, np.ndarray | floa
 
 
 def _how_to_read(attribution: Attribution, frame: int) -> str:
-    given, target = 100 * attribution.values, plain(str(attribution.target))
+    given, target = 100 * attribution.values, plain(value_name(attribution.target))
+    method = METHOD_NAMES.get(attribution.method, attribution.method)
     return (
-        f"Attribution by {plain(attribution.method)}: blue (+) raised the probability of {target}, orange "
-        f"(−) lowered it. Full colour is {np.abs(given).max():.2f} points, the most of any patch and frame; "
+        f"Attribution by {plain(method)}: blue (+) raised {target}, orange (−) lowered it. "
+        f"Full colour is {np.abs(given).max():.2f} points, the most of any patch and frame; "
         f"the patches of this frame gave {points(given[frame].sum())} together."
     )
 

@@ -26,8 +26,10 @@ def quality(metrics: dict) -> str | None:
     """
     try:
         scores = metrics["test"]["subsets"]["+".join(MODALITIES)]
+        sources = metrics["test"].get("sources", {})
+        of = f" of {len(sources)} data sets" if len(sources) > 1 else ""
         return (
-            f"right on {percent(scores['accuracy'])} of {scores['num_clips']} unseen clips "
+            f"right on {percent(scores['accuracy'])} of {scores['num_clips']:,} unseen clips{of} "
             f"(macro-F1 {scores['macro_f1']:.2f})"
         )
     except (KeyError, TypeError, ValueError):  # not evaluated, or a subset that no clip has

@@ -32,7 +32,7 @@ def learned_from(metrics: dict) -> str:
     if isinstance(recipe, dict) and (sources := recipe.get("sources")):
         told.append(str(sources))
     if isinstance(recipe, dict) and (start := recipe.get("start")):
-        told.append(f"Before that it was the checkpoint {start}, whose data and licences count, too.")
+        told.append(f"It began as an earlier checkpoint, {start}, whose data and licences count, too.")
     return " ".join([*told, "For your own recording its percentages are a guess."])
 
 
@@ -148,8 +148,8 @@ def _uncertainty(prediction: Prediction) -> str:
     second, name = ranked[1]
     return (
         f'<p class="truth">Only a guess: with {percent(prediction.confidence)} the model would rather not '
-        f"decide, and next comes {escape(name)} with {percent(second)}. At least half of such "
-        "guesses about held-out clips were wrong; do not rely on it.</p>"
+        f"decide, and next comes {escape(name)} with {percent(second)}. On the clips by which this limit was "
+        "set, at least half of such guesses were wrong; do not rely on it.</p>"
     )
 
 

@@ -40,7 +40,7 @@ def plain(text: str) -> str:
     """`text` so that Streamlit's Markdown shows it letter by letter, free of links, pictures and colours."""
     # addresses become links whatever is escaped in them; a joiner that nobody sees is in their way
     parted = re.sub(r"(https?(?=:)|www(?=\.)|(?=@))", "\\1\N{WORD JOINER}", text, flags=re.IGNORECASE)
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", parted))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(rf"[^\S{UNIT_SPACE}]+", " ", parted))
 
 
 def plotted(text: str) -> str:

@@ -54,7 +54,7 @@ def interaction_chart(prediction: Prediction, target: Target) -> None:
             "percentage points",
             f'<ul class="steps interactions">{rows}</ul>',
             "Shapley interaction indices, exact here. Right of the middle line (▲): together they give more "
-            "than one by one. Left of it (▼): they tell the same, so that the second adds less. At zero they "
+            "than one by one. Left of it (▼): less, because they tell the same or pull apart. At zero they "
             "simply add up.",
         )
     )
@@ -77,7 +77,7 @@ def meaning(group: tuple[str, ...], value: float) -> str:
         return "they add up" if len(group) == 2 else "no more than pairs explain"
     if len(group) > 2:
         return "beyond what pairs explain"
-    return "more than one by one" if value > 0 else "they tell the same"
+    return "more than one by one" if value > 0 else "less than one by one"
 
 
 def shapley_table(prediction: Prediction, target: Target) -> pd.DataFrame:

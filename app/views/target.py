@@ -107,6 +107,12 @@ def title_of(target: Target) -> str:
     return f"Lead of {target.label} over {target.instead_of}"
 
 
+def value_name(target: Target) -> str:
+    """The explained number in a sentence: "the probability of fear", "the lead of fear over surprise"."""
+    title = title_of(target)
+    return f"the {title[0].lower()}{title[1:]}"
+
+
 def unit_of(target: Target) -> str:
     """Of the explained number: a lead is a difference of percentages."""
     return "%" if target.instead_of is None else "percentage points"

@@ -16,6 +16,7 @@ from app.truth import Truth
 from app.views.frame import guide_words
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY
+from app.views.target import value_name
 from core.attribution.elements import absent_others
 from core.attribution.results import Attribution
 from core.media.clip import Word
@@ -93,7 +94,7 @@ class TimelineData:
         drawn = *_of_frames(prediction, reads_picture=reads_picture), *_absences(strip), *_of_truth(truth)
         goes = "Click, drag or use the arrow keys to go to a moment; space plays."
         if prediction.frames is not None:
-            goes += " Below, the frame under the playhead from the inside."
+            goes += " Below, the chosen frame from the inside."
         paragraphs = " ".join(drawn), *_of_shares(known), goes
         return cls(strip=strip, shares=_shares(known), caption="\n\n".join(paragraphs))
 
@@ -212,7 +213,7 @@ def _of_shares(known: Mapping[str, Attribution | None]) -> tuple[str, ...]:
     there = {track: one for track, one in known.items() if one is not None}
     if not there:
         return ()
-    target = plain(str(next(iter(there.values())).target))
+    target = plain(value_name(next(iter(there.values())).target))
     by_method: dict[str, list[str]] = {}
     for track, one in there.items():
         by_method.setdefault(METHOD_NAMES.get(one.method, one.method), []).append(NAMES[track])
@@ -222,7 +223,7 @@ def _of_shares(known: Mapping[str, Attribution | None]) -> tuple[str, ...]:
     zero = [NAMES[track] for track, one in there.items() if not np.any(one.values)]
     nothing = (f"Nothing came from {' and '.join(zero)}: all their points are zero.",) if zero else ()
     told = (
-        f"Attribution says what each part gave to the probability of {target}, in percentage points: upward "
+        f"Attribution says what each part gave to {target}, in percentage points: upward "
         "bars and words with a line below raised it, downward bars and words with a dashed line above "
         f"lowered it, all on one scale. It tells what moved this model, not what is true. By {methods}."
         f"{by_themselves}",

@@ -116,7 +116,13 @@ def test_kept_frames_carry_what_random_ones_do_not_give():
 def test_a_choice_that_random_ones_equal_carries_little(random, mean):
     assert concluded(replace(FRAMES, random=np.array(random))) == (
         f"The choice of frames carries little here: as many at random give fear about the same ({mean} on "
-        "average)."
+        "average; only dropped ones would give 31.0 %)."
+    )
+
+
+def test_a_choice_carries_nothing_at_all_where_the_dropped_give_as_much_too():
+    assert concluded(replace(FRAMES, random=np.array([0.46, 0.48]), exchanged=0.48)).endswith(
+        "give fear about the same (47.0 % on average)."
     )
 
 
@@ -163,7 +169,7 @@ def test_of_a_lead_it_says_which_and_tells_it_with_its_sign():
     below = replace(FRAMES, random=np.array([-0.14, -0.10]), restored=-0.1)
     assert concluded(below, target=LEAD, value=-0.11) == (
         "The choice of frames carries little here: as many at random give the lead of fear over joy about "
-        "the same (−12.0 on average)."
+        "the same (−12.0 on average; only dropped ones would give +31.0)."
     )
 
 

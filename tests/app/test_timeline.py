@@ -67,9 +67,20 @@ def test_what_the_clip_lacks_has_no_track_but_a_sentence(make_prediction, displa
     data = TimelineData.of(lacking, bare, dict.fromkeys(all_three))
     assert data.shares.awaited == ("words",)
     assert "This clip has no picture; the answer rests on text." in data.caption
-    assert "There is no sound to show." in data.caption and "playhead" not in data.caption
+    assert "There is no sound to show." in data.caption and "from the inside" not in data.caption
     wordless = TimelineData.of(make_prediction(transcript=""), display, dict.fromkeys(all_three))
     assert "No words were read." in wordless.caption and "words" not in wordless.shares.awaited
+
+
+def test_captions_name_what_is_explained(make_prediction, display, all_three):
+    caption = TimelineData.of(make_prediction(), display, all_three).caption
+    assert "what each part gave to the probability of fear, in percentage points" in caption
+    lead = Target(label="fear", instead_of="joy")
+    of_lead = {name: replace(one, target=lead) for name, one in all_three.items()}
+    caption = TimelineData.of(make_prediction(), display, of_lead).caption
+    assert (
+        "gave to the lead of fear over joy, in percentage points" in caption and "probability" not in caption
+    )
 
 
 def test_points_that_are_all_zero_are_said_not_drawn(make_prediction, display, all_three):
@@ -178,6 +189,16 @@ def show_frame(prediction, index=2, step=2, attribution=None, is_awaited=False) 
     test = AppTest.from_function(run_frame, args=(prediction, index, step, attribution, is_awaited)).run()
     assert not test.exception
     return test
+
+
+def test_the_frames_caption_names_method_and_what_is_explained(make_prediction, shown):
+    lead = Target(label="fear", instead_of="joy")
+    given = an_attribution("patch", method="integrated-gradients", target=lead)
+    said = [caption.value for caption in show_frame(make_prediction(), attribution=given).caption]
+    assert any(
+        "by integrated gradients: blue (+) raised the lead of fear over joy, orange" in one.replace("\\", "")
+        for one in said
+    )
 
 
 def test_the_frames_overlays_are_switched(make_prediction, shown):
