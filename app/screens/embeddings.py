@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import checkpoints, evaluations
 from app import embeddings_state as state
+from app.components.points import points as clicks
 from app.embeddings_state import EmbeddingsView
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
@@ -113,14 +114,21 @@ def show_clips(of: Opened) -> None:
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
     words = picture_words(of.evaluation, points, SPACE_NAMES[view.space])
     if view.num_dims == 2:
-        st.plotly_chart(
-            figure,
-            key=key,
-            alt=words,
-            on_select=partial(take_selection, of, key),
-            selection_mode=("points", "box", "lasso"),
-            config=PLOT_SETTINGS,
-        )
+        with st.container(key=CHART, gap=None):
+            st.plotly_chart(
+                figure,
+                key=key,
+                alt=words,
+                on_select=partial(take_selection, of, key),
+                selection_mode=("points", "box", "lasso"),
+                config=PLOT_SETTINGS,
+            )
+            clicks(
+                CHART,
+                num_rows=len(of.evaluation.predictions),
+                key="embeddings-clicks",
+                on_pick=lambda row: take_rows(of, np.array([row])),
+            )
         how = (
             "Draw around points with the mouse to list their clips below; a click opens one. A double "
             "click between the points lets go of them. With the keyboard, choose below."

@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -193,6 +194,43 @@ def test_a_lasso_lists_clips_and_hides_none(page, address):
     # the choice stays, and the opened clip is ringed
     expect(title).to_contain_text("chosen clips")
     assert page.evaluate(count) == num_points + 1
+
+
+AT_A_POINT = """() => {
+  const chart = document.querySelector('.stPlotlyChart .js-plotly-plot');
+  const { xaxis, yaxis, _size } = chart._fullLayout;
+  const box = chart.getBoundingClientRect();
+  // one that lies by itself, so that no other is meant
+  const points = chart._fullData.flatMap((trace) => [...trace.x].map((x, i) => ({
+    x: box.left + _size.l + xaxis.d2p(x),
+    y: box.top + _size.t + yaxis.d2p(trace.y[i]),
+    key: trace.customdata[i][1],
+  })));
+  const far = (one, two) => two === one ? Infinity : Math.hypot(one.x - two.x, one.y - two.y);
+  const apart = (one) => Math.min(...points.map((two) => far(one, two)));
+  return points.reduce((best, one) => apart(one) > apart(best) ? one : best);
+}"""
+
+
+def test_a_click_on_a_point_opens_its_clip(page, address):
+    page.goto(f"{address}embeddings")
+    chart = page.locator(".stPlotlyChart .js-plotly-plot")
+    expect(chart).to_be_visible()
+    wait_for_rest(page)
+    page.wait_for_timeout(1500)
+    # a busy machine may still be laying the chart out when the mouse moves
+    for _ in range(5):
+        point = page.evaluate(AT_A_POINT)
+        page.mouse.move(point["x"] - 4, point["y"] - 3)
+        page.mouse.move(point["x"], point["y"], steps=4)
+        page.wait_for_timeout(500)
+        page.mouse.down()
+        page.mouse.up()
+        page.wait_for_timeout(4000)
+        if "open=" in page.url:
+            break
+    assert parse_qs(urlsplit(page.url).query)["open"] == [point["key"]]
+    expect(page.locator(".st-key-failures-detail .emotion strong")).to_be_visible()
 
 
 INK_AND_GROUND = """selector => {

@@ -1,0 +1,31 @@
+"""A click on a point of a chart: Streamlit tells of none while a lasso or a box can be drawn in it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.assets import asset
+
+_mount = st.components.v2.component(
+    "deepmsi.points",
+    html='<div class="points" hidden></div>',
+    js=asset("points", "points.js"),
+)
+
+
+def points(chart: str, *, num_rows: int, key: str, on_pick) -> None:
+    """Draws nothing; `on_pick(row)` is called with the first number of a clicked point's `customdata`.
+
+    Args:
+        chart: key of the container that the chart is drawn into.
+        num_rows: from 0 on, what the number may be.
+        key: of the component.
+        on_pick: takes one int.
+    """
+
+    def picked() -> None:
+        row = st.session_state[key].get("pick")
+        if isinstance(row, int) and 0 <= row < num_rows:
+            on_pick(row)
+
+    _mount(key=key, data={"chart": chart}, on_pick_change=picked)
