@@ -102,7 +102,7 @@ def relevance_words(prediction: Prediction) -> str:
     num, best = len(frames.times_seconds), int(np.argmax(frames.relevance))
     guides = guide_words(prediction)
     source = (
-        f"In this clip {guides} {'guides' if guides == 'the sound' else 'guide'} the choice."
+        f"The choice follows what changes in the face, moved by {guides} as far as training taught it."
         if guides
         else "This clip has neither sound nor words, so only the guide’s fixed part chooses."
     )
