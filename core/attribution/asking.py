@@ -111,8 +111,8 @@ class Asking:
 
 
 @contextmanager
-def _two_workers(num_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """In which torch uses so many threads each; everywhere else as many as before."""
+def _two_workers(num_threads: int) -> Iterator[ThreadPoolExecutor | None]:
+    """In which torch uses so many threads each; everywhere else as many as before. None if there are none."""
     ready = Barrier(3)
 
     def begin() -> None:
@@ -121,8 +121,13 @@ def _two_workers(num_threads: int) -> Iterator[ThreadPoolExecutor]:
         ready.wait()
 
     with ThreadPoolExecutor(2, "passes", begin) as pool:
-        for _ in range(2):
-            pool.submit(int)
+        try:
+            for _ in range(2):
+                pool.submit(int)
+        except RuntimeError:  # the machine has no room for another thread
+            ready.abort()
+            yield None
+            return
         ready.wait()
         # torch remembers what was set last, in any thread, for threads that are yet to begin
         torch.set_num_threads(torch.get_num_threads())

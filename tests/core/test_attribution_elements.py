@@ -478,6 +478,27 @@ def test_two_passes_at_a_time_give_what_one_after_the_other_does(subject, target
     assert during_large == [{(0, 4)}, (0, 4)]
 
 
+def test_where_no_thread_can_be_begun_passes_are_made_one_after_the_other(subject, target, monkeypatch):
+    expected = attribute(subject, "window", IG, target)
+    before, begin, num_begun = torch.get_num_threads(), threading.Thread.start, []
+
+    def none_to_be_had(thread: threading.Thread) -> None:
+        if thread.name.startswith("passes"):
+            num_begun.append(thread.name)
+            if len(num_begun) == 2:
+                raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    try:
+        torch.set_num_threads(2)
+        monkeypatch.setattr(threading.Thread, "start", none_to_be_had)
+        found = attribute(subject, "window", IG, target)
+    finally:
+        torch.set_num_threads(before)
+    assert len(num_begun) == 2
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-7)
+
+
 def test_no_gradient_is_left_in_the_network(predictor, subject, target):
     attribute(subject, "patch", IG, target, num_steps=3)
     with predictor.model() as model:
