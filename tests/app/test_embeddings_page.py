@@ -205,6 +205,9 @@ def test_groups_differ_in_shape_too(evaluation, num_dims):
     assert flat == {name: symbols_of(EMOTION_COLORS, is_flat=True)[name] for name in ("joy", "fear")}
     assert len(set(symbols_of(map(str, range(MAX_GROUPS)), is_flat=True).values())) == MAX_GROUPS
     assert len(set(symbols_of(["fear", "a", "neutral", "b"], is_flat=True).values())) == 4
+    # in three dimensions "x" is an emoji, and an empty box where no font has it
+    solid = symbols_of(["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"], is_flat=False)
+    assert len(set(solid.values())) == 7 and "x" not in solid.values()
 
 
 def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
