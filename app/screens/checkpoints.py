@@ -94,14 +94,15 @@ def show_one(installed: dict[str, Summary]) -> None:
     with right:
         known = {other: one for other, one in installed.items() if set(one.history) >= CURVE_COLUMNS}
         curves({n: known[n] for n in sorted(known, key=lambda other: other != name)}, [])
-        others = [other for other in installed if other != name]
-        if others:
-            other = pick_other(others)
-            recipes = (
-                {"model": one.config.to_dict(), "training": one.metrics.get("train_config", {})}
-                for one in (installed[other], chosen)
-            )
-            differing_settings(other, name, config_differences(*recipes))
+    # below both columns: in one of them the settings of the chosen checkpoint would be cut off
+    others = [other for other in installed if other != name]
+    if others:
+        other = pick_other(others)
+        recipes = (
+            {"model": one.config.to_dict(), "training": one.metrics.get("train_config", {})}
+            for one in (installed[other], chosen)
+        )
+        differing_settings(other, name, config_differences(*recipes))
 
 
 def pick_other(others: Sequence[str]) -> str:

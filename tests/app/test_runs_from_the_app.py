@@ -229,6 +229,7 @@ def test_the_settings_of_two_checkpoints_are_held_against_each_other(page, check
         plain("training.seed"): ["8", "7"],
     }
     assert list(table.columns) == ["other", "small"]
+    assert not any(column.table for column in page.columns), "it has the width of the page"
     assert page.query_params["against"] in ("other", ["other"])
     # the curves of all of them
     assert "small reaches 0.20 in 3 epochs" in page.get("plotly_chart")[0].proto.alt
