@@ -23,7 +23,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from visitors import MAX_SECONDS, NUM_ACTIONS, PAGES, THINKING_SECONDS, Alone, Found
 
 ANSWER = re.compile(r'class="emotion">.*?<strong>(.*?)</strong>', re.DOTALL)
-BARS = re.compile(r'class="bar(?: [^"]*)?".*?class="name">(.*?)</span>.*?class="value">(.*?)</span>', re.DOTALL)
+BARS = re.compile(
+    r'class="bar(?: [^"]*)?".*?class="name">(.*?)</span>.*?class="value">(.*?)</span>', re.DOTALL
+)
 """What the Clip page is drawn of."""
 
 TAGS = re.compile(r"<[^>]*>")

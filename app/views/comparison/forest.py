@@ -36,9 +36,10 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
             f"F1 of each emotion: {other} against {base}",
             f"difference, −{reach:.2f} to +{reach:.2f}",
             f'<ul class="forest"><li class="head" aria-hidden="true">{head}</li>{rows}</ul>',
-            f"The dot is the difference, {_interval_words(comparison)}, the middle line no difference. p is of "
-            "recall, not of F1: McNemar’s exact test of the clips of that emotion, after Holm over the emotions "
-            "of this pair: below 0.05 one recognises it more often than the other beyond chance, if clips are independent.",
+            f"The dot is the difference, {_interval_words(comparison)}, the middle line no difference. p is "
+            "of recall, not of F1: McNemar’s exact test of the clips of that emotion, after Holm over the "
+            "emotions of this pair: below 0.05 one recognises it more often than the other beyond chance, if "
+            "clips are independent.",
         )
     )
     with st.expander("As a table", icon=":material/table_rows:"):
