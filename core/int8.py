@@ -8,10 +8,12 @@ from __future__ import annotations
 import torch
 
 from core.encoders.backbones import BackboneError
-from core.encoders.products import Int8Linear, Linear
+from core.encoders.products import Int8Linear, Linear, adds_in_32_bits
 from core.model import DeepMSI
 
-INT8_SENTENCE = "Multiplied in 8 bits (--int8): answers differ a little from those in full precision."
+INT8_SENTENCE = "Multiplied in 8 bits (--int8): answers differ a little from those in full precision." + (
+    "" if adds_in_32_bits() else " On this processor, which has no VNNI, some of them differ much."
+)
 
 
 def use_int8(model: DeepMSI) -> None:

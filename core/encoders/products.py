@@ -76,6 +76,14 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias if bias is None else bias, gelu=gelu)
 
 
+def adds_in_32_bits() -> bool:
+    """Whether the processor adds up products of 8 bits in 32 (VNNI).
+
+    Others add pairs of them in 16 bits, so that inputs have to be rounded to 7.
+    """
+    return torch.cpu._is_vnni_supported()
+
+
 class Int8Linear(Linear):
     """A linear layer of weights rounded to 8 bits, one scale for each output, and so are its inputs.
 
@@ -101,8 +109,7 @@ class Int8Linear(Linear):
         """As `Linear`."""
         if not is_asked_only(x):
             return super().forward(x, bias=bias, gelu=gelu)
-        # older processors add up pairs of products in 16 bits
-        y = torch.ops.quantized.linear_dynamic(x, self.packed, not torch.cpu._is_vnni_supported())
+        y = torch.ops.quantized.linear_dynamic(x, self.packed, not adds_in_32_bits())
         if bias is not None:
             y.add_(bias)
         return torch.ops.aten.gelu_(y) if gelu else y

@@ -12,8 +12,8 @@ from torch import nn
 from core.checkpoint import load_checkpoint
 from core.config import PRESETS
 from core.encoders.backbones import BackboneError
-from core.encoders.products import Int8Linear, Linear, run_linear
-from core.int8 import use_int8
+from core.encoders.products import Int8Linear, Linear, adds_in_32_bits, run_linear
+from core.int8 import INT8_SENTENCE, use_int8
 from core.media import open_clip
 from core.model import DeepMSI
 from core.predict import Predictor
@@ -38,7 +38,8 @@ def test_a_layer_is_rounded_to_8_bits_and_no_further(has_bias, gelu):
     with torch.no_grad():
         found = run_linear(layer, x, bias=bias, gelu=gelu)
     error = (found - expected).flatten(0, 1).norm(dim=0) / expected.flatten(0, 1).norm(dim=0)
-    assert 1e-4 < error.max() < 0.03
+    # where inputs have 7 bits, they are rounded twice as coarsely
+    assert 1e-4 < error.max() < (0.03 if adds_in_32_bits() else 0.06)
     # with gradients nothing is rounded
     assert torch.equal(run_linear(layer, x, bias=bias, gelu=gelu), expected)
 
@@ -74,7 +75,8 @@ def test_answers_differ_a_little():
         predictor.predict(replace(clip, features={})).modalities.probabilities,
     )
     difference = abs(rounded.modalities.probabilities - plain.modalities.probabilities).max()
-    assert 1e-5 < difference < 0.1
+    assert 1e-5 < difference < (0.1 if adds_in_32_bits() else 1)
+    assert ("differ much" in INT8_SENTENCE) is not adds_in_32_bits()
 
 
 def test_a_network_that_answers_otherwise_has_another_identity(tmp_path):
