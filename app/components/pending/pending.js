@@ -2,6 +2,8 @@
 
 // Streamlit may put other words into the box at any time, of which nobody is told
 const LOOK_MILLISECONDS = 500;
+// A page that is drawn slowly takes it out and puts it back; after so many looks it is gone
+const LOOKS_UNTIL_GONE = 60;
 
 export default function (component) {
   const root = component.parentElement.querySelector(".pending");
@@ -12,10 +14,14 @@ export default function (component) {
       if (event.target === box(root)) check(root);
     };
     document.addEventListener("input", listen, true);
+    let missed = 0;
     const timer = setInterval(() => {
-      if (root.isConnected) return check(root);
+      missed = root.isConnected ? 0 : missed + 1;
+      if (!missed) return check(root);
+      if (missed < LOOKS_UNTIL_GONE) return;
       clearInterval(timer);
       document.removeEventListener("input", listen, true);
+      root._listening = false;
     }, LOOK_MILLISECONDS);
   }
   check(root);
