@@ -41,22 +41,28 @@ def transcript_box(
     put = clip, before if edited is None else edited
     limit = max(MAX_WORDS_CHARACTERS, len(before))
 
+    # under another key whenever other words are put there, which are its default: a value that is put into a
+    # box once is lost where a slow browser gets to draw it only after the page was drawn again
+    number, put_before = st.session_state.get("words-put", (0, None))
+    if put_before != put:
+        number += 1
+        st.session_state["words-put"] = number, put
+    key = f"words-{number}"
+
     def submitted() -> None:
-        typed = " ".join(st.session_state["words"].split())
+        typed = " ".join(st.session_state[key].split())
         words = cut_words(typed, limit)
         st.session_state["words-cut"] = None
         if words != typed:
             st.session_state["words-cut"] = clip, words, len(typed)
-            st.session_state.pop("words-put", None)
+            st.session_state["words-put"] = number, None
         on_words(None if words == before else words)
 
-    if "words" not in st.session_state or st.session_state.get("words-put") != put:
-        st.session_state["words"] = put[1]
-        st.session_state["words-put"] = put
     with st.form("transcript", border=False, enter_to_submit=True):
         st.text_area(
             "Words",
-            key="words",
+            put[1],
+            key=key,
             height=68,
             placeholder="No words: the model goes without them.",
             help="Change the words and predict again to see what the text does to the answer.",
@@ -68,7 +74,7 @@ def transcript_box(
                     "Original words", icon=":material/undo:", on_click=on_words, args=(None,)
                 )
             st.caption(_where_from(original, edited, absence))
-        pending(put[1], box_key="words", max_characters=limit, key="pending")
+        pending(put[1], box_key=key, max_characters=limit, key="pending")
     cut = st.session_state.get("words-cut")
     if cut is not None and cut[:2] == put:
         st.warning(
@@ -85,21 +91,26 @@ def speech_box(speech: Speech, *, on_speech) -> None:
         speech: as it is.
         on_speech: takes another `Speech`, with which the clip is listened to again.
     """
+    # as with the words, defaults that go with the keys
+    number, put_before = st.session_state.get("speech-put", (0, None))
+    if put_before != speech:
+        number += 1
+        st.session_state["speech-put"] = number, speech
+    model_key, language_key = f"speech-model-{number}", f"speech-language-{number}"
 
     def submitted() -> None:
-        model, language = (st.session_state[f"speech-{name}"] for name in ("model", "language"))
+        model, language = st.session_state[model_key], st.session_state[language_key]
         on_speech(Speech(model=model.strip(), language=language))
 
-    if "speech-model" not in st.session_state or st.session_state.get("speech-put") != speech:
-        st.session_state["speech-put"] = speech
-        st.session_state["speech-model"], st.session_state["speech-language"] = speech.model, speech.language
+    languages = ["", *sorted(LANGUAGES, key=LANGUAGES.get)]
     with (
         st.popover("Speech to text", icon=":material/hearing:", type="tertiary", key="speech-box"),
         st.form("speech-form", border=False),
     ):
         st.text_input(
             "Whisper model",
-            key="speech-model",
+            speech.model,
+            key=model_key,
             placeholder=f"{SHIPPED_NAME}, which comes with the app",
             help="A folder on the machine that runs the app, with a model in the format of faster-whisper, "
             "or a name on the Hugging Face hub, from where it is fetched once. The sound stays here either "
@@ -107,9 +118,10 @@ def speech_box(speech: Speech, *, on_speech) -> None:
         )
         st.selectbox(
             "Language that is spoken",
-            ["", *sorted(LANGUAGES, key=LANGUAGES.get)],
+            languages,
+            languages.index(speech.language),
             format_func=lambda code: LANGUAGES.get(code, ANY_LANGUAGE),
-            key="speech-language",
+            key=language_key,
         )
         st.form_submit_button("Listen again", icon=":material/hearing:", on_click=submitted)
         st.caption(

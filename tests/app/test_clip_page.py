@@ -336,15 +336,15 @@ def test_an_own_clip_is_listened_to_again_with_the_model_that_is_named(page, cli
     page.text_area[0].set_value("typed words")
     press("Predict again")
     assert told() == "Words: typed by you."
-    page.text_input(key="speech-model").set_value(" some/model ")
-    page.selectbox(key="speech-language").set_value("de")
+    menu(page.text_input, "speech-model").set_value(" some/model ")
+    menu(page.selectbox, "speech-language").set_value("de")
     press("Listen again")
     assert not page.exception
     assert calls == [Speech(), Speech(model="some/model", language="de")]
     assert page.text_area[0].value == "heard 2" and "some\\/model (German)" in told()
     assert link_of(page)["speech"] == "some/model" and link_of(page)["language"] == "de"
     # a language that the shipped model does not know costs the words alone, and is told
-    page.text_input(key="speech-model").set_value("")
+    menu(page.text_input, "speech-model").set_value("")
     press("Listen again")
     assert not page.error and len(calls) == 2 and page.text_area[0].value == ""
     assert "knows English only, not German" in html_of(page)

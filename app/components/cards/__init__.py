@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 
 import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 
-_mount = st.components.v2.component(
-    "deepmsi.cards",
+_mount = browser_side(
+    "cards",
     html='<div class="cards" role="listbox" aria-label="Clips"></div>',
-    css=asset("cards", "cards.css"),
-    js=asset("cards", "cards.js"),
+    css="cards.css",
+    js=("cards.js",),
 )
 
 

@@ -1,7 +1,7 @@
 // Cards to choose from: one stop of the tab key, arrow keys move, enter or a click opens. A chosen clip is drawn
 // by the server elsewhere on the page, which is then scrolled into view.
 
-export default function (component) {
+function render(component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".cards");
   const signature = JSON.stringify(data.items);

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 
-_mount = st.components.v2.component(
-    "deepmsi.gallery",
+_mount = browser_side(
+    "gallery",
     html=(
         '<div class="shelf">'
         '<div class="gallery" role="listbox" aria-orientation="horizontal" aria-label="Sample clips"></div>'
@@ -17,8 +17,8 @@ _mount = st.components.v2.component(
         '<button class="turn on" type="button" tabindex="-1" aria-label="More clips">›</button>'
         "</div>"
     ),
-    css=asset("gallery", "gallery.css"),
-    js=asset("gallery", "gallery.js"),
+    css="gallery.css",
+    js=("gallery.js",),
 )
 
 

@@ -12,7 +12,7 @@ const SIGNS = {
   "noisy": "M1 8h2l1.5-5 2.5 10 2.5-10 2.5 9 1.5-4h1.5",
 };
 
-export default function (component) {
+function render(component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".gallery");
   const signature = JSON.stringify(data.items);

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 
-_mount = st.components.v2.component(
-    "deepmsi.patches",
+_mount = browser_side(
+    "patches",
     html='<div class="patches"></div>',
-    css=asset("patches", "patches.css"),
-    js=asset("patches", "patches.js"),
+    css="patches.css",
+    js=("patches.js",),
 )
 
 

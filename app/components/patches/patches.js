@@ -3,7 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export default function (component) {
+function render(component) {
   const { parentElement, data } = component;
   const root = parentElement.querySelector(".patches");
   const current = root._grid === `${data.rows}x${data.columns}` ? root._current ?? null : null;

@@ -5,15 +5,13 @@ Python hears of what is typed only when the form is sent, so the browser side co
 
 from __future__ import annotations
 
-import streamlit as st
+from app.components.browser_side import browser_side
 
-from app.components.assets import asset
-
-_mount = st.components.v2.component(
-    "deepmsi.pending",
+_mount = browser_side(
+    "pending",
     html='<div class="pending" role="status"></div>',
-    css=asset("pending", "pending.css"),
-    js=asset("pending", "pending.js"),
+    css="pending.css",
+    js=("pending.js",),
 )
 
 

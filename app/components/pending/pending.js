@@ -5,7 +5,7 @@ const LOOK_MILLISECONDS = 500;
 // A page that is drawn slowly takes it out and puts it back; after so many looks it is gone
 const LOOKS_UNTIL_GONE = 60;
 
-export default function (component) {
+function render(component) {
   const root = component.parentElement.querySelector(".pending");
   root._data = component.data;
   if (!root._listening) {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 
-_mount = st.components.v2.component(
-    "deepmsi.points",
+_mount = browser_side(
+    "points",
     html='<div class="points" hidden></div>',
-    js=asset("points", "points.js"),
+    js=("points.js",),
 )
 
 

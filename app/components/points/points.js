@@ -3,7 +3,7 @@
 // the chart is drawn after this, and now and then anew
 const LOOK_MILLISECONDS = 300;
 
-export default function (component) {
+function render(component) {
   const root = component.parentElement.querySelector(".points");
   root._key = component.data.chart;
   root._send = (row) => component.setTriggerValue("pick", row);

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 from core.sentences import SentenceError
 
 MAX_SECONDS = 15
@@ -22,11 +22,11 @@ MAX_MEGABYTES = 12
 SUFFIXES = {"video/webm": ".webm", "audio/webm": ".webm", "video/mp4": ".mp4", "audio/mp4": ".m4a"}
 """File endings of what browsers record, by MIME type; the guarded reader goes by the content."""
 
-_mount = st.components.v2.component(
-    "deepmsi.recorder",
+_mount = browser_side(
+    "recorder",
     html='<div class="recorder" role="group" aria-label="Record a clip"></div>',
-    css=asset("recorder", "recorder.css"),
-    js=asset("recorder", "recorder.js"),
+    css="recorder.css",
+    js=("recorder.js",),
 )
 
 

@@ -7,7 +7,7 @@ const AUDIO_BITS = 96_000;
 // a camera gives its first pictures late, and shorter than this is a slip of the mouse
 const SHORTEST_MS = 500;
 
-export default function (component) {
+function render(component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".recorder");
   root._recorder ??= new Recorder(root, data);

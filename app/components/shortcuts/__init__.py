@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 from app.shortcuts import shortcuts_of
 
-_mount = st.components.v2.component(
-    "deepmsi.shortcuts",
+_mount = browser_side(
+    "shortcuts",
     html=(
         '<button class="open" type="button" aria-haspopup="dialog" aria-keyshortcuts="?">'
         '<kbd aria-hidden="true">?</kbd> Keyboard shortcuts</button>'
         '<dialog aria-labelledby="title"><div class="head"><h2 id="title"></h2>'
         '<button class="close" type="button">Close</button></div><div class="places"></div></dialog>'
     ),
-    css=asset("shortcuts", "shortcuts.css"),
-    js=asset("shortcuts", "shortcuts.js"),
+    css="shortcuts.css",
+    js=("shortcuts.js",),
 )
 
 

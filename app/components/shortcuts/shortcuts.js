@@ -6,7 +6,7 @@ const SIGNS = {
 };
 const SPOKEN = { "←": "arrow left", "→": "arrow right", "↑": "arrow up", "↓": "arrow down", "?": "question mark" };
 
-export default function (component) {
+function render(component) {
   const { parentElement, data } = component;
   const dialog = parentElement.querySelector("dialog");
   dialog.querySelector("h2").textContent = `Keyboard shortcuts: ${data.page}`;

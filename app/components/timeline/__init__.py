@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.assets import asset
+from app.components.browser_side import browser_side
 from core.media.clip import Word
 from core.prediction import FrameSelection
 
-_mount = st.components.v2.component(
-    "deepmsi.timeline",
+_mount = browser_side(
+    "timeline",
     html='<div class="timeline"></div>',
-    css=asset("timeline", "timeline.css"),
-    js="".join(asset("timeline", name) for name in ("timeline.js", "lanes.js", "shares.js")),
+    css="timeline.css",
+    js=("timeline.js", "lanes.js", "shares.js"),
 )
 
 

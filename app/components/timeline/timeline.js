@@ -10,7 +10,7 @@ const DRAG_PIXELS = 4;
 // past a frame's own time, so that rounding cannot show the frame before it
 const PAST_SECONDS = 0.001;
 
-export default function (component) {
+function render(component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".timeline");
   const send = (frame) => setTriggerValue("frame", frame);

@@ -31,18 +31,19 @@ def note_box(note: Note, known_tags: Sequence[str], *, refusal: str, on_save) ->
     def save() -> None:
         on_save(tuple(st.session_state[tags_key]), st.session_state[text_key])
 
-    tags = st.session_state.setdefault(tags_key, list(note.tags))
-    st.session_state.setdefault(text_key, note.note)
+    tags = st.session_state.get(tags_key, note.tags)
     with st.form(f"form-{text_key}", border=False):
         st.multiselect(
             "Tags",
             list(dict.fromkeys([*tags, *note.tags, *known_tags, *SUGGESTED])),
+            default=note.tags,
             accept_new_options=True,
             placeholder="Choose or type a tag",
             key=tags_key,
         )
         st.text_area(
             "Note",
+            note.note,
             height=90,
             max_chars=MAX_NOTE_CHARACTERS,
             key=text_key,
