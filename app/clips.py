@@ -26,6 +26,9 @@ OWN_CLIP = "own"
 OF_DATA = "data:"
 """What the keys of clips of a person's own data begin with (`app.own_answers`)."""
 
+OF_EVALUATION = "evaluation:"
+"""What the keys of an evaluation's clips begin with, where the clip is neither on the shelf nor own data."""
+
 FIRST_LABEL = "joy"
 """What the first shipped clip shows, if any shows it."""
 
@@ -45,7 +48,8 @@ class ClipChoice:
     """A clip one can look at.
 
     Attributes:
-        key: names the clip in links; `OWN_CLIP` for an upload, and for one of own data `OF_DATA` with more.
+        key: names the clip in links; `OWN_CLIP` for an upload, for one of own data `OF_DATA` with more,
+            for one of an evaluation `OF_EVALUATION`.
         title: what people read; for an own clip its file name, as given and therefore not to be trusted.
         path: where the media lie; never shown.
         label: the true emotion, None where unknown.
@@ -83,7 +87,7 @@ class ClipChoice:
     @property
     def is_own(self) -> bool:
         """Whether it is a person's own: nothing is known of its making, and what is made of it is theirs."""
-        return self.is_upload or self.key.startswith(OF_DATA)
+        return self.is_upload or self.key.startswith((OF_DATA, OF_EVALUATION))
 
     @property
     def is_upload(self) -> bool:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from app import resources, state
 from app.answering import pick_checkpoint
-from app.clips import OF_DATA, OWN_CLIP, ClipChoice, save_upload
+from app.clips import OF_DATA, OF_EVALUATION, OWN_CLIP, ClipChoice, save_upload
 from app.components.recorder import Recording
 from app.data_clip import data_clip
+from app.evaluated_clip import evaluated_clip
 from app.inspection import inspect
 from app.reading import open_model, read_clip
 from app.resources import Explained
@@ -76,6 +77,8 @@ def pick_clip() -> ClipChoice | None:
     """The clip to show: one from the shelf, the uploaded one, or one of own data."""
     if (link := state.current().clip or "").startswith(OF_DATA):
         return data_clip(link, on_pick=take_clip)
+    if link.startswith(OF_EVALUATION):
+        return evaluated_clip(link, on_pick=take_clip)
     clips = resources.clips()
     if state.current().clip is None and clips:
         state.update(clip=clips[0].key)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from app import checkpoints, evaluations, resources
+from app import checkpoints, evaluations
 from app import compare_state as state
 from app.compare_state import CompareView
+from app.evaluated_clip import to_explanation
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.report_maker import report_button
@@ -209,10 +210,10 @@ def show_flips(
     """Draws the clips that one alone is right on, and the opened one."""
     right, wrong = comparison.became_right, comparison.became_wrong
     direction_picker(
+        names,
         len(right),
         len(wrong),
         view.became,
-        other=names[1],
         on_pick=lambda became: state.update(became=became),
     )
     flips = right if view.became == state.RIGHT else wrong
@@ -250,7 +251,13 @@ def show_clip(names: tuple[str, str], both: tuple[Opened, Opened], key: str) -> 
         left, right = st.columns([4, 9], gap="large")
         with left:
             detail.media(first, row, evaluations.media_of(first, row))
-            links_to_clip_page(names, both, row)
+            for name, one in zip(names, both, strict=True):
+                to_explanation(
+                    one,
+                    int(rows_of(one.evaluation, [key])[0]),
+                    label=f"Explained by {plain(name)}",
+                    needs_checkpoint=True,
+                )
             st.button(
                 "Close",
                 icon=":material/close:",
@@ -260,25 +267,6 @@ def show_clip(names: tuple[str, str], both: tuple[Opened, Opened], key: str) -> 
             )
         with right, st.container(key="compare-answers"):
             side_by_side(names, (both[0].evaluation, both[1].evaluation), key)
-
-
-def links_to_clip_page(names: tuple[str, str], both: Sequence[Opened], row: int) -> None:
-    """Draws links to the clip's explanation by either checkpoint, where the Clip page has both."""
-    path = evaluations.media_of(both[0].evaluation, row)
-    found = next((clip for clip in resources.clips() if clip.path == path), None)
-    if found is None:
-        return
-    for name, one in zip(names, both, strict=True):
-        info = one.evaluation.info
-        checkpoint = info.checkpoint
-        # another checkpoint may have the name
-        if known_summary(checkpoints.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
-            st.page_link(
-                VIEWS.parent / "screens" / "clip.py",
-                label=f"Explained by {plain(name)}",
-                icon=":material/movie:",
-                query_params={"clip": found.key, "checkpoint": checkpoint},
-            )
 
 
 def show_curves(alike: Mapping[str, Opened]) -> None:

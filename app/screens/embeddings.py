@@ -12,6 +12,7 @@ from app import checkpoints, evaluations
 from app import embeddings_state as state
 from app.components.points import points as clicks
 from app.embeddings_state import EmbeddingsView
+from app.evaluated_clip import to_explanation
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
@@ -146,7 +147,7 @@ def show_clips(of: Opened) -> None:
     )
     is_lacking = show_chosen(of.evaluation, chosen, view)
     if view.clip is not None:
-        show_clip(of.evaluation, view.clip)
+        show_clip(of, view.clip)
     quality_view(
         *evaluations.space_figures(of, view.space, view.method, view.num_dims),
         picture=picture,
@@ -208,8 +209,9 @@ def row_of(evaluation: Evaluation, key: str | None) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def show_clip(evaluation: Evaluation, key: str) -> None:
+def show_clip(of: Opened, key: str) -> None:
     """Draws the opened clip: it plays, and tells its figures."""
+    evaluation = of.evaluation
     row = row_of(evaluation, key)
     if row is None:
         st.warning(not_here(key), icon=":material/link_off:")
@@ -218,6 +220,7 @@ def show_clip(evaluation: Evaluation, key: str) -> None:
         left, right = st.columns([4, 7], gap="large")
         with left:
             detail.media(evaluation, row, evaluations.media_of(evaluation, row))
+            to_explanation(of, row)
             st.button(
                 "Close",
                 icon=":material/close:",

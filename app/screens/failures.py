@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import checkpoints, evaluations, resources
+from app import evaluations
 from app import failures_state as state
+from app.evaluated_clip import to_explanation
 from app.evaluations import Opened
 from app.failures_state import FailuresView
 from app.notes import (
@@ -26,9 +27,7 @@ from app.notes import (
     with_paragraphs,
 )
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
-from app.own_answers import link_of_evaluated
 from app.report_maker import report_button
-from app.summaries import known_summary
 from app.views.failures import detail
 from app.views.failures.answer import answer_box
 from app.views.failures.classes import class_chart
@@ -45,7 +44,6 @@ from core.evaluation.failures import why_missed
 from core.evaluation.neighbours import nearest
 
 APP = Path(__file__).parents[1]
-CLIP_PAGE = APP / "screens" / "clip.py"
 
 PART_NAMES = {
     state.CONFUSION: "Confusions",
@@ -228,7 +226,7 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
         left, right = st.columns([4, 7], gap="large")
         with left:
             detail.media(evaluation, row, path)
-            link_to_clip_page(of, key, path)
+            to_explanation(of, row)
             note_box(
                 note_of(store, evaluation, key),
                 known_tags(notes),
@@ -249,20 +247,6 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
             if of.training is not None:
                 label = str(evaluation.predictions["label"].iat[row])
                 detail.neighbours_list(nearest(evaluation, row, of.training), label)
-
-
-def link_to_clip_page(of: Opened, key: str, path: Path | None) -> None:
-    """Draws a link to the clip with its explanation, where the Clip page has the clip."""
-    shipped = next((clip.key for clip in resources.clips() if clip.path == path), None)
-    link = shipped or (None if path is None else link_of_evaluated(of.folder, key))
-    if link is None:
-        return
-    parameters, info = {"clip": link}, of.evaluation.info
-    checkpoint = info.checkpoint
-    # another checkpoint may have the name
-    if known_summary(checkpoints.checkpoints().get(checkpoint), info.checkpoint_sha256) is not None:
-        parameters["checkpoint"] = checkpoint
-    st.page_link(CLIP_PAGE, label="Open on the Clip page", icon=":material/movie:", query_params=parameters)
 
 
 def read_notes(store: Notes, of: Opened) -> tuple[Note, ...]:

@@ -122,8 +122,9 @@ def show_task(data: OwnData, name: str) -> None:
     caution = ""
     if view.task != PREDICT:
         caution = about_training(data, view.split, checkpoints.metrics(checkpoints.checkpoints()[name]))
-    standing = runs.state_of(work.name)
-    current = runs.current
+    # once and first, so that what is drawn of a run that ends meanwhile goes together
+    is_going_on = runs.is_going_on(work)
+    standing, current = runs.state_of(work.name), runs.current
     if current is not None and current.choice != work:
         title = plain(current.choice.title)
         hint = f"“{title}” goes on; wait for it, or cancel it, before another is started."
@@ -135,7 +136,7 @@ def show_task(data: OwnData, name: str) -> None:
         hint=hint,
         caution=caution,
         start=start_name(view.task, standing),
-        is_startable=current is None and not runs.is_going_on(work),
+        is_startable=current is None and not is_going_on,
         trouble=st.session_state.get("own-trouble", ""),
         on_task=lambda task: state.update(task=task),
         on_split=lambda split: state.update(split=split),
@@ -152,7 +153,7 @@ def show_task(data: OwnData, name: str) -> None:
     if standing is None:
         st.caption(learned_from(checkpoints.metrics(checkpoints.checkpoints()[name])))
         return
-    if runs.is_going_on(work):
+    if is_going_on:
         watch(work, itertools.count())
         return
     draw_standing(work)

@@ -56,8 +56,10 @@ def of_slices(found: Slices) -> str:
             "many outside."
         )
     standing = sum(part.adjusted_p_value <= SIGNIFICANT for part in found.slices)
-    slices = "1 slice" if found.num_looked_at == 1 else f"{found.num_looked_at} slices"
-    small = f" {found.num_too_small} smaller ones were left out." if found.num_too_small else ""
+    looked = "1 slice" if found.num_looked_at == 1 else f"{found.num_looked_at} slices"
+    was = "was" if found.num_looked_at == 1 else "were"
+    small = f" {found.num_too_small} smaller ones were left out." if found.num_too_small > 1 else ""
+    small = " 1 smaller one was left out." if found.num_too_small == 1 else small
     result = (
         "None errs more often than the rest by more than chance explains after the correction for looking at "
         "all of them."
@@ -65,7 +67,7 @@ def of_slices(found: Slices) -> str:
         else f"{standing} {'errs' if standing == 1 else 'err'} more often than the rest after the correction "
         "for looking at all of them."
     )
-    return f"{slices} {what} with at least {found.min_clips} clips were looked at.{small} {result}"
+    return f"{looked} {what} with at least {found.min_clips} clips {was} looked at.{small} {result}"
 
 
 def how_to_read_slices(found: Slices) -> str:

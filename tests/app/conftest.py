@@ -6,9 +6,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
+from streamlit.testing.v1 import AppTest
 
+from app import checkpoints, launch, resources
+from app.clips import shipped_clips
+from app.desk import Desk
 from app.views.markup import plain
+from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.config import PRESETS
 from core.labels import MELD_7
+from core.model import build_model
+from core.predict import Predictor
 from core.prediction import FrameSelection, ModalityReport, PatchStep, Prediction
 from tests.app.browsing import chromium
 from tests.made_evaluations import made_evaluation
@@ -151,3 +160,46 @@ def clip_folder(tmp_path_factory) -> Path:
     for index, row in enumerate(rows):
         write_clip(folder / row[0], num_frames=20 + 4 * index)
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A small model with random weights."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoints") / "small"
+    model = build_model(PRESETS["tiny"], weights="random")
+    save_checkpoint(folder, model, info=CheckpointInfo(), card="random weights")
+    return folder
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    """Words of every clip the model was asked about."""
+    asked = []
+    predict = Predictor.predict
+
+    def counted(self, prepared, **options):
+        asked.append(prepared.transcript.text if prepared.transcript else "")
+        return predict(self, prepared, **options)
+
+    monkeypatch.setattr(Predictor, "predict", counted)
+    return asked
+
+
+class ClosedDesk(Desk):
+    """Takes orders and does none, so that pages show what they show while they wait."""
+
+    def _start(self) -> None:
+        pass
+
+
+@pytest.fixture
+def clip_page(clip_folder, checkpoint, monkeypatch):
+    """The app on its Clip page, with two clips and one checkpoint; nothing is explained."""
+    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
+    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
+    monkeypatch.setattr(resources, "desk", ClosedDesk)
+    for cached in (resources.clips, resources.posters, resources._shared_shelves):
+        cached.clear()
+    return AppTest.from_file(launch.MAIN, default_timeout=120)

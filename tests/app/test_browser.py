@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 FRAME_SECONDS = 0.04
 SLOW_MS = 120_000
+WORDS = "textarea:visible"
+"""The box of words: that of the clip before stays hidden beside it until the page is drawn whole."""
 expect.set_options(timeout=SLOW_MS)
 
 
@@ -72,7 +74,7 @@ def wait_for_explanations(page) -> None:
 
 def put_words(page, words: str) -> None:
     """Types words over those in the box. Filling selects and then types, which a redraw may come between."""
-    box = page.locator("textarea")
+    box = page.locator(WORDS)
     for _ in range(8):
         box.fill(words)
         # a redraw that was under way may still put back what was there
@@ -211,7 +213,7 @@ def test_words_that_were_not_predicted_say_so_while_they_are_typed(page, address
     wait_for_explanations(page)
     line = page.locator(".pending")
     expect(line).to_be_empty()
-    before = page.locator("textarea").input_value()
+    before = page.locator(WORDS).input_value()
     put_words(page, "word " * 200)
     expect(line).to_have_text(re.compile("not predicted yet.* 999 characters; the first 600"))
     put_words(page, f"  {before} ")
@@ -226,7 +228,7 @@ def test_a_link_shows_the_same_view_elsewhere(page, address):
     first = shipped_clips()[1]
     page.goto(f"{address}?clip={first.key}&frame=4&step=1&class=anger&words=I+hate+this")
     wait_for_answer(page)
-    expect(page.locator("textarea")).to_have_value("I hate this")
+    expect(page.locator(WORDS)).to_have_value("I hate this")
     expect(page.locator(".film .cell").nth(3)).to_have_attribute("aria-selected", "true")
     expect(page.get_by_text("Probability of anger when")).to_be_visible()
     told = said_by_command_line(first.path, "--transcript", "I hate this")
@@ -239,12 +241,12 @@ def test_back_and_forward_show_what_was_there(page, address):
     wait_for_answer(page)
     page.locator(f".gallery .item[data-key='{second.key}']").click()
     page.wait_for_url(f"**clip={second.key}")
-    expect(page.locator("textarea")).to_have_value(second.transcript)
+    expect(page.locator(WORDS)).to_have_value(second.transcript)
     page.go_back()
-    expect(page.locator("textarea")).to_have_value(first.transcript)
+    expect(page.locator(WORDS)).to_have_value(first.transcript)
     expect(page.locator(".gallery .item.selected")).to_have_attribute("data-key", first.key)
     page.go_forward()
-    expect(page.locator("textarea")).to_have_value(second.transcript)
+    expect(page.locator(WORDS)).to_have_value(second.transcript)
     assert page.url.endswith(f"clip={second.key}")
 
 
@@ -318,7 +320,7 @@ def test_what_a_slow_connection_still_tells_of_filters_is_nobody_s_choice(page, 
     connection.wait_until_drawn(other.transcript)
     connection.wait_until_told(page.get_by_text("Hide the truth").click)
     connection.catch_up()
-    expect(page.locator("textarea")).to_have_value(other.transcript)
+    expect(page.locator(WORDS)).to_have_value(other.transcript)
     wait_for_rest(page)
     expect(page.locator(".gallery .item.selected")).to_have_attribute("data-key", other.key)
     assert f"clip={other.key}" in page.url
@@ -327,10 +329,10 @@ def test_what_a_slow_connection_still_tells_of_filters_is_nobody_s_choice(page, 
 def test_what_a_slow_connection_still_tells_of_before_is_nobody_s_choice(page, address):
     connection = SlowConnection(page)
     page.goto(f"{address}?clip={shipped_clips()[-2].key}")
+    expect(page.get_by_text("being computed").first).to_be_visible()
     wait_for_answer(page)
     picker = page.get_by_role("combobox", name="Checkpoint")
     expect(picker).to_have_value("full")
-    expect(page.get_by_text("being computed").first).to_be_visible()
     connection.is_slow = True
     page.get_by_role("radio", name="Your own file").click()
     # files of one's own have another checkpoint; the browser, which looks whether explanations have come, has
@@ -358,7 +360,7 @@ def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
     expect(items).to_have_count(len(others))
     # the first clip with this label is shown
     page.wait_for_url(f"**clip={others[0].key}")
-    expect(page.locator("textarea")).to_have_value(others[0].transcript)
+    expect(page.locator(WORDS)).to_have_value(others[0].transcript)
     wait_for_answer(page)
     for _ in ("the choice of a kind", "the switch that hides the truth", "its help", "the shelf"):
         page.keyboard.press("Tab")
@@ -367,10 +369,10 @@ def test_the_shelf_is_reached_and_walked_by_keyboard(page, address):
     items.first.focus()
     page.keyboard.press("ArrowRight")
     expect(items.nth(1)).to_be_focused()
-    expect(page.locator("textarea")).to_have_value("not sent yet")
+    expect(page.locator(WORDS)).to_have_value("not sent yet")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**clip={others[1].key}")
-    expect(page.locator("textarea")).to_have_value(others[1].transcript)
+    expect(page.locator(WORDS)).to_have_value(others[1].transcript)
 
 
 def test_the_shelf_shows_that_it_runs_on(page, address):
@@ -456,7 +458,7 @@ def test_an_uploaded_file_is_read_like_on_the_command_line(page, address, tmp_pa
     answer = wait_for_answer(page)
     told = said_by_command_line(own)
     assert answer == told["prediction"]
-    assert page.locator("textarea").input_value() == told["transcript"].strip()
+    assert page.locator(WORDS).input_value() == told["transcript"].strip()
     assert shown_bars(page) == {name: percent(value) for name, value in told["probabilities"].items()}
     assert page.locator(".timeline .word").count() == len(told["transcript"].split())
     assert page.url.endswith("?clip=own") and str(tmp_path) not in page.content()

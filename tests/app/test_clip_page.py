@@ -10,11 +10,9 @@ import pytest
 import streamlit as st
 import torch
 from made_truth import a_sidecar
-from streamlit.testing.v1 import AppTest
 
 from app import checkpoints, launch, resources
 from app.clips import shipped_clips
-from app.desk import Desk
 from app.shelf import Shelf
 from core.checkpoint import CheckpointInfo, save_checkpoint
 from core.config import PRESETS
@@ -22,50 +20,13 @@ from core.labels import MELD_7
 from core.media import MediaError, Transcript
 from core.media.speech_models import Speech
 from core.model import build_model
-from core.predict import Predictor
 from tests.app.conftest import menu
 from tests.core.media.made_media import grey_pictures, tone, write_media
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("checkpoints") / "small"
-    model = build_model(PRESETS["tiny"], weights="random")
-    save_checkpoint(folder, model, info=CheckpointInfo(), card="random weights")
-    return folder
-
-
 @pytest.fixture
-def predictions(monkeypatch):
-    """Words of every clip the model was asked about."""
-    asked = []
-    predict = Predictor.predict
-
-    def counted(self, prepared, **options):
-        asked.append(prepared.transcript.text if prepared.transcript else "")
-        return predict(self, prepared, **options)
-
-    monkeypatch.setattr(Predictor, "predict", counted)
-    return asked
-
-
-class ClosedDesk(Desk):
-    """Takes orders and does none, so that pages show what they show while they wait."""
-
-    def _start(self) -> None:
-        pass
-
-
-@pytest.fixture
-def page(clip_folder, checkpoint, monkeypatch):
-    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
-    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
-    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
-    monkeypatch.setattr(resources, "desk", ClosedDesk)
-    for cached in (resources.clips, resources.posters, resources._shared_shelves):
-        cached.clear()
-    return AppTest.from_file(launch.MAIN, default_timeout=120)
+def page(clip_page):
+    return clip_page
 
 
 def html_of(test) -> str:

@@ -221,7 +221,7 @@ def test_names_are_shown_letter_by_letter(folder):
     page.run()
     assert not page.exception
     against, became = page.get("button_group")[1:]
-    assert plain(f"0 {name}") in against.label and plain(f"1 {name}") in became.label
+    assert plain(f"0 {name}") in against.label and list(became.options)[0].startswith(plain(f"1 {name}"))
     assert list(against.options) == [plain(f"{number} {name}") for number in (1, 2)]
 
 
@@ -269,7 +269,7 @@ def test_every_part_of_every_pair(folder, kind):
     right = sum(one != label == other for label, one, other in zip(truth, a, b, strict=True))
     wrong = sum(one == label != other for label, one, other in zip(truth, a, b, strict=True))
     became = page.get("button_group")[1]
-    assert list(became.options) == [f"became right: {right}", f"became wrong: {wrong}"]
+    assert list(became.options) == [f"b\\-test: {right}", f"a\\-test: {wrong}"]
     assert ("No clip did." in [caption.value for caption in page.caption]) == (right == 0)
 
 
@@ -288,7 +288,7 @@ def test_twenty_thousand_clips_are_compared(folder, large, monkeypatch):
     page.run()
     assert not page.exception and not page.error
     assert "only a-test 0, only b-test 18,000" in html_of(page)
-    assert list(page.get("button_group")[1].options) == ["became right: 18,000", "became wrong: 0"]
+    assert list(page.get("button_group")[1].options) == ["b\\-test: 18,000", "a\\-test: 0"]
 
 
 def test_a_flipped_clip_leads_to_both_explanations(page, folder, monkeypatch):

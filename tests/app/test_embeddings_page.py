@@ -31,7 +31,6 @@ from core.space import SPACES, Space
 from tests.app.conftest import write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
-SCRIPT = launch.MAIN.parent / "screens" / "embeddings.py"
 TRUTH = ["joy", "fear", "anger"] * 6
 TOLD = ["joy", "joy", "anger"] * 6
 
@@ -50,7 +49,8 @@ def page(tmp_path, monkeypatch):
     evaluations.thumbnails.clear()
     write_clip(shipped / "c1.mp4", num_frames=10)
     made_evaluation(TRUTH, TOLD, shipped).write(shipped / "first-test")
-    return AppTest.from_file(SCRIPT, default_timeout=60)
+    # links lead to pages of the whole app
+    return AppTest.from_file(launch.MAIN, default_timeout=60).switch_page("screens/embeddings.py")
 
 
 def html_of(test) -> str:

@@ -14,7 +14,6 @@ from app.views.markup import plain
 from tests.app.conftest import EVIL, menu, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
-SCRIPT = launch.MAIN.parent / "screens" / "failures.py"
 LABELS = ["fear"] * 6 + ["joy"] * 12 + ["anger"] * 12
 TOLD = ["joy", "joy", "anger", "fear", "fear", "joy"] + ["joy"] * 12 + ["anger"] * 11 + ["fear"]
 
@@ -29,7 +28,8 @@ def page(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluations, "SHIPPED_EVALUATIONS", tmp_path / "shipped")
     evaluations._given.clear()
     evaluations.thumbnails.clear()
-    return AppTest.from_file(SCRIPT, default_timeout=60)
+    # links lead to pages of the whole app
+    return AppTest.from_file(launch.MAIN, default_timeout=60).switch_page("screens/failures.py")
 
 
 @pytest.fixture
@@ -281,17 +281,28 @@ def test_a_clip_that_ships_leads_to_its_explanation(page, shipped, monkeypatch, 
     # only the very checkpoint that gave the answer is asked again
     known = {"a" * 64: object()} if is_same else {}
     monkeypatch.setattr(summaries, "known_summary", lambda folder, sha256: folder and known.get(sha256))
-    # links lead to pages of the whole app
-    page = AppTest.from_file(launch.MAIN, default_timeout=60).switch_page("screens/failures.py")
     page.query_params["open"] = "c0.mp4"
     page.run()
     assert not page.exception
     (link,) = page.get("page_link")
     assert (link.proto.label, parse_qs(link.proto.query_string)) == (
-        "Open on the Clip page",
+        "See why, on the Clip page",
         {"clip": ["first-clip"]} | ({"checkpoint": ["first"]} if is_same else {}),
     )
     resources.clips.clear()
+
+
+def test_every_other_clip_leads_to_its_explanation_by_evaluation_and_key(page, shipped, monkeypatch):
+    written(shipped, name="a: b-test")
+    monkeypatch.setattr(checkpoints, "checkpoints", dict)
+    page.query_params["open"] = "c0.mp4"
+    page.run()
+    (link,) = page.get("page_link")
+    assert parse_qs(link.proto.query_string) == {"clip": ["evaluation:a%3A%20b-test:c0.mp4"]}
+    # the files of the others are not at hand
+    page.query_params["open"] = "c1.mp4"
+    page.run()
+    assert not page.exception and not page.get("page_link")
 
 
 def test_slices_and_suspected_labels_lead_to_their_clips(page, shipped):

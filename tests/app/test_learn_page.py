@@ -20,19 +20,13 @@ from app.views.learn.span import span_words, spans
 from core.config import PRESETS, TemporalConfig
 from core.prediction import FrameSelection
 from core.space import SPACES, Space
-from tests.app.test_clip_page import ClosedDesk, checkpoint, html_of, link_of  # noqa: F401
+from tests.app.test_clip_page import html_of, link_of
 
 SCRIPT = launch.MAIN.parent / "screens" / "learn.py"
 
 
 @pytest.fixture
-def page(clip_folder, checkpoint, monkeypatch):  # noqa: F811
-    monkeypatch.setenv(launch.CHECKPOINT_VARIABLE, str(checkpoint))
-    monkeypatch.setattr(checkpoints, "shipped_checkpoints", dict)
-    monkeypatch.setattr(resources, "shipped_clips", lambda: shipped_clips(clip_folder))
-    monkeypatch.setattr(resources, "desk", ClosedDesk)
-    for cached in (resources.clips, resources.posters, resources._shared_shelves):
-        cached.clear()
+def page(clip_page):
     return AppTest.from_file(SCRIPT, default_timeout=120)
 
 

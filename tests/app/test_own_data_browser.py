@@ -95,7 +95,7 @@ def test_a_folder_is_predicted_cancelled_gone_on_with_and_opened(page, clips, tm
     expect(chosen.locator(".eyebrow").first).to_contain_text(name)
     said = chosen.locator(".emotion strong").text_content().strip()
     wait_for_rest(tab)
-    chosen.get_by_role("link", name="Open on the Clip page").click()
+    chosen.get_by_role("link", name="See why, on the Clip page").click()
     tab.wait_for_url("**clip=data**")
     expect(tab.locator(".own-name")).to_contain_text(f"{name}: clip 2 of {NUM_CLIPS + 1}")
     expect(tab.locator(".emotion strong").first).to_have_text(said)

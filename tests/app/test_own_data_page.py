@@ -8,36 +8,16 @@ import time
 import pandas as pd
 import pytest
 import streamlit as st
-import torch
 from made_evaluations import made_evaluation
 from streamlit.testing.v1 import AppTest
 
 from app import checkpoints, folders, launch, own_answers, resources, runs
-from app.desk import Desk
 from app.own_answers import key_in_links
 from app.own_runs import EVALUATE, PREDICT, OwnWork
 from app.views.markup import plain
-from core.checkpoint import CheckpointInfo, save_checkpoint
-from core.config import PRESETS
-from core.model import build_model
 from core.predict import Predictor
 from core.writing import PrivateFolder
-from tests.app.conftest import EVIL, is_plain, menu, write_clip
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("checkpoints") / "small"
-    save_checkpoint(folder, build_model(PRESETS["tiny"], weights="random"), info=CheckpointInfo())
-    return folder
-
-
-class ClosedDesk(Desk):
-    """Takes orders and does none."""
-
-    def _start(self) -> None:
-        pass
+from tests.app.conftest import EVIL, ClosedDesk, is_plain, menu, write_clip
 
 
 @pytest.fixture

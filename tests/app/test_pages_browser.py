@@ -110,10 +110,10 @@ def test_a_flipped_clip_plays_beside_both_answers(page, address):
     page.get_by_role("radio", name="Clips that flipped").click()
     page.wait_for_url("**part=flips**")
     wait_for_rest(page)
-    page.get_by_role("radio", name=re.compile("became wrong")).click()
+    page.get_by_role("radio", name=re.compile("^full-probe: ")).click()
     page.wait_for_url("**became=wrong**")
     card = page.locator(".cards [role=option]").first
-    expect(card).to_have_attribute("aria-label", re.compile("now .*before "))
+    expect(card).to_have_attribute("aria-label", re.compile("full-probe .*-probe"))
     wait_for_rest(page)
     card.click()
     page.wait_for_url("**open=**")

@@ -20,19 +20,27 @@ DETAIL_KEY = "compare-detail"
 """Key of the container that the opened clip is drawn into."""
 
 
-def direction_picker(num_right: int, num_wrong: int, chosen: str, *, other: str, on_pick) -> None:
-    """Lets people choose the clips that became right or wrong; `on_pick("right" or "wrong")` is called."""
+def direction_picker(names: tuple[str, str], num_right: int, num_wrong: int, chosen: str, *, on_pick) -> None:
+    """Lets people choose the clips that one alone is right on; `on_pick("right" or "wrong")` is called.
+
+    Args:
+        names: of the evaluation that is held against, and of the other.
+        num_right: clips that the other alone is right on.
+        num_wrong: clips that the first alone is right on.
+        chosen: "right" for those of the other, "wrong" for those of the first.
+        on_pick: takes one of these.
+    """
 
     def picked() -> None:
         on_pick(st.session_state["compare-became"])
 
     st.session_state["compare-became"] = chosen
     st.segmented_control(
-        f"With {plain(other)}",
+        "Right only by",
         ("right", "wrong"),
         format_func={
-            "right": f"became right: {num_right:,}",
-            "wrong": f"became wrong: {num_wrong:,}",
+            "right": f"{plain(names[1])}: {num_right:,}",
+            "wrong": f"{plain(names[0])}: {num_wrong:,}",
         }.__getitem__,
         key="compare-became",
         required=True,
@@ -72,10 +80,9 @@ def flip_cards(
     Returns:
         Whether pictures are missing.
     """
-    st.caption(f"Before: what {plain(names[0])} says. Now: what {plain(names[1])} says.")
     shown = on_page(flips, page)
     rows = rows_of(evaluation, [flip.key for flip in shown])
-    items = tuple(_card(evaluation, flip, row, thumbnails) for flip, row in zip(shown, rows, strict=True))
+    items = tuple(_card(names, evaluation, *one, thumbnails) for one in zip(shown, rows, strict=True))
     cards(items, selected=selected, key="flip-cards", scroll_to=DETAIL_KEY, on_pick=on_pick)
     turner(num_pages(flips), page, key="compare-page", on_page=on_page_change)
     return any(thumbnails.known(evaluation, row) is None for row in rows)
@@ -99,7 +106,9 @@ def side_by_side(names: tuple[str, str], evaluations: tuple[Evaluation, Evaluati
                 st.table(plain_table(detail.subset_table(evaluation, row)))
 
 
-def _card(evaluation: Evaluation, flip: Flip, row: int, thumbnails: Thumbnails) -> Card:
+def _card(
+    names: tuple[str, str], evaluation: Evaluation, flip: Flip, row: int, thumbnails: Thumbnails
+) -> Card:
     words = evaluation.predictions["transcript"].iat[row]
     title = words if isinstance(words, str) and words else flip.key
     said = [
@@ -111,8 +120,8 @@ def _card(evaluation: Evaluation, flip: Flip, row: int, thumbnails: Thumbnails) 
             is_right=emotion == flip.label,
         )
         for name, emotion, confidence in (
-            ("before", flip.prediction_a, flip.confidence_a),
-            ("now", flip.prediction_b, flip.confidence_b),
+            (names[0], flip.prediction_a, flip.confidence_a),
+            (names[1], flip.prediction_b, flip.confidence_b),
         )
     ]
     return Card(
@@ -120,6 +129,6 @@ def _card(evaluation: Evaluation, flip: Flip, row: int, thumbnails: Thumbnails) 
         title=title if len(title) <= MAX_TITLE_CHARACTERS else f"{title[:MAX_TITLE_CHARACTERS]}…",
         picture=thumbnails.known(evaluation, row) or "",
         label=Said(who="label", emotion=flip.label, color=color_of(flip.label)),
-        model=said[1],
-        modalities=(said[0],),
+        model=said[0],
+        modalities=(said[1],),
     )

@@ -80,7 +80,7 @@ def choices(view: EmbeddingsView, *, on_change) -> None:
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="embeddings-choices"):
         one_of("Space", "space", SPACES, SPACE_NAMES.get, HELP)
-        one_of("Picture by", "method", METHODS, METHOD_NAMES.get)
+        one_of("Map by", "method", METHODS, METHOD_NAMES.get)
         one_of("Dimensions", "num_dims", (2, 3), str)
         st.session_state["embeddings-colour"] = view.colour
         st.selectbox(

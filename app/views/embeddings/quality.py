@@ -24,7 +24,7 @@ def measured_words(quality: SpaceQuality, picture: Picture) -> str:
     )
     return (
         f"Measured on {MAX_MEASURED:,} of the space’s {quality.num_points:,} points, drawn at random; the "
-        f"trustworthiness on {of_picture} in the picture."
+        f"trustworthiness on {of_picture} in the map."
     )
 
 
@@ -63,9 +63,9 @@ def quality_table(quality: SpaceQuality, uniform: float) -> pd.DataFrame:
         ),
         ("uniformity", _number(uniform), "0: all in one place; near −4: spread evenly"),
         (
-            "trustworthiness of the picture",
+            "trustworthiness of the map",
             _number(quality.trustworthiness),
-            "1: neighbours in the picture are neighbours in the space",
+            "1: neighbours in the map are neighbours in the space",
         ),
     ]
     return pd.DataFrame(rows, columns=["figure", "value", "how to read it"]).set_index("figure")

@@ -187,7 +187,9 @@ def chosen_view(row: pd.Series, *, page: object, link: Mapping[str, str], on_clo
                 st.html(f'<p class="said">“{escape(row["transcript"])}”</p>')
             for sentence in filter(None, (row["sentence"], row["notes"])):
                 st.caption(plain(sentence))
-        st.page_link(page, label="Open on the Clip page", icon=":material/movie:", query_params=dict(link))
+        st.page_link(
+            page, label="See why, on the Clip page", icon=":material/movie:", query_params=dict(link)
+        )
 
 
 def chosen_headline(row: pd.Series) -> str:
