@@ -82,7 +82,7 @@ def flip_cards(
     """
     shown = on_page(flips, page)
     rows = rows_of(evaluation, [flip.key for flip in shown])
-    items = tuple(_card(names, evaluation, *one, thumbnails) for one in zip(shown, rows, strict=True))
+    items = tuple(_card(_apart(names), evaluation, *one, thumbnails) for one in zip(shown, rows, strict=True))
     cards(items, selected=selected, key="flip-cards", scroll_to=DETAIL_KEY, on_pick=on_pick)
     turner(num_pages(flips), page, key="compare-page", on_page=on_page_change)
     return any(thumbnails.known(evaluation, row) is None for row in rows)
@@ -104,6 +104,14 @@ def side_by_side(names: tuple[str, str], evaluations: tuple[Evaluation, Evaluati
             st.html(detail.modalities_chart(evaluation, row))
             with st.expander("As a table", icon=":material/table_rows:"):
                 st.table(plain_table(detail.subset_table(evaluation, row)))
+
+
+def _apart(names: tuple[str, str]) -> tuple[str, str]:
+    """The names without what ends both, as the data that they are of: there is little room on a card."""
+    first, other = (name.split("-") for name in names)
+    while len(first) > 1 and len(other) > 1 and first[-1] == other[-1]:
+        first, other = first[:-1], other[:-1]
+    return "-".join(first), "-".join(other)
 
 
 def _card(
