@@ -45,10 +45,8 @@ def main() -> None:
                 without_words += page.locator("textarea:visible").input_value() != clip.transcript
                 outdated += page.get_by_text(COMING).count() > 0
                 context.close()
-    print(
-        f"{options.num} visits beside {options.loops} busy loops: {without_words} with other words in the box, "
-    )
-    print(f"{outdated} with explanations that never came.")
+    beside = f"{options.num} visits beside {options.loops} busy loops"
+    print(f"{beside}: {without_words} with other words in the box, {outdated} with outdated explanations.")
 
 
 def visit(page: Page, address: str, *, seconds: float) -> None:
