@@ -6,6 +6,8 @@ be tried on functions whose answers are known.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +22,8 @@ NUM_STEPS = 8
 """Steps of a curve at most; with more elements each step removes several."""
 
 NUM_SHUFFLES = 99
-"""Deals of the attribution's values to other elements; they ask the model nothing new."""
+"""Deals of the attribution's values to other elements, where there are not fewer; they ask the model nothing
+new."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,12 +181,21 @@ def infidelity(
     if power == 0:
         return Infidelity(value=0.0, unexplained=1.0, shuffled_unexplained=1.0, chance=1.0)
     value = of(scores)
-    shuffled = np.array([of(rng.permutation(scores)) for _ in range(NUM_SHUFFLES)])
+    if math.factorial(num) <= 1 + NUM_SHUFFLES:
+        # all there are but its own: among as many random ones its own would come up again, as good by chance
+        deals = [np.array(dealt) for dealt in itertools.permutations(scores)][1:]
+    else:
+        deals = [rng.permutation(scores) for _ in range(NUM_SHUFFLES)]
+    if not deals:
+        return Infidelity(
+            value=value, unexplained=value / power, shuffled_unexplained=value / power, chance=1.0
+        )
+    shuffled = np.array([of(dealt) for dealt in deals])
     return Infidelity(
         value=value,
         unexplained=value / power,
         shuffled_unexplained=float(shuffled.mean() / power),
-        chance=float((1 + np.sum(shuffled <= value)) / (1 + NUM_SHUFFLES)),
+        chance=float((1 + np.sum(shuffled <= value)) / (1 + len(deals))),
     )
 
 

@@ -207,6 +207,18 @@ def test_infidelity_is_the_rest_of_a_regression_through_the_origin():
     assert found.unexplained == pytest.approx(1 - cosine)
 
 
+@pytest.mark.parametrize(
+    ("shares", "chance"),
+    # of the deals of so many values, those that are these values again
+    [([3.0, -1, 0.5, 2], 1 / 24), ([3.0, -1, 2, 2], 2 / 24), ([1.0, 2, 3], 1 / 6), ([2.0], 1.0)],
+)
+def test_of_few_elements_every_deal_is_held_against(shares, chance):
+    shares = np.array(shares)
+    for seed in range(5):
+        found = infidelity(additive(shares), shares, num_perturbations=32, rng=np.random.default_rng(seed))
+        assert found.chance == pytest.approx(chance)
+
+
 def test_a_value_that_nothing_moves_is_foretold_by_nothing():
     found = infidelity(additive(np.zeros(5)), np.ones(5), num_perturbations=8, rng=np.random.default_rng(0))
     assert (found.unexplained, found.shuffled_unexplained, found.chance) == (1, 1, 1)
