@@ -55,7 +55,8 @@ def clip_link(of: Opened, row: int) -> str | None:
     path, key = evaluations.media_of(of.evaluation, row), str(of.evaluation.predictions["key"].iat[row])
     if path is None:
         return None
-    shelved = next((clip.key for clip in resources.clips() if clip.path == path), None)
+    is_whole = _is_whole(of.evaluation.predictions.iloc[row])
+    shelved = next((clip.key for clip in resources.clips() if is_whole and clip.path == path), None)
     if (link := shelved or link_of_evaluated(of.folder, key)) is not None:
         return link
     name = next((name for name, folder in evaluations.evaluations().items() if folder == of.folder), None)
@@ -75,8 +76,8 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
         choice = refusal = None
         try:
             choice = _named(link, name, key)
-        except (EvaluationError, LookupError) as error:
-            refusal = str(error.args[0])
+        except EvaluationError as error:
+            refusal = str(error)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if refusal:
                 st.warning(plain(refusal), icon=":material/link_off:")
@@ -101,22 +102,22 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
 
 
 def _named(link: str, name: str, key: str) -> ClipChoice:
-    """The clip of a link. Raises LookupError or EvaluationError with a sentence where it is not there."""
+    """The clip of a link. Raises EvaluationError where it is not there."""
     folder = evaluations.evaluations().get(name)
     if folder is None:
-        raise LookupError(
+        raise EvaluationError(
             f"The link’s clip is of the evaluation {name}, which is not here; open it on the page Failures."
         )
     evaluation = evaluations.opened(folder).evaluation
     rows = (evaluation.predictions["key"] == key).to_numpy().nonzero()[0]
     if not len(rows):
-        raise LookupError(f"The evaluation {name} has no clip {key}; choose one on the page Failures.")
+        raise EvaluationError(f"The evaluation {name} has no clip {key}; choose one on the page Failures.")
+    row = evaluation.predictions.iloc[int(rows[0])]
     path = evaluations.media_of(evaluation, int(rows[0]))
     if path is None:
-        raise LookupError(f"The file of the clip {key} is not at hand, so there is nothing to explain.")
-    if is_shipped(path):
-        return _shipped(path)
-    row = evaluation.predictions.iloc[int(rows[0])]
+        raise EvaluationError(f"The file of the clip {key} is not at hand, so there is nothing to explain.")
+    if is_shipped(path) and _is_whole(row) and (made := _shipped(path)) is not None:
+        return made
     has_words = evaluation.predictions["transcript"].notna().any()
     return ClipChoice(
         key=link,
@@ -132,6 +133,12 @@ def _named(link: str, name: str, key: str) -> ClipChoice:
     )
 
 
+def _is_whole(row: pd.Series) -> bool:
+    """Whether a row is about all of its file, and not a span or a half of the picture."""
+    bounds = _seconds(row, "start_seconds"), _seconds(row, "end_seconds")
+    return bounds == (None, None) and not _text(row, "region")
+
+
 def _text(row: pd.Series, column: str) -> str:
     value = row.get(column)
     return value if isinstance(value, str) else ""
@@ -142,7 +149,7 @@ def _seconds(row: pd.Series, column: str) -> float | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _shipped(path: Path) -> ClipChoice:
-    """A made clip that ships, with all that is known of it."""
+def _shipped(path: Path) -> ClipChoice | None:
+    """A made clip that ships, with all that is known of it; None for a file that no manifest names."""
     part = CLIPS / Path(os.path.relpath(path, CLIPS.resolve())).parts[0]
-    return next(clip for clip in shipped_clips(part) if clip.path == path)
+    return next((clip for clip in shipped_clips(part) if clip.path == path), None)

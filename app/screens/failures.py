@@ -227,9 +227,11 @@ def show_clip(of: Opened, key: str, store: Notes, notes: tuple[Note, ...]) -> No
         with left:
             detail.media(evaluation, row, path)
             to_explanation(of, row)
+            note = note_of(store, evaluation, key)
             note_box(
-                note_of(store, evaluation, key),
+                note,
                 known_tags(notes),
+                begin=st.session_state.get("note-merged", {}).get(field_keys(note), (note.tags, note.note)),
                 refusal=st.session_state.get("note-refusal", {}).get(key, ""),
                 on_save=partial(keep_note, store, evaluation, key),
             )
@@ -283,9 +285,8 @@ def keep_note(store: Notes, evaluation: Evaluation, key: str, tags: tuple[str, .
     except NoteChangedError as error:
         st.session_state["note-refusal"] = {key: str(error)}
         other = st.session_state["note-seen"] = error.other
-        tags_key, text_key = field_keys(other)
-        st.session_state[tags_key] = list(tidy_tags([*other.tags, *tags]))
-        st.session_state[text_key] = with_paragraphs(other.note, text)
+        merged = tidy_tags([*other.tags, *tags]), with_paragraphs(other.note, text)
+        st.session_state["note-merged"] = {field_keys(other): merged}
     except NotesError as error:
         st.session_state["note-refusal"] = {key: str(error)}
 

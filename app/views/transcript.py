@@ -53,9 +53,11 @@ def transcript_box(
         typed = " ".join(st.session_state[key].split())
         words = cut_words(typed, limit)
         st.session_state["words-cut"] = None
+        # the box that holds them stays, and the focus in it
+        stands = words == st.session_state[key]
+        st.session_state["words-put"] = number, (clip, words) if stands else None
         if words != typed:
             st.session_state["words-cut"] = clip, words, len(typed)
-            st.session_state["words-put"] = number, None
         on_words(None if words == before else words)
 
     with st.form("transcript", border=False, enter_to_submit=True):

@@ -24,9 +24,6 @@ MAX_WORD_CHARACTERS = 60
 
 BEFORE = "as it is"
 
-_PUT = "edits-put"
-"""Where a session keeps what `choose_as_said` chose, as long as nobody chose otherwise."""
-
 
 def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> tuple[Edit, ...]:
     """Lets people choose edits and what they need to know of them.
@@ -46,7 +43,6 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
         kinds,
         format_func=KINDS.__getitem__,
         key="edit-kinds",
-        on_change=_chosen,
         placeholder="Choose one or several",
     )
     donor, seconds, place, new, seed = "", SHIFT_SECONDS[4], 0, "", 0
@@ -54,12 +50,7 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
         if any(kind.startswith("replace") for kind in chosen):
             donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
             donor = st.selectbox(
-                "Taken from",
-                list(donors),
-                format_func=donors.__getitem__,
-                key="edit-donor",
-                on_change=_chosen,
-                width=320,
+                "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
             )
         if "shift" in chosen:
             st.session_state.setdefault("edit-seconds", SHIFT_SECONDS[4])
@@ -68,7 +59,6 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
                 SHIFT_SECONDS,
                 format_func=lambda s: f"{abs(s):g} s {'later' if s > 0 else 'earlier'}",
                 key="edit-seconds",
-                on_change=_chosen,
                 width=160,
             )
         if "word" in chosen:
@@ -78,25 +68,18 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
                 range(len(words)),
                 format_func=_told_apart(words).__getitem__,
                 key="edit-place",
-                on_change=_chosen,
                 width=160,
             )
             new = st.text_input(
                 "becomes",
                 key="edit-word",
-                on_change=_chosen,
                 max_chars=MAX_WORD_CHARACTERS,
                 placeholder="nothing: left out",
                 width=200,
             )
         if any(kind.startswith("random") or kind.endswith("noise") for kind in chosen):
             draw = st.selectbox(
-                "Draw",
-                range(NUM_DRAWS),
-                format_func=lambda seed: str(seed + 1),
-                key="edit-seed",
-                on_change=_chosen,
-                width=110,
+                "Draw", range(NUM_DRAWS), format_func=lambda seed: str(seed + 1), key="edit-seed", width=110
             )
             seed = draw or 0
     edits = []
@@ -114,11 +97,6 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
     return tuple(edits)
 
 
-def _chosen() -> None:
-    """Somebody chose otherwise than a link."""
-    st.session_state.pop(_PUT, None)
-
-
 def said(edits: Sequence[Edit]) -> str | None:
     """The edits as a link holds them; None for none."""
     details = {"kinds": ",".join(edit.kind for edit in edits)}
@@ -134,18 +112,8 @@ def said(edits: Sequence[Edit]) -> str | None:
     return urlencode({name: text for name, text in details.items() if text}) or None
 
 
-def is_as_said(text: str) -> bool:
-    """Whether nobody chose otherwise since `choose_as_said` was called with `text`."""
-    return st.session_state.get(_PUT) == text
-
-
 def choose_as_said(text: str, kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> None:
-    """Has `edit_picker` choose what `said` wrote, before it is drawn, as far as the clip offers it.
-
-    To be called again while `is_as_said`: what is put into a field once is lost where a slow browser gets to
-    draw it only after the page was drawn again.
-    """
-    st.session_state[_PUT] = text
+    """Has `edit_picker` choose what `said` wrote, before it is drawn, as far as the clip offers it."""
     details = {name: values[-1] for name, values in parse_qs(text).items()}
     st.session_state["edit-kinds"] = [kind for kind in details.get("kinds", "").split(",") if kind in kinds]
     if (donor := details.get("donor")) in donors:

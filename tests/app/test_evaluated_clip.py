@@ -6,17 +6,21 @@ from urllib.parse import parse_qs, quote
 import pytest
 
 from app import evaluations
+from app.evaluated_clip import clip_link
+from core.evaluation import read_evaluation
 from tests.app.conftest import EVIL, is_plain, write_clip
 from tests.app.test_clip_page import button, html_of, link_of
 from tests.made_evaluations import made_evaluation
 
 
 @pytest.fixture
-def of_mine(tmp_path):
-    """An evaluation of two clips, of which the first lies there."""
+def of_mine(tmp_path, request):
+    """An evaluation of two clips, of which the first lies there; or is a span of a file."""
     write_clip(tmp_path / "c0.mp4", num_frames=10)
     made = made_evaluation(["fear"] * 2, ["joy"] * 2, tmp_path)
     table = made.predictions.assign(transcript=["<b>Never.</b>", None], speaker=[None, "S1"])
+    if (path := getattr(request, "param", None)) is not None:
+        table = table.assign(path=path, start_seconds=1.0, end_seconds=2.5)
     folder = replace(made, predictions=table).write(tmp_path / "of-mine")
     evaluations._given.clear()
     assert evaluations.give(folder) == (folder,)
@@ -70,3 +74,33 @@ def test_names_in_links_are_told_letter_by_letter(clip_page):
     clip_page.query_params["clip"] = f"evaluation:{quote(EVIL, safe='')}:c0"
     clip_page.run()
     assert is_plain(clip_page.warning[0].value)
+
+
+@pytest.mark.parametrize("of_mine", ["sample_data/clips/demo/000/d00004.mp4"], indirect=True)
+def test_a_span_of_a_clip_that_ships_is_that_span_alone(clip_page, of_mine):
+    clip_page.query_params["clip"] = "evaluation:of-mine:c0.mp4"
+    clip_page.run()
+    assert not clip_page.exception and not clip_page.error
+    said = html_of(clip_page)
+    assert "labelled fear" in said and "How this clip was made" not in said
+
+
+@pytest.mark.parametrize("of_mine", ["sample_data/clips/demo/cover.jpg"], indirect=True)
+def test_a_file_that_ships_and_is_no_clip_is_no_fault_of_the_page(clip_page, of_mine):
+    clip_page.query_params["clip"] = "evaluation:of-mine:c0.mp4"
+    clip_page.run()
+    assert not clip_page.exception
+
+
+def test_a_clip_on_the_shelf_is_linked_there_unless_a_span_is_meant(of_mine):
+    evaluation = read_evaluation("sample_data/evaluations/full-probe")
+    path = "sample_data/clips/demo/000/d00004.mp4"
+    for start, link in ((None, "d00004"), (1.0, "evaluation:full-probe:004%2Fp00000.mp4")):
+        table = evaluation.predictions.assign(path=path, start_seconds=start)
+        of = evaluations.Opened(
+            folder=evaluations.SHIPPED_EVALUATIONS / "full-probe",
+            stamp=0,
+            evaluation=replace(evaluation, predictions=table),
+            training=None,
+        )
+        assert clip_link(of, 0) == link.replace("%2F", "/")

@@ -17,12 +17,15 @@ SUGGESTED = ("wrong label", "face hidden", "noisy", "sarcasm", "ambiguous")
 """Tags that are offered before anybody gave one."""
 
 
-def note_box(note: Note, known_tags: Sequence[str], *, refusal: str, on_save) -> None:
+def note_box(
+    note: Note, known_tags: Sequence[str], *, begin: tuple[tuple[str, ...], str], refusal: str, on_save
+) -> None:
     """Draws the fields for tags and text of a clip; `on_save(tags, text)` is called to keep them.
 
     Args:
         note: that is kept.
         known_tags: that other clips have.
+        begin: tags and text that the fields of this version begin with.
         refusal: why the last change was not kept, "" where it was.
         on_save: takes tags and text.
     """
@@ -31,19 +34,19 @@ def note_box(note: Note, known_tags: Sequence[str], *, refusal: str, on_save) ->
     def save() -> None:
         on_save(tuple(st.session_state[tags_key]), st.session_state[text_key])
 
-    tags = st.session_state.get(tags_key, note.tags)
+    tags = st.session_state.get(tags_key, begin[0])
     with st.form(f"form-{text_key}", border=False):
         st.multiselect(
             "Tags",
-            list(dict.fromkeys([*tags, *note.tags, *known_tags, *SUGGESTED])),
-            default=note.tags,
+            list(dict.fromkeys([*tags, *begin[0], *note.tags, *known_tags, *SUGGESTED])),
+            default=begin[0],
             accept_new_options=True,
             placeholder="Choose or type a tag",
             key=tags_key,
         )
         st.text_area(
             "Note",
-            note.note,
+            begin[1],
             height=90,
             max_chars=MAX_NOTE_CHARACTERS,
             key=text_key,
