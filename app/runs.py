@@ -151,12 +151,14 @@ class Run:
             self._finish(FAILED)
 
     def _finish(self, state: str) -> None:
-        # before the state is told, for whoever sees it may begin another run
-        os.close(self._claim)
+        # others are told while it is still held, or they would take it for broken off; this app when it is not,
+        # for whoever sees it may begin another run
         try:
-            self.state = state
+            _write_state(self.folder, self.choice.name, state)
         except OSError:
             logging.getLogger(__name__).exception("run %s", self.choice.name)
+        os.close(self._claim)
+        self._state = state
 
     def _do(self) -> str:
         """All steps; the state in which that ends."""

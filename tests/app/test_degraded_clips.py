@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from tests.app.test_clip_page import checkpoint, html_of, page, upload  # noqa: F401
+from tests.app.test_clip_page import html_of, page, upload  # noqa: F401
 from tests.core.test_degradation import CASES, write
 
 

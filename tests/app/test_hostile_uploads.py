@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from core.media import Transcript, apart, reader
-from tests.app.test_clip_page import checkpoint, html_of, page, upload  # noqa: F401
+from tests.app.test_clip_page import html_of, page, upload  # noqa: F401
 from tests.core.media import crashing
 
 TOLD = {

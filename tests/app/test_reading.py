@@ -2,7 +2,7 @@ import pytest
 
 from app import launch
 from app.desk import Desk
-from tests.app.test_clip_page import checkpoint, page  # noqa: F401
+from tests.app.test_clip_page import page  # noqa: F401
 
 
 @pytest.fixture
