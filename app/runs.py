@@ -151,8 +151,8 @@ class Run:
             self._finish(FAILED)
 
     def _finish(self, state: str) -> None:
-        # others are told while it is still held, or they would take it for broken off; this app when it is not,
-        # for whoever sees it may begin another run
+        # other apps are told while it is still held, or they would take it for broken off; this one when it is
+        # not, for whoever sees it may begin another run
         try:
             _write_state(self.folder, self.choice.name, state)
         except OSError:
