@@ -151,7 +151,7 @@ class Run:
             self._finish(FAILED)
 
     def _finish(self, state: str) -> None:
-        # other apps are told while it is still held, or they would take it for broken off; this one when it is
+        # others are told while it is still held, or they would take it for broken off; this app when it is
         # not, for whoever sees it may begin another run
         try:
             _write_state(self.folder, self.choice.name, state)
