@@ -30,7 +30,7 @@ def data_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipChoice
             own = own_clip(link)
         except OwnClipError as error:
             st.warning(plain(str(error)), icon=":material/link_off:")
-            _to_samples(on_pick)
+            to_samples(on_pick)
             return None
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.html(name_html(own), width="content")
@@ -52,7 +52,7 @@ def data_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipChoice
                 icon=":material/table_rows:",
                 query_params=way_back(own.work, link),
             )
-            _to_samples(on_pick)
+            to_samples(on_pick)
     return own.choice
 
 
@@ -79,12 +79,13 @@ def way_back(work: OwnWork, link: str) -> dict[str, str]:
     return view.to_link()
 
 
-def _to_samples(on_pick: Callable[[str | None], None]) -> None:
+def to_samples(on_pick: Callable[[str | None], None]) -> None:
+    """Draws the way from a clip that is not on the shelf back to those that are."""
     st.button(
         "Sample clips",
         icon=":material/video_library:",
         type="tertiary",
-        key="data-to-samples",
+        key="to-samples",
         on_click=on_pick,
         args=(None,),
     )

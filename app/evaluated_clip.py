@@ -17,6 +17,7 @@ import streamlit as st
 
 from app import checkpoints, evaluations, resources, summaries
 from app.clips import OF_EVALUATION, ClipChoice, shipped_clips
+from app.data_clip import to_samples
 from app.evaluations import Opened
 from app.own_answers import link_of_evaluated
 from app.views.markup import plain
@@ -90,14 +91,7 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
                     icon=":material/rule:",
                     query_params={"evaluation": name, "open": key},
                 )
-            st.button(
-                "Sample clips",
-                icon=":material/video_library:",
-                type="tertiary",
-                key="evaluated-to-samples",
-                on_click=on_pick,
-                args=(None,),
-            )
+            to_samples(on_pick)
     return choice
 
 

@@ -337,5 +337,5 @@ def test_a_link_to_a_clip_that_is_gone_says_so(answered):
     page = clip_page(key_in_links(answered, "gone.mp4"))
     assert not page.exception
     assert "has no clip gone.mp4" in page.warning[0].value.replace("\\", "")
-    page.button(key="data-to-samples").click().run()
+    page.button(key="to-samples").click().run()
     assert not page.exception and "clip" not in link_of(page)
