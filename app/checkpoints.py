@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.clips import OF_DATA, OWN_CLIP
 from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
 from app.training_runs import trained_checkpoints
@@ -33,15 +32,14 @@ def checkpoints() -> dict[str, Path]:
     return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
 
 
-def first_checkpoint(clip: str | None = None) -> str | None:
+def first_checkpoint(*, is_own: bool = False) -> str | None:
     """Name of the checkpoint that answers when none is chosen; None where none is installed.
 
     Args:
-        clip: its key in links. Those of one's own are answered by the checkpoint for real clips, unless the
-            app was started with another one.
+        is_own: for a clip that does not ship. It is answered by the checkpoint for real clips, unless the app
+            was started with another one.
     """
     names = checkpoints()
-    is_own = clip is not None and (clip == OWN_CLIP or clip.startswith(OF_DATA))
     if is_own and EVERYDAY in names and not os.environ.get(CHECKPOINT_VARIABLE):
         return EVERYDAY
     return next(iter(names), None)

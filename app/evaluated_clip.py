@@ -71,12 +71,11 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
         link: the clip's key.
         on_pick: takes the key of another clip, None for one on the shelf.
     """
-    name, _, key = link.removeprefix(OF_EVALUATION).partition(":")
-    name = unquote(name)
+    name, key = _parts(link)
     with st.container(key="source"):
         choice = refusal = None
         try:
-            choice = _named(link, name, key)
+            choice = _named(link)
         except EvaluationError as error:
             refusal = str(error)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -95,8 +94,23 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
     return choice
 
 
-def _named(link: str, name: str, key: str) -> ClipChoice:
+def is_of_people(link: str) -> bool:
+    """Whether the clip that a link names is none that ships; False where it is not there."""
+    try:
+        return not is_shipped(_named(link).path)
+    except EvaluationError:
+        return False
+
+
+def _parts(link: str) -> tuple[str, str]:
+    """The evaluation and the key of the clip that a link names."""
+    name, _, key = link.removeprefix(OF_EVALUATION).partition(":")
+    return unquote(name), key
+
+
+def _named(link: str) -> ClipChoice:
     """The clip of a link. Raises EvaluationError where it is not there."""
+    name, key = _parts(link)
     folder = evaluations.evaluations().get(name)
     if folder is None:
         raise EvaluationError(

@@ -35,7 +35,7 @@ from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
 from app.views.truth import truth_block
 from app.views.twin import table_twin
-from app.views.whatif import choose_as_said, edit_picker, edits_view, said
+from app.views.whatif import edit_picker, edits_view, said
 from core.attribution.explain import DEFAULTS
 from core.attribution.modalities import shown_verdict
 from core.attribution.results import Attribution, Target
@@ -333,12 +333,7 @@ def choose_edits(explained: Explained) -> tuple[Edit, ...]:
     donors = {
         key: clip.untold.title if is_hidden else f"{clip.label}: {clip.title}" for key, clip in titles.items()
     }
-    words, wanted = prediction.transcript.split(), state.current().edits
-    # a link, or a page that was left, of which Streamlit forgets what was chosen
-    if wanted != st.session_state.get("edits-said") or "edit-kinds" not in st.session_state:
-        choose_as_said(wanted or "", kinds, words, donors)
-    edits = edit_picker(kinds, words, donors)
-    st.session_state["edits-said"] = said(edits)
+    edits = edit_picker(kinds, prediction.transcript.split(), donors, wanted=state.current().edits)
     state.note(edits=said(edits))
     return edits
 

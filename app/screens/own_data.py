@@ -11,7 +11,6 @@ import streamlit as st
 from app import checkpoints, evaluations
 from app import own_data_state as state
 from app.answering import pick_checkpoint
-from app.clips import OF_DATA
 from app.compare_state import MAX_EVALUATIONS, names_as_text
 from app.evaluations import Opened
 from app.opening import open_evaluation
@@ -59,7 +58,7 @@ def page() -> None:
         "Answers about clips of your own",
         wanted=state.current().checkpoint,
         on_pick=lambda picked: state.update(checkpoint=picked),
-        clip=OF_DATA,
+        is_own=True,
     ).name
     view = state.current()
     path_box(view.data, on_path=lambda text: state.update(data=text or None))

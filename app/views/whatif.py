@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qs, urlencode
 
@@ -25,7 +26,43 @@ MAX_WORD_CHARACTERS = 60
 BEFORE = "as it is"
 
 
-def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> tuple[Edit, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Begin:
+    """What the fields of `edit_picker` begin with, as of the edits, but for those about a word.
+
+    `number` goes into their keys: a value that is put into a field once is lost where a slow browser gets to
+    draw it only after the page was drawn again. The default of a field of another key is not.
+    """
+
+    number: int = 0
+    kinds: tuple[str, ...] = ()
+    donor: str = ""
+    seconds: float = SHIFT_SECONDS[4]
+    seed: int = 0
+
+    def key(self, field: str) -> str:
+        return f"edit-{field}-{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WordBegin:
+    """The same for the fields about a word, which are said of the `words` of one transcript."""
+
+    number: int = 0
+    words: tuple[str, ...] = ()
+    place: int = 0
+    new: str = ""
+
+    def key(self, field: str) -> str:
+        return f"edit-{field}-{self.number}"
+
+
+_BEGIN, _WORD_BEGIN, _SAID = "edits-begin", "edits-begin-of-word", "edits-said"
+
+
+def edit_picker(
+    kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str], *, wanted: str | None
+) -> tuple[Edit, ...]:
     """Lets people choose edits and what they need to know of them.
 
     Of what was chosen for another clip, Streamlit keeps what this one offers too.
@@ -34,54 +71,80 @@ def edit_picker(kinds: Sequence[str], words: Sequence[str], donors: Mapping[str,
         kinds: that apply to the clip.
         words: of its transcript.
         donors: titles of the clips that can lend a modality, by key.
+        wanted: the edits as `said` wrote them after the last time, or as a link has them; of those, what the
+            clip offers is chosen.
 
     Returns:
         The chosen edits, in the order in which they were chosen.
     """
+    begin: _Begin = st.session_state.get(_BEGIN, _Begin())
+    # a link, or a page that was left, of which Streamlit forgets what was chosen
+    if wanted != st.session_state.get(_SAID) or begin.key("kinds") not in st.session_state:
+        begin = _choose(wanted or "", kinds, words, donors)
+    edits = _fields(begin, kinds, words, donors)
+    st.session_state[_SAID] = said(edits)
+    return edits
+
+
+def _fields(
+    begin: _Begin, kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]
+) -> tuple[Edit, ...]:
     chosen = st.multiselect(
         "Changes to try",
         kinds,
+        [kind for kind in begin.kinds if kind in kinds],
         format_func=KINDS.__getitem__,
-        key="edit-kinds",
+        key=begin.key("kinds"),
         placeholder="Choose one or several",
     )
-    donor, seconds, place, new, seed = "", SHIFT_SECONDS[4], 0, "", 0
+    donor, seconds, place, new, seed = "", begin.seconds, 0, "", 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if any(kind.startswith("replace") for kind in chosen):
             donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
             donor = st.selectbox(
-                "Taken from", list(donors), format_func=donors.__getitem__, key="edit-donor", width=320
+                "Taken from",
+                list(donors),
+                list(donors).index(begin.donor) if begin.donor in donors else 0,
+                format_func=donors.__getitem__,
+                key=begin.key("donor"),
+                width=320,
             )
         if "shift" in chosen:
-            st.session_state.setdefault("edit-seconds", SHIFT_SECONDS[4])
             seconds = st.selectbox(
                 "Sound comes",
                 SHIFT_SECONDS,
+                SHIFT_SECONDS.index(begin.seconds),
                 format_func=lambda s: f"{abs(s):g} s {'later' if s > 0 else 'earlier'}",
-                key="edit-seconds",
+                key=begin.key("seconds"),
                 width=160,
             )
         if "word" in chosen:
-            _forget_what_was_said_of_others(words)
+            of_word = _begin_of_word(words)
             place = st.selectbox(
                 "Word",
                 range(len(words)),
+                of_word.place,
                 format_func=_told_apart(words).__getitem__,
-                key="edit-place",
+                key=of_word.key("place"),
                 width=160,
             )
             new = st.text_input(
                 "becomes",
-                key="edit-word",
+                of_word.new,
+                key=of_word.key("word"),
                 max_chars=MAX_WORD_CHARACTERS,
                 placeholder="nothing: left out",
                 width=200,
             )
         if any(kind.startswith("random") or kind.endswith("noise") for kind in chosen):
-            draw = st.selectbox(
-                "Draw", range(NUM_DRAWS), format_func=lambda seed: str(seed + 1), key="edit-seed", width=110
+            seed = st.selectbox(
+                "Draw",
+                range(NUM_DRAWS),
+                begin.seed,
+                format_func=lambda seed: str(seed + 1),
+                key=begin.key("seed"),
+                width=110,
             )
-            seed = draw or 0
     edits = []
     for kind in chosen:
         details = {}
@@ -110,23 +173,6 @@ def said(edits: Sequence[Edit]) -> str | None:
         elif edit.seed:
             details["draw"] = str(edit.seed + 1)
     return urlencode({name: text for name, text in details.items() if text}) or None
-
-
-def choose_as_said(text: str, kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> None:
-    """Has `edit_picker` choose what `said` wrote, before it is drawn, as far as the clip offers it."""
-    details = {name: values[-1] for name, values in parse_qs(text).items()}
-    st.session_state["edit-kinds"] = [kind for kind in details.get("kinds", "").split(",") if kind in kinds]
-    if (donor := details.get("donor")) in donors:
-        st.session_state["edit-donor"] = donor
-    if (shift := details.get("seconds")) in {f"{seconds:g}" for seconds in SHIFT_SECONDS}:
-        st.session_state["edit-seconds"] = float(shift)
-    if (place := details.get("place")) in {str(place + 1) for place in range(len(words))}:
-        _forget_what_was_said_of_others(words)
-        st.session_state["edit-place"] = int(place) - 1
-        st.session_state["edit-word"] = details.get("new", "")[:MAX_WORD_CHARACTERS]
-    draw = details.get("draw")
-    # the first one is left unsaid
-    st.session_state["edit-seed"] = int(draw) - 1 if draw in {str(n + 1) for n in range(NUM_DRAWS)} else 0
 
 
 def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Reply]) -> None:
@@ -194,6 +240,35 @@ def _row(name: str, bar: str, value: str, change: str, kind: str = "", says: str
     )
 
 
+def _choose(text: str, kinds: Sequence[str], words: Sequence[str], donors: Mapping[str, str]) -> _Begin:
+    """Has fields that are not drawn yet begin with what `said` wrote, as far as the clip offers it."""
+    details = {name: values[-1] for name, values in parse_qs(text).items()}
+    shifts = {f"{seconds:g}": seconds for seconds in SHIFT_SECONDS}
+    # the first one is left unsaid
+    draws = {str(seed + 1): seed for seed in range(NUM_DRAWS)}
+    donor = details.get("donor", "")
+    begin = _Begin(
+        number=st.session_state.get(_BEGIN, _Begin()).number + 1,
+        kinds=tuple(kind for kind in details.get("kinds", "").split(",") if kind in kinds),
+        donor=donor if donor in donors else "",
+        seconds=shifts.get(details.get("seconds", ""), _Begin.seconds),
+        seed=draws.get(details.get("draw", ""), 0),
+    )
+    st.session_state[_BEGIN] = begin
+    if (place := details.get("place")) in {str(place + 1) for place in range(len(words))}:
+        _begin_of_word(words, place=int(place) - 1, new=details.get("new", "")[:MAX_WORD_CHARACTERS])
+    return begin
+
+
+def _begin_of_word(words: Sequence[str], **changes) -> _WordBegin:
+    """What the fields about a word begin with; those of another transcript begin anew."""
+    begin: _WordBegin = st.session_state.get(_WORD_BEGIN, _WordBegin())
+    if changes or begin.words != tuple(words):
+        begin = _WordBegin(number=begin.number + 1, words=tuple(words), **changes)
+        st.session_state[_WORD_BEGIN] = begin
+    return begin
+
+
 def _told_apart(names: Iterable[str]) -> list[str]:
     """The names of a menu, equal ones numbered: of what is chosen, the browser tells the name alone."""
     names = list(names)
@@ -202,11 +277,3 @@ def _told_apart(names: Iterable[str]) -> list[str]:
         met[name] += 1
         apart.append(f"{name} ({met[name]})" if alike[name] > 1 else name)
     return apart
-
-
-def _forget_what_was_said_of_others(words: Sequence[str]) -> None:
-    """Which word becomes which is said of one transcript."""
-    said = tuple(words)
-    if st.session_state.setdefault("edit-words", said) != said:
-        st.session_state["edit-words"] = said
-        st.session_state["edit-place"], st.session_state["edit-word"] = 0, ""

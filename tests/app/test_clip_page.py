@@ -70,27 +70,32 @@ def test_a_link_restores_the_view(page, predictions):
     assert link_of(page) == link
 
 
+def changes(page):
+    [field] = [field for field in page.multiselect if field.label == "Changes to try"]
+    return field
+
+
 def test_a_link_restores_what_is_tried_judged_and_laid_over(page):
     link = {"clip": "one", "what-if": "kinds=blur%2Cmute+audio", "judged": "window", "over": "lines"}
     page.query_params.update(link)
     page.run()
     assert not page.exception
-    assert page.multiselect(key="edit-kinds").value == ["blur", "mute audio"]
+    assert changes(page).value == ["blur", "mute audio"]
     assert page.segmented_control(key="trust-element").value == "window"
     assert [page.toggle(key=f"overlay {name}").value for name in ("kept", "lines")] == [False, True]
     assert link_of(page) == link
-    page.multiselect(key="edit-kinds").set_value(["blur"]).run()
+    changes(page).set_value(["blur"]).run()
     page.toggle(key="overlay lines").set_value(False).run()
     assert link_of(page) == link | {"what-if": "kinds=blur", "over": "nothing"}
     # another page, and back
     turn(page, "screens/learn.py")
     turn(page, "screens/clip.py")
-    assert page.multiselect(key="edit-kinds").value == ["blur"]
+    assert changes(page).value == ["blur"]
     assert link_of(page) == link | {"what-if": "kinds=blur", "over": "nothing"}
     # the browser's back button
     page.query_params = {"clip": "one"}
     page.run()
-    assert page.multiselect(key="edit-kinds").value == [] and link_of(page) == {"clip": "one"}
+    assert changes(page).value == [] and link_of(page) == {"clip": "one"}
 
 
 def test_a_link_to_what_is_not_there_says_so(page):

@@ -5,10 +5,10 @@ from urllib.parse import parse_qs, quote
 
 import pytest
 
-from app import evaluations
+from app import checkpoints, evaluations, launch
 from app.evaluated_clip import clip_link
 from core.evaluation import read_evaluation
-from tests.app.conftest import EVIL, is_plain, write_clip
+from tests.app.conftest import EVIL, is_plain, menu, write_clip
 from tests.app.test_clip_page import button, html_of, link_of
 from tests.made_evaluations import made_evaluation
 
@@ -74,6 +74,23 @@ def test_names_in_links_are_told_letter_by_letter(clip_page):
     clip_page.query_params["clip"] = f"evaluation:{quote(EVIL, safe='')}:c0"
     clip_page.run()
     assert is_plain(clip_page.warning[0].value)
+
+
+@pytest.mark.parametrize(
+    ("of_mine", "answers"),
+    [(None, "everyday"), ("sample_data/clips/demo/000/d00004.mp4", "full")],
+    indirect=["of_mine"],
+)
+def test_whoever_is_real_is_answered_by_the_checkpoint_for_real_clips(
+    clip_page, of_mine, answers, checkpoint, monkeypatch
+):
+    monkeypatch.delenv(launch.CHECKPOINT_VARIABLE)
+    shipped = dict.fromkeys(("full", "everyday"), checkpoint)
+    monkeypatch.setattr(checkpoints, "shipped_checkpoints", lambda: shipped)
+    clip_page.query_params["clip"] = "evaluation:of-mine:c0.mp4"
+    clip_page.run()
+    assert not clip_page.exception
+    assert menu(clip_page.selectbox, "checkpoint-picker").value == answers
 
 
 @pytest.mark.parametrize("of_mine", ["sample_data/clips/demo/000/d00004.mp4"], indirect=True)

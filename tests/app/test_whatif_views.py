@@ -27,12 +27,11 @@ RAISED = np.array([0.05, 0.10, 0.5204, 0.05, 0.1296, 0.05, 0.10])
 def run_edit_picker(kinds, words, donors):
     import streamlit as st
 
-    from app.views.whatif import choose_as_said, edit_picker
+    from app.views.whatif import edit_picker, said
 
     kinds, words, donors = st.session_state.get("offer", (kinds, words, donors))
-    if "said" in st.session_state:
-        choose_as_said(st.session_state.pop("said"), kinds, words, donors)
-    st.session_state["edits"] = edit_picker(kinds, words, donors)
+    edits = edit_picker(kinds, words, donors, wanted=st.session_state.get("said"))
+    st.session_state["edits"], st.session_state["said"] = edits, said(edits)
 
 
 @pytest.fixture
@@ -40,8 +39,22 @@ def picker() -> AppTest:
     return AppTest.from_function(run_edit_picker, args=(KINDS, WORDS, DONORS)).run()
 
 
+def of_link(text: str | None) -> AppTest:
+    """As when a link is followed."""
+    test = AppTest.from_function(run_edit_picker, args=(KINDS, WORDS, DONORS))
+    test.session_state["said"] = text
+    return test.run()
+
+
+def field(test: AppTest, name: str):
+    """The field of a name, of which there is one."""
+    everything = [*test.multiselect, *test.selectbox, *test.text_input]
+    [found] = [one for one in everything if one.key.startswith(f"edit-{name}-")]
+    return found
+
+
 def choose(test: AppTest, *kinds: str) -> tuple[Edit, ...]:
-    test.multiselect(key="edit-kinds").set_value(list(kinds)).run()
+    field(test, "kinds").set_value(list(kinds)).run()
     return edits_of(test)
 
 
@@ -58,7 +71,7 @@ def offer(test: AppTest, kinds=KINDS, words=WORDS, donors=DONORS) -> tuple[Edit,
 
 def test_nothing_is_tried_that_nobody_chose(picker):
     assert edits_of(picker) == ()
-    assert picker.multiselect(key="edit-kinds").options == [
+    assert field(picker, "kinds").options == [
         "without the sound",
         "another clip’s picture",
         "another clip’s sound",
@@ -81,23 +94,23 @@ def test_another_clip_is_chosen_once_for_all_that_is_taken_from_it(picker):
         Edit(kind="replace video", **first),
         Edit(kind="replace audio", **first),
     )
-    assert picker.selectbox(key="edit-donor").options == list(DONORS.values())
-    picker.selectbox(key="edit-donor").set_value("two").run()
+    assert field(picker, "donor").options == list(DONORS.values())
+    field(picker, "donor").set_value("two").run()
     second = {"donor": "two", "donor_title": "anger: a second clip"}
     assert edits_of(picker) == (Edit(kind="replace video", **second), Edit(kind="replace audio", **second))
 
 
 def test_a_word_is_left_out_until_another_is_given(picker):
     assert choose(picker, "word") == (Edit(kind="word", word=0, old="Do", new=""),)
-    assert picker.selectbox(key="edit-place").options == list(WORDS)
-    picker.selectbox(key="edit-place").set_value(2)
-    picker.text_input(key="edit-word").set_value("  stay   here ").run()
+    assert field(picker, "place").options == list(WORDS)
+    field(picker, "place").set_value(2)
+    field(picker, "word").set_value("  stay   here ").run()
     assert edits_of(picker) == (Edit(kind="word", word=2, old="move.", new="stay here"),)
 
 
 def test_sound_comes_earlier_or_later(picker):
     assert choose(picker, "shift") == (Edit(kind="shift", seconds=0.5),)
-    seconds = picker.selectbox(key="edit-seconds")
+    seconds = field(picker, "seconds")
     assert seconds.options[0] == "1 s earlier" and seconds.options[-1] == "1 s later"
     seconds.set_value(-0.2).run()
     assert edits_of(picker) == (SHIFT,)
@@ -105,20 +118,9 @@ def test_sound_comes_earlier_or_later(picker):
 
 def test_noise_can_be_drawn_again(picker):
     assert choose(picker, "sound noise", "blur") == (Edit(kind="sound noise", seed=0), BLUR)
-    assert picker.selectbox(key="edit-seed").options == ["1", "2", "3", "4", "5"]
-    picker.selectbox(key="edit-seed").set_value(3).run()
+    assert field(picker, "seed").options == ["1", "2", "3", "4", "5"]
+    field(picker, "seed").set_value(3).run()
     assert edits_of(picker) == (Edit(kind="sound noise", seed=3), BLUR)
-
-
-def run_said(text, kinds, words, donors):
-    import streamlit as st
-
-    from app.views.whatif import choose_as_said, edit_picker
-
-    if "once" not in st.session_state:
-        choose_as_said(text, kinds, words, donors)
-        st.session_state["once"] = True
-    st.session_state["edits"] = edit_picker(kinds, words, donors)
 
 
 EDITS = (
@@ -133,17 +135,30 @@ EDITS = (
 def test_what_is_tried_is_said_in_a_link_and_chosen_again(edits):
     text = whatif.said(edits)
     assert (text is None) == (not edits)
-    test = AppTest.from_function(run_said, args=(text or "", KINDS, WORDS, DONORS)).run()
+    test = of_link(text)
     assert edits_of(test) == edits and not test.warning
     if edits:
         # and is changed from there
         assert choose(test, "blur") == (BLUR,)
 
 
+def test_a_slow_browser_draws_what_a_link_tries_however_often_the_page_was_drawn():
+    test = of_link(whatif.said(EDITS))
+    # what is only put into a field once is gone from the page that is drawn next
+    test.run()
+    begun = {one.label: one.proto for one in [*test.multiselect, *test.selectbox, *test.text_input]}
+    names = dict(zip(KINDS, field(test, "kinds").proto.options, strict=True))
+    chosen = [begun["Changes to try"].options[i] for i in begun["Changes to try"].default]
+    assert chosen == [names[edit.kind] for edit in EDITS]
+    in_menus = {label: begun[label].options[begun[label].default] for label in ("Taken from", "Word", "Draw")}
+    assert in_menus == {"Taken from": "anger: a second clip", "Word": "move.", "Draw": "5"}
+    assert begun["becomes"].default == "go & stay" and edits_of(test) == EDITS
+
+
 def test_a_link_without_a_draw_is_of_the_first_one(picker):
     assert choose(picker, "sound noise") == (Edit(kind="sound noise"),)
     first = whatif.said(edits_of(picker))
-    picker.selectbox(key="edit-seed").set_value(3).run()
+    field(picker, "seed").set_value(3).run()
     assert whatif.said(edits_of(picker)) != first
     # the browser's back button
     picker.session_state["said"] = first
@@ -152,7 +167,7 @@ def test_a_link_without_a_draw_is_of_the_first_one(picker):
 
 def test_of_a_link_only_what_the_clip_offers_is_chosen():
     text = "kinds=blur,zzz,word,shift&donor=nobody&seconds=7&place=9&draw=x&new=hm"
-    test = AppTest.from_function(run_said, args=(text, KINDS, WORDS, DONORS)).run()
+    test = of_link(text)
     assert edits_of(test) == (
         BLUR,
         Edit(kind="word", word=0, old="Do", new=""),
@@ -170,51 +185,52 @@ def test_a_kind_that_the_next_clip_does_not_offer_is_forgotten(picker):
 
 def test_a_donor_that_the_next_clip_does_not_have_is_forgotten(picker):
     choose(picker, "replace video")
-    picker.selectbox(key="edit-donor").set_value("two").run()
+    field(picker, "donor").set_value("two").run()
     [edit] = offer(picker, donors={"three": "fear: a third clip", "one": DONORS["one"]})
     assert edit == Edit(kind="replace video", donor="three", donor_title="fear: a third clip")
     # and the browser, which keeps what was chosen there, is told
-    told = picker.selectbox(key="edit-donor").proto
+    told = field(picker, "donor").proto
     assert told.set_value and told.raw_value == "fear: a third clip"
 
 
 def test_a_word_of_another_clip_is_forgotten_with_what_it_becomes(picker):
     choose(picker, "word")
-    picker.selectbox(key="edit-place").set_value(1)
-    picker.text_input(key="edit-word").set_value("never").run()
+    field(picker, "place").set_value(1)
+    field(picker, "word").set_value("never").run()
     assert [(edit.old, edit.new) for edit in edits_of(picker)] == [("not", "never")]
     # the same words again are no other clip's
     assert [(edit.old, edit.new) for edit in offer(picker, words=list(WORDS))] == [("not", "never")]
+    before = {field(picker, name).proto.id for name in ("place", "word")}
     assert offer(picker, words=("Go", "on")) == (Edit(kind="word", word=0, old="Go"),)
-    word, new = picker.selectbox(key="edit-place").proto, picker.text_input(key="edit-word").proto
-    assert word.set_value and word.raw_value == "Go" and new.set_value and new.value == ""
-    picker.text_input(key="edit-word").set_value("Stay").run()
+    # the browser, which keeps what was chosen in a field, draws others
+    assert before.isdisjoint(field(picker, name).proto.id for name in ("place", "word"))
+    field(picker, "word").set_value("Stay").run()
     assert edits_of(picker) == (Edit(kind="word", word=0, old="Go", new="Stay"),)
 
 
 def test_each_of_equal_words_can_be_chosen(picker):
     choose(picker, "word")
     offer(picker, words=("no", "oh", "no"))
-    places = picker.selectbox(key="edit-place")
+    places = field(picker, "place")
     assert places.options == ["no (1)", "oh", "no (2)"]
     places.set_value(2).run()
     assert [(edit.word, edit.old) for edit in edits_of(picker)] == [(2, "no")]
-    picker.selectbox(key="edit-place").set_value(0).run()
+    field(picker, "place").set_value(0).run()
     assert [(edit.word, edit.old) for edit in edits_of(picker)] == [(0, "no")]
 
 
 def test_each_of_equally_named_clips_can_be_chosen(picker):
     choose(picker, "replace audio")
     offer(picker, donors={"a": "Hello.", "b": "Hello."})
-    picker.selectbox(key="edit-donor").set_value("b").run()
+    field(picker, "donor").set_value("b").run()
     assert [edit.donor for edit in edits_of(picker)] == ["b"]
-    picker.selectbox(key="edit-donor").set_value("a").run()
+    field(picker, "donor").set_value("a").run()
     assert edits_of(picker) == (Edit(kind="replace audio", donor="a", donor_title="Hello. (1)"),)
 
 
 def test_a_donor_that_the_next_clip_has_too_stays(picker):
     choose(picker, "replace audio")
-    picker.selectbox(key="edit-donor").set_value("two").run()
+    field(picker, "donor").set_value("two").run()
     [edit] = offer(picker, donors={"three": "fear: a third clip", "two": DONORS["two"]})
     assert edit.donor == "two"
 
