@@ -35,7 +35,7 @@ from core.labels import SCHEMES
 from core.model import DeepMSI
 from core.sentences import SentenceError
 from core.space import Space, read_space
-from core.tables import read_table
+from core.tables import read_frame
 from core.writing import replacing_folder, require_writable, written
 
 FORMAT = 1
@@ -53,8 +53,11 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
 LABELS = "labels"
 """What the header of the weights calls their classes, a JSON list."""
 
-_SPARE_BYTES = 1024**3
-"""That building a network may take beside its weights: frozen backbones, tables, what is made on the way."""
+_SPARE_BYTES = 64 * 1024**2
+"""That building a network may take beside its weights: tables, and what is made on the way."""
+
+_BACKBONE_BYTES = 1024**3
+"""That it may take beside them where its weights are without the frozen backbones."""
 
 _NUM_NAMED = 3  # keys that an error names before it only counts
 
@@ -149,7 +152,7 @@ class Checkpoint:
             OSError, ValueError: if the file is damaged, or holds more than is read.
         """
         path = self.folder / HISTORY
-        return read_table(path).to_pandas() if path.is_file() else pd.DataFrame()
+        return read_frame(path) if path.is_file() else pd.DataFrame()
 
 
 def save_checkpoint(
@@ -250,6 +253,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     config, info = _read_config(folder)
     # weights of 16 bits are computed with in 32, and some are first made of others
     room = _SPARE_BYTES + 4 * (folder / WEIGHTS).stat().st_size
+    room += _BACKBONE_BYTES if info.backbones else 0
     try:
         # from the hub only what is known: a checkpoint may come from anyone
         for part in (config.text, config.audio) if info.backbones else ():

@@ -5,8 +5,11 @@ A few kilobytes may hold a number a thousand million times: such a table would t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,10 +26,10 @@ def read_table(path: str | Path) -> pa.Table:
     """The table.
 
     Raises:
-        ValueError: it holds more than is read, or is none (Arrow's own errors are among these).
+        ValueError: it holds more than is read, or is none.
         OSError: the file cannot be read.
     """
-    with pq.ParquetFile(path) as file:
+    with _refusing(), pq.ParquetFile(path) as file:
         told = file.metadata
         groups = [told.row_group(group) for group in range(told.num_row_groups)]
         chunks = [group.column(column) for group in groups for column in range(told.num_columns)]
@@ -38,3 +41,20 @@ def read_table(path: str | Path) -> pa.Table:
                 f"{MAX_VALUES:,} in {MAX_TABLE_BYTES / MIB:,.0f} MiB"
             )
         return file.read()
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """The table's columns, their rows counted from 0, whatever pandas noted in it. Raises as `read_table`."""
+    with _refusing():
+        return read_table(path).to_pandas(ignore_metadata=True)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Whatever Arrow says of a damaged table becomes a ValueError; some of it is none."""
+    try:
+        yield
+    except OSError:
+        raise
+    except (pa.ArrowException, LookupError) as error:
+        raise ValueError(str(error)) from error

@@ -62,7 +62,7 @@ def test_shortcuts_are_listed_and_focus_is_framed(address):
         expect(tab.get_by_role("textbox", name="Folder of an evaluation")).to_have_value("why?")
         expect(dialog).to_have_count(0)
 
-        summary = tab.locator("summary", has_text="The picture as a table")
+        summary = tab.locator("summary", has_text="The map as a table")
         summary.focus()
         tab.keyboard.press("Enter")
         expect(tab.get_by_role("button", name="Choose these 560 clips")).to_be_visible()

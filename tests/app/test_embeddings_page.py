@@ -237,6 +237,7 @@ def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
 def test_the_page_draws_twenty_thousand_clips(page, large, tmp_path):
     large.write(tmp_path / "shipped" / "first-test")
     page.query_params["colour"] = "speaker"
+    page.session_state["points-table"] = True
     page.run()
     assert not page.exception and not page.error
     assert page.info[0].value.startswith("Drawn are 20,000 of 21,000 clips")
@@ -290,6 +291,7 @@ def picture_alt(test) -> str:
 
 def test_many_clips_are_not_listed_one_by_one(page, monkeypatch):
     monkeypatch.setattr(twin, "MAX_LISTED", 10)
+    page.session_state["points-table"] = True
     page.run()
     assert page.multiselect(key="choose-single").disabled
     page.selectbox(key="choose-label").select("fear").run()
@@ -353,6 +355,10 @@ def test_the_picture_has_a_table_twin(evaluation):
 
 
 def test_clips_are_chosen_without_the_mouse(page):
+    page.run()
+    # it is drawn once it is opened: a list of all clips takes a browser long
+    assert not page.multiselect and not page.dataframe
+    page.session_state["points-table"] = True
     page.run()
     assert page.button(key="choose-none").disabled
     page.selectbox(key="choose-label").select("fear").run()

@@ -75,6 +75,15 @@ def test_a_configuration_that_asks_for_all_memory_or_time_is_refused(folder, par
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
 
 
+def test_an_encoder_that_the_weights_do_not_hold_is_not_built(folder):
+    """Without its part of the configuration the encoder would be the paper's, of hundreds of megabytes."""
+    edit_config(folder, lambda values: values["model"].pop("text"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="network would be much larger than its weights"):
+        load_checkpoint(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
+
+
 def test_a_checkpoint_does_not_have_a_strangers_backbone_fetched(folder, monkeypatch):
     asked = []
 

@@ -1,11 +1,12 @@
 """Tables from anyone are read when they are of a size that can be."""
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from core import tables
-from core.tables import read_table
+from core.tables import read_frame, read_table
 
 
 def test_a_table_comes_back(tmp_path):
@@ -33,6 +34,28 @@ def test_a_small_file_that_unpacks_to_very_much_is_not_read(tmp_path, monkeypatc
     monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 2**20)
     with pytest.raises(ValueError, match="in 3 MiB, more than the allowed 50,000,000 in 1 MiB"):
         read_table(path)
+
+
+@pytest.mark.parametrize("damage", [(b'"numpy_type"', b'"numpz_type"'), (b'"RangeIndex"', b'"int64"')])
+def test_what_pandas_noted_in_a_table_does_not_matter(tmp_path, damage):
+    table = pa.Table.from_pandas(pd.DataFrame({"epoch": [0, 1], "loss": [1.9, 1.2]}))
+    noted = {name: text.replace(*damage) for name, text in table.schema.metadata.items()}
+    pq.write_table(table.replace_schema_metadata(noted), tmp_path / "a.parquet")
+    frame = read_frame(tmp_path / "a.parquet")
+    assert frame.to_dict("list") == {"epoch": [0, 1], "loss": [1.9, 1.2]} and list(frame.index) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [pa.ArrowNotImplementedError, pa.ArrowKeyError, KeyError])
+def test_what_cannot_be_read_is_told_as_such(tmp_path, monkeypatch, kind):
+    pq.write_table(pa.table({"key": ["a"]}), tmp_path / "a.parquet")
+
+    def fail(*args, **kwargs):
+        raise kind("of no known type")
+
+    monkeypatch.setattr(pq.ParquetFile, "read", fail)
+    for read in (read_table, read_frame):
+        with pytest.raises(ValueError, match="of no known type"):
+            read(tmp_path / "a.parquet")
 
 
 def test_what_is_no_table_is_told(tmp_path):

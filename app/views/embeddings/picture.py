@@ -163,7 +163,6 @@ def _add_points(
     is_flat = places.shape[1] == 2
     marker = {
         "color": color,
-        "opacity": 0.85,
         "size": (5 if is_many else 8) if is_flat else (2 if is_many else 3),
         "symbol": symbol,
         "line": {"width": 0},

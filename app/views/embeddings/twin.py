@@ -1,4 +1,4 @@
-"""The picture as a table, and fields that choose clips with the keyboard, as a lasso does with the mouse."""
+"""The map as a table, and fields that choose clips with the keyboard, as a lasso does with the mouse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.views.twin import table_twin
 from core.evaluation import Evaluation
 from core.evaluation.spaces import Points
 from core.labels import MODALITY_NOUNS
@@ -76,7 +77,9 @@ def chooser(
         chosen: rows of the clips that are chosen.
         on_rows: takes the rows of the clips that shall be; None where none can be chosen.
     """
-    with st.expander("The picture as a table, and choosing without the mouse", icon=":material/table_rows:"):
+    with table_twin("points-table", "The map as a table, and choosing without the mouse") as is_open:
+        if not is_open:
+            return
         if on_rows is not None:
             _fields(evaluation, points, chosen, on_rows)
         table = points_table(evaluation, points, places)
