@@ -78,10 +78,10 @@ def _listens(address: str) -> bool:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The installed Chromium, without a window."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """The installed Chromium, without a window; with some more flags."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path_of_chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path_of_chromium(), args=(*FLAGS, *flags))
         yield browser
         browser.close()
 

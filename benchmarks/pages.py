@@ -59,7 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     with running_app() as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(300_000)
+        page.set_default_timeout(60_000)
         page.add_init_script(TELL_CLICKS)
         page.goto(address)
         for name in PAGES:
@@ -137,7 +137,7 @@ def busy_seconds(devtools: CDPSession) -> float:
 
 def cell(page: Page, number: int) -> str:
     """Clicks a cell of the confusion matrix, one of two."""
-    box = page.locator(".stVegaLiteChart g.mark-rect path").nth(8 + number % 2).bounding_box()
+    box = page.locator(".stVegaLiteChart g.mark-rect path").nth(7 + number % 2).bounding_box()
     before = page.url
     page.mouse.click(box["x"] + 5, box["y"] + 5)
     return f"location.href !== {before!r} && all('.cards [role=option]').length > 0"

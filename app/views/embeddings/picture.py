@@ -163,6 +163,8 @@ def _add_points(
     is_flat = places.shape[1] == 2
     marker = {
         "color": color,
+        # a see-through shape is a layer of its own to a browser; among very many points it tells where most are
+        "opacity": 0.6 if is_many else 1,
         "size": (5 if is_many else 8) if is_flat else (2 if is_many else 3),
         "symbol": symbol,
         "line": {"width": 0},
