@@ -30,7 +30,7 @@ def pick_checkpoint(
     *,
     wanted: str | None,
     on_pick: Callable[[str | None], None],
-    is_own: bool = False,
+    ships: bool = True,
     is_presented: bool = False,
 ) -> Answering:
     """Draws the top of a page with the choice of the checkpoint, and tells which one answers.
@@ -39,11 +39,11 @@ def pick_checkpoint(
         page: what it is for, in a few words.
         wanted: name of the checkpoint that was chosen or linked to; one that is not here is told and let go.
         on_pick: takes a name, or None to let it go.
-        is_own: the clip that is asked about does not ship: there is a checkpoint made for those.
+        ships: the clip that is asked about; there is a checkpoint made for those that do not.
         is_presented: in front of a class, where there is no choice.
     """
     folders = checkpoints.checkpoints()
-    name = wanted if wanted in folders else checkpoints.first_checkpoint(is_own=is_own)
+    name = wanted if wanted in folders else checkpoints.first_checkpoint(ships=ships)
     known = {} if name is None else checkpoints.metrics(folders[name])
     if name is not None and "test" not in known:
         known = known | evaluations.shipped_test(folders[name])

@@ -32,15 +32,15 @@ def checkpoints() -> dict[str, Path]:
     return found | {name: folder for name, folder in given_checkpoints().items() if name not in found}
 
 
-def first_checkpoint(*, is_own: bool = False) -> str | None:
+def first_checkpoint(*, ships: bool = True) -> str | None:
     """Name of the checkpoint that answers when none is chosen; None where none is installed.
 
     Args:
-        is_own: for a clip that does not ship. It is answered by the checkpoint for real clips, unless the app
-            was started with another one.
+        ships: the clip that is asked about. One that does not is answered by the checkpoint for real clips,
+            unless the app was started with another one.
     """
     names = checkpoints()
-    if is_own and EVERYDAY in names and not os.environ.get(CHECKPOINT_VARIABLE):
+    if not ships and EVERYDAY in names and not os.environ.get(CHECKPOINT_VARIABLE):
         return EVERYDAY
     return next(iter(names), None)
 

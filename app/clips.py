@@ -30,8 +30,8 @@ OF_EVALUATION = "evaluation:"
 """What the keys of an evaluation's clips begin with, where the clip is neither on the shelf nor own data."""
 
 FIRST_LABEL = "sadness"
-"""What the first shipped clip shows, if any shows it: the first such one is read alike by face, voice and words.
-"""
+"""What the first shipped clip shows, if any shows it. `full` reads face, voice and words of that one, d00003,
+alike: the first page that people see is a plain case."""
 
 WITHOUT_WORDS = "without words"
 """Title of a clip in which nothing is said."""

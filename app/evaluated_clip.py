@@ -94,12 +94,12 @@ def evaluated_clip(link: str, *, on_pick: Callable[[str | None], None]) -> ClipC
     return choice
 
 
-def is_of_people(link: str) -> bool:
-    """Whether the clip that a link names is none that ships; False where it is not there."""
+def is_of_shipped_file(link: str) -> bool:
+    """Whether the clip that a link names is, or is a span of, one that ships; True where it is not there."""
     try:
-        return not is_shipped(_named(link).path)
+        return is_shipped(_named(link).path)
     except EvaluationError:
-        return False
+        return True
 
 
 def _parts(link: str) -> tuple[str, str]:

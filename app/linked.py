@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 
 class Linkable(Protocol):
@@ -30,6 +31,9 @@ View = TypeVar("View", bound=Linkable)
 
 _PAGE, _ENTERED, _SHARED = "page-shown", "is-page-entered", "chosen-"
 
+_NUM_BEFORE = 20
+"""Addresses of before that are known again."""
+
 
 def enter(page: str) -> None:
     """Tells which page is about to be drawn, so that its view knows whether it was turned to."""
@@ -37,6 +41,12 @@ def enter(page: str) -> None:
         st.session_state[_PAGE] = page
         # until the view has read it: a run may break off before
         st.session_state[_ENTERED] = True
+
+
+def is_from_history() -> bool:
+    """Whether the browser's back or forward button has the page drawn."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation
 
 
 class Linked(Generic[View]):
@@ -51,6 +61,7 @@ class Linked(Generic[View]):
     def __init__(self, page: str, kind: type[View], shared: Sequence[str] = ()) -> None:
         self._kind, self._shared = kind, tuple(shared)
         self._view, self._link, self._changed = f"{page}-view", f"{page}-link", f"{page}-changed-here"
+        self._before = f"{page}-links-before"
 
     def current(self) -> View:
         """The view."""
@@ -80,20 +91,24 @@ class Linked(Generic[View]):
     def adopt_link(self) -> None:
         """Takes over the link at the start of a session, and after the browser's back and forward buttons.
 
-        Not after a change made on the page: a quick click comes with the address of before the last one. An
-        address without parameters is what turning to another page leaves, and the view stays as it was but
-        for what was chosen elsewhere since; on the page itself it is that of a first visit.
+        Not after a change made on the page: a quick click comes with the address of before the last one. Nor
+        where the address is one of before and neither button was used: a slow browser asks with it, also by
+        itself, until it has heard of the new one. An address without parameters is what turning to another
+        page leaves, and the view stays as it was but for what was chosen elsewhere since; on the page itself
+        it is that of a first visit.
         """
         parameters = st.query_params.to_dict()
         is_entered = st.session_state.pop(_ENTERED, False)
         if is_entered:
             st.session_state.pop(self._changed, None)
         if is_entered and not parameters:
-            st.session_state[self._link] = parameters
+            self._put_link(parameters)
             self._take_shared()
         elif not st.session_state.get(self._changed):
-            if parameters != st.session_state.get(self._link):
-                st.session_state[self._link] = parameters
+            is_of_before = parameters in st.session_state.get(self._before, ())
+            is_meant = is_entered or is_from_history() or not is_of_before
+            if parameters != st.session_state.get(self._link) and is_meant:
+                self._put_link(parameters)
                 st.session_state[self._view] = self._kind.from_link(parameters)
             self._share(self._shared)
 
@@ -113,4 +128,11 @@ class Linked(Generic[View]):
         parameters = self.current().to_link()
         if parameters != st.query_params.to_dict():
             st.query_params.from_dict(parameters)
+        self._put_link(parameters)
+
+    def _put_link(self, parameters: dict[str, str]) -> None:
+        """Writes down the address that belongs to the view."""
+        known = st.session_state.get(self._before, ())
+        if parameters not in known:
+            st.session_state[self._before] = (*known, parameters)[-_NUM_BEFORE:]
         st.session_state[self._link] = parameters

@@ -86,18 +86,20 @@ def playable_copy(clip: Clip, folder: Path, say: Callable[[str], None]) -> Playa
     say("Making a copy that the browser can play")
     target = folder / f"{clip.sha256[:16]}{COPY}"
     if clip.is_apart:
-        name = told(clip.path)
-        is_whole = run_apart(_copy, clip, target, name=name, limits=DEFAULT_LIMITS, writes=True)
+        is_whole, copy = run_apart(_copy, clip, name=told(clip.path), limits=DEFAULT_LIMITS)
     else:
-        is_whole = _copy(clip, target)
+        is_whole, copy = _copy(clip)
+    with written(folder, MediaError), replacing(target, is_synced=False) as part:
+        part.write_bytes(copy.data)
     if not is_whole:
         say("The file breaks off; keeping what could be read")
     return _playable(clip, target, "mov")
 
 
-def _copy(clip: Clip, target: Path) -> bool:
-    """Writes the copy; whether it holds all of the file."""
-    # FFmpeg crashes where a disk is full before the first packet, so it gets none to write to
+def _copy(clip: Clip) -> tuple[bool, np.ndarray]:
+    """Whether the copy holds all of the file, and its bytes."""
+    # no file to write to: a stranger's clip is decoded by a process that may write none, and FFmpeg crashes
+    # where a disk is full before the first packet
     is_whole, copy = True, io.BytesIO()
     with open_media(clip.path, DEFAULT_LIMITS) as source, av.open(copy, "w", format="mp4") as output:
         writers = {}
@@ -114,9 +116,7 @@ def _copy(clip: Clip, target: Path) -> bool:
             is_whole = False
         for writer in writers.values():
             writer.finish()
-    with written(target.parent, MediaError), replacing(target, is_synced=False) as part:
-        part.write_bytes(copy.getbuffer())
-    return is_whole
+    return is_whole, np.frombuffer(copy.getbuffer(), np.uint8)
 
 
 def _kind(clip: Clip) -> str:

@@ -10,7 +10,8 @@ connection of the kind that a browser opens. A visitor chooses sample clips, upl
 the same name), asks about other emotions, waits for explanations, goes to other pages, and leaves after a
 while, by chance in the middle of something; then the next one comes. Every answer that a page shows has to be
 that of a predictor asked alone, with each probability. Once all have left, none of their files may be left
-after the app's own time limit, and no work. Exit code 1 where anything was wrong.
+after the app's own time limit, and no work; and the memory of the app may not grow on and on. Exit code 1
+where anything was wrong.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ SLACK_SECONDS = 30.0
 """Beside the app's own limit, for a server that looks only now and then."""
 
 NUM_FILES = 8
+
+SETTLED_SECONDS, MAX_GROWTH = 180.0, 0.25
+"""From when on memory counts, when all code is loaded and every session has come; and how far it may grow."""
 
 LIGHT = ("--blink-settings=imagesEnabled=false", "--mute-audio")
 """For browsers that share the machine with the server, which on a real one they would not."""
@@ -99,6 +103,8 @@ async def end(found: Found, watch: Watch) -> None:
         )
     if not watch.is_running:
         found.faults.append("the server ended")
+    if (growth := watch.growth(SETTLED_SECONDS)) > MAX_GROWTH:
+        found.faults.append(f"memory grew by {growth:.0%} after the first {SETTLED_SECONDS / 60:g} minutes")
 
 
 def session_limit() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
@@ -232,7 +233,9 @@ class Visitor:
         label = self._random.choice(list(self._alone[self._on].percentages))
         with self._found.timed("another emotion to explain"):
             await self._page.get_by_role("combobox", name="Emotion to explain").click()
-            await self._page.get_by_role("option").filter(has_text=label).first.click()
+            # not a clip of that label, which the shelf offers as an option too
+            name = re.compile(rf"^{label}( \(the answer\))?$")
+            await self._page.get_by_role("option", name=name).first.click()
             await self._until(f"{ANSWERED} && document.body.textContent.includes('Probability of {label}')")
         await self._compare()
 
@@ -278,7 +281,7 @@ class Visitor:
 
     async def _view(self) -> str:
         with suppress(Exception):
-            text = await self._page.evaluate("document.querySelector('.stMain')?.innerText.slice(0, 300)")
+            text = await self._page.evaluate("document.querySelector('.stMain')?.innerText.slice(0, 2000)")
             return f"{self._page.url} says {text!r}"
         return "the page is gone"
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 MIB = 2**20
@@ -82,6 +83,14 @@ class Watch:
             with suppress(psutil.NoSuchProcess):
                 self.samples.append(self.now())
             await asyncio.sleep(1)
+
+    def growth(self, settled_seconds: float) -> float:
+        """How much more it holds in the last minute than in the one after so many seconds, as a share."""
+        held = [(sample.seconds, sample.server_mib + sample.readers_mib) for sample in self.samples]
+        end = held[-1][0]
+        first = [mib for seconds, mib in held if settled_seconds <= seconds < settled_seconds + 60]
+        last = [mib for seconds, mib in held if seconds >= end - 60]
+        return float(np.median(last) / np.median(first) - 1) if first else 0.0
 
     def files(self) -> list[Path]:
         """Of all sessions."""

@@ -415,7 +415,7 @@ def _read_weights(
             if found:
                 raise CheckpointError(f"{path} does not fit its config.json: it {' and '.join(found)}.")
             state = {key: file.get_tensor(key).to(value.dtype) for key, value in expected.items()}
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} is no readable safetensors file: {error}.") from error
     _require_finite(state, path)
     if info.weights_sha256 not in ("", _file_hash(path)):

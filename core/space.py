@@ -66,7 +66,7 @@ def read_space(path: str | Path) -> Space:
                 epochs=file.get_tensor("epochs"),
                 embeddings={name: file.get_tensor(name) for name in SPACES},
             )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} holds no embeddings of a training ({error}); train the model again"
         ) from error

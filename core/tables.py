@@ -54,7 +54,5 @@ def _refusing() -> Iterator[None]:
     """Whatever Arrow says of a damaged table becomes a ValueError; some of it is none."""
     try:
         yield
-    except OSError:
-        raise
     except (pa.ArrowException, LookupError) as error:
         raise ValueError(str(error)) from error

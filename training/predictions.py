@@ -24,6 +24,7 @@ from core.media.door import open_file
 from core.media.limits import DEFAULT_LIMITS
 from core.predict import Predictor
 from core.prediction import SUBSETS, Prediction
+from core.tables import read_frame
 from core.writing import AGAIN, replacing, require_writable, written
 from training.datasets import DataError, Dataset, Utterance
 from training.shards import shards_beside
@@ -308,7 +309,7 @@ def _journal_rows(out: Path) -> dict[str, dict]:
         # words may hold signs that other ways to part lines take for an end
         for line in journal_of(out).read_text(encoding="utf-8", errors="replace").split("\n"):
             # the last one may be cut off
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 row = json.loads(line)
                 rows[row["key"]] = _whole(row)
     return rows
@@ -320,8 +321,8 @@ def _read(out: Path) -> list[dict]:
         if out.suffix.lower() == ".csv":
             table = pd.read_csv(out, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
         else:
-            table = pd.read_parquet(out)
-    except (OSError, ValueError) as error:  # arrow's errors are among them
+            table = read_frame(out)
+    except (OSError, ValueError) as error:
         raise DataError(refusal) from error
     if not {"key", "prediction", "checkpoint_sha256"} <= set(table):
         raise DataError(refusal)

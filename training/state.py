@@ -89,7 +89,7 @@ def read_state(folder: Path) -> RunState | None:
         with safe_open(path, framework="pt") as file:
             values = dict(json.loads((file.metadata() or {})[_HEADER]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path} holds no state of a run ({error}); remove {folder} and start anew."
         ) from error

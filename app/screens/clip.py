@@ -12,7 +12,7 @@ from app.answering import pick_checkpoint
 from app.clips import OF_DATA, OF_EVALUATION, OWN_CLIP, ClipChoice, save_upload
 from app.components.recorder import Recording
 from app.data_clip import data_clip
-from app.evaluated_clip import evaluated_clip, is_of_people
+from app.evaluated_clip import evaluated_clip, is_of_shipped_file
 from app.inspection import inspect
 from app.reading import open_model, read_clip
 from app.resources import Explained
@@ -51,7 +51,7 @@ def page() -> None:
         "Which emotion, and on what grounds",
         wanted=state.current().checkpoint,
         on_pick=lambda name: state.update(checkpoint=name),
-        is_own=is_own(state.current().clip or ""),
+        ships=ships(state.current().clip or ""),
     )
     choice = pick_clip()
     if choice is not None and choice.transcript is None:
@@ -73,11 +73,11 @@ def page() -> None:
     show(choice, explained, is_label_hidden=is_label_hidden, own_warning=learned_from(answering.metrics))
 
 
-def is_own(link: str) -> bool:
-    """Whether a link's clip is a person's own, as far as that is known before it is read."""
+def ships(link: str) -> bool:
+    """Whether the clip that a link names is one that ships, as far as that is known before it is read."""
     if link.startswith(OF_EVALUATION):
-        return is_of_people(link)
-    return link == OWN_CLIP or link.startswith(OF_DATA)
+        return is_of_shipped_file(link)
+    return link != OWN_CLIP and not link.startswith(OF_DATA)
 
 
 def pick_clip() -> ClipChoice | None:

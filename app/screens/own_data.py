@@ -58,7 +58,7 @@ def page() -> None:
         "Answers about clips of your own",
         wanted=state.current().checkpoint,
         on_pick=lambda picked: state.update(checkpoint=picked),
-        is_own=True,
+        ships=False,
     ).name
     view = state.current()
     path_box(view.data, on_path=lambda text: state.update(data=text or None))

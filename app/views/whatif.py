@@ -40,9 +40,6 @@ class _Begin:
     seconds: float = SHIFT_SECONDS[4]
     seed: int = 0
 
-    def key(self, field: str) -> str:
-        return f"edit-{field}-{self.number}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class _WordBegin:
@@ -53,8 +50,9 @@ class _WordBegin:
     place: int = 0
     new: str = ""
 
-    def key(self, field: str) -> str:
-        return f"edit-{field}-{self.number}"
+
+def _key(field: str, begin: _Begin | _WordBegin) -> str:
+    return f"edit-{field}-{begin.number}"
 
 
 _BEGIN, _WORD_BEGIN, _SAID = "edits-begin", "edits-begin-of-word", "edits-said"
@@ -79,9 +77,13 @@ def edit_picker(
     """
     begin: _Begin = st.session_state.get(_BEGIN, _Begin())
     # a link, or a page that was left, of which Streamlit forgets what was chosen
-    if wanted != st.session_state.get(_SAID) or begin.key("kinds") not in st.session_state:
+    if wanted != st.session_state.get(_SAID) or _key("kinds", begin) not in st.session_state:
         begin = _choose(wanted or "", kinds, words, donors)
     edits = _fields(begin, kinds, words, donors)
+    if not edits:
+        # what is chosen next begins anew
+        st.session_state[_BEGIN] = _Begin(number=begin.number, kinds=begin.kinds)
+        _begin_of_word((), place=0, new="")
     st.session_state[_SAID] = said(edits)
     return edits
 
@@ -94,10 +96,10 @@ def _fields(
         kinds,
         [kind for kind in begin.kinds if kind in kinds],
         format_func=KINDS.__getitem__,
-        key=begin.key("kinds"),
+        key=_key("kinds", begin),
         placeholder="Choose one or several",
     )
-    donor, seconds, place, new, seed = "", begin.seconds, 0, "", 0
+    donor, seconds, place, new, seed = "", 0.0, 0, "", 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if any(kind.startswith("replace") for kind in chosen):
             donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
@@ -106,7 +108,7 @@ def _fields(
                 list(donors),
                 list(donors).index(begin.donor) if begin.donor in donors else 0,
                 format_func=donors.__getitem__,
-                key=begin.key("donor"),
+                key=_key("donor", begin),
                 width=320,
             )
         if "shift" in chosen:
@@ -115,7 +117,7 @@ def _fields(
                 SHIFT_SECONDS,
                 SHIFT_SECONDS.index(begin.seconds),
                 format_func=lambda s: f"{abs(s):g} s {'later' if s > 0 else 'earlier'}",
-                key=begin.key("seconds"),
+                key=_key("seconds", begin),
                 width=160,
             )
         if "word" in chosen:
@@ -125,13 +127,13 @@ def _fields(
                 range(len(words)),
                 of_word.place,
                 format_func=_told_apart(words).__getitem__,
-                key=of_word.key("place"),
+                key=_key("place", of_word),
                 width=160,
             )
             new = st.text_input(
                 "becomes",
                 of_word.new,
-                key=of_word.key("word"),
+                key=_key("word", of_word),
                 max_chars=MAX_WORD_CHARACTERS,
                 placeholder="nothing: left out",
                 width=200,
@@ -142,7 +144,7 @@ def _fields(
                 range(NUM_DRAWS),
                 begin.seed,
                 format_func=lambda seed: str(seed + 1),
-                key=begin.key("seed"),
+                key=_key("seed", begin),
                 width=110,
             )
     edits = []
@@ -249,14 +251,17 @@ def _choose(text: str, kinds: Sequence[str], words: Sequence[str], donors: Mappi
     donor = details.get("donor", "")
     begin = _Begin(
         number=st.session_state.get(_BEGIN, _Begin()).number + 1,
-        kinds=tuple(kind for kind in details.get("kinds", "").split(",") if kind in kinds),
+        kinds=tuple(kind for kind in dict.fromkeys(details.get("kinds", "").split(",")) if kind in kinds),
         donor=donor if donor in donors else "",
         seconds=shifts.get(details.get("seconds", ""), _Begin.seconds),
         seed=draws.get(details.get("draw", ""), 0),
     )
     st.session_state[_BEGIN] = begin
-    if (place := details.get("place")) in {str(place + 1) for place in range(len(words))}:
-        _begin_of_word(words, place=int(place) - 1, new=details.get("new", "")[:MAX_WORD_CHARACTERS])
+    places = {str(place + 1): place for place in range(len(words))}
+    if (place := places.get(details.get("place", ""))) is None:
+        _begin_of_word(words, place=0, new="")
+    else:
+        _begin_of_word(words, place=place, new=details.get("new", "")[:MAX_WORD_CHARACTERS])
     return begin
 
 

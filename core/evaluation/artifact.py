@@ -280,7 +280,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     try:
         predictions = _read_predictions(folder / PREDICTIONS)
         embeddings = load_file(folder / EMBEDDINGS)
-    except (pa.ArrowException, SafetensorError, OSError, LookupError, ValueError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError) as error:
         raise EvaluationError(f"{folder} cannot be read: {_sentence(error)}; make it again.") from error
     evaluation = Evaluation(
         info=info,

@@ -65,7 +65,7 @@ class BusyError(MachineError):
     """Other files are being read: who has time may ask again."""
 
 
-def run_apart(function: Callable, *args: object, name: str, limits: Limits, writes: bool = False) -> object:
+def run_apart(function: Callable, *args: object, name: str, limits: Limits) -> object:
     """What `function(*args)` returns, worked out in a process that is ended at a limit.
 
     Args:
@@ -75,7 +75,6 @@ def run_apart(function: Callable, *args: object, name: str, limits: Limits, writ
         args: what it takes; whatever can be pickled.
         name: of the file, for sentences.
         limits: `max_work_seconds` and `max_work_bytes` are kept.
-        writes: whether it may write a file.
 
     Raises:
         BusyError: so many other files are being read that its turn did not come in a minute.
@@ -84,7 +83,7 @@ def run_apart(function: Callable, *args: object, name: str, limits: Limits, writ
     """
     returns = typing.get_type_hints(function).get("return", object)
     mark = secrets.token_hex()
-    order = pickle.dumps((mark, function, args, limits.max_work_seconds, limits.max_work_bytes, writes))
+    order = pickle.dumps((mark, function, args, limits.max_work_seconds, limits.max_work_bytes))
     with _seat(name):
         try:
             worker = _free_worker()
@@ -290,8 +289,8 @@ def _import_all() -> None:
 
 def _work(order: bytes, replies: int) -> None:
     # from `run_apart`, by a pipe that nobody else has; what a file may have made is never unpickled
-    mark, function, args, seconds, max_bytes, writes = pickle.loads(order)
-    _limit(seconds, max_bytes, num_files=2 if writes else 1, writes=writes, above=replies)
+    mark, function, args, seconds, max_bytes = pickle.loads(order)
+    _limit(seconds, max_bytes, above=replies)
     try:
         kind, value = "result", function(*args)
     except MediaError as error:
@@ -304,14 +303,12 @@ def _work(order: bytes, replies: int) -> None:
         send(out, mark, kind, value)
 
 
-def _limit(seconds: float, max_bytes: int, *, num_files: int, writes: bool, above: int) -> None:
-    """Ends this process at a time, and bounds what it may take and open.
+def _limit(seconds: float, max_bytes: int, *, above: int) -> None:
+    """Ends this process at a time, and bounds what it may take: one open file more, and none to write to.
 
     Args:
         seconds: until it is ended, whatever it is doing.
         max_bytes: of its address space.
-        num_files: that it may have open, beside those it has.
-        writes: whether it may write files.
         above: the highest descriptor that it has open.
     """
     import resource
@@ -325,10 +322,9 @@ def _limit(seconds: float, max_bytes: int, *, num_files: int, writes: bool, abov
     bounds = {
         resource.RLIMIT_AS: max_bytes,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: above + 1 + num_files,
+        resource.RLIMIT_NOFILE: above + 2,
+        resource.RLIMIT_FSIZE: 0,
     }
-    if not writes:
-        bounds[resource.RLIMIT_FSIZE] = 0
     for what, bound in bounds.items():
         # not every system knows every bound
         with suppress(OSError, ValueError):

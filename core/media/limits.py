@@ -44,3 +44,9 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+MAX_PICTURE_PIXELS = 2048 * 2048
+"""Of a labelled picture of a data set; those of FER2013 have 48 × 48."""
+
+MAX_PICTURES_BYTES = 4 * GIB
+"""Of all pictures of a data set, decoded; FER2013 takes 0.08 GiB."""

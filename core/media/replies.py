@@ -20,8 +20,14 @@ from core.media.limits import GIB
 
 _RESULTS = {kind.__name__: kind for kind in (DecodedMedia, Frames, MediaInfo)}
 _ARRAYS = ("uint8", "float32", "float64")
-_FORMS = {"pixels": ("uint8", 4), "times_seconds": ("float64", 1), "waveform": ("float32", 1)}
-"""Number and number of axes of a result's arrays."""
+_FORMS = {
+    "pixels": ("uint8", 4),
+    "times_seconds": ("float64", 1),
+    "waveform": ("float32", 1),
+    # in no field of a result: bytes
+    "": ("uint8", 1),
+}
+"""Numbers and number of axes of the arrays of a result, by their field."""
 
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_REPLY_BYTES = GIB

@@ -9,7 +9,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import checkpoints, launch, resources
+from app import checkpoints, launch, linked, resources
 from app.clips import shipped_clips
 from app.desk import Desk
 from app.views.markup import plain
@@ -29,6 +29,14 @@ EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
 def is_plain(text: str) -> bool:
     """Whether Markdown shows `EVIL` inside a text letter by letter."""
     return plain(EVIL) in text and EVIL not in text
+
+
+def go_back(test, parameters: dict[str, str]) -> None:
+    """The browser's back or forward button leads to an address."""
+    test.query_params = dict(parameters)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linked, "is_from_history", lambda: True)
+        test.run()
 
 
 def menu(menus, name: str):

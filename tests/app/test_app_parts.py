@@ -133,10 +133,10 @@ def shelf_of(tmp_path):
     return make
 
 
-def test_emotions_take_turns_and_joy_begins(shelf_of):
-    labels = ["fear", "fear", "anger", "joy", "joy", "fear"]
+def test_emotions_take_turns_and_sadness_begins(shelf_of):
+    labels = ["fear", "fear", "anger", "sadness", "sadness", "fear"]
     clips = shelf_of(*(f"{index}.mp4,{label},,s" for index, label in enumerate(labels)))
-    assert [clip.label for clip in clips] == ["joy", "fear", "anger", "joy", "fear", "fear"]
+    assert [clip.label for clip in clips] == ["sadness", "fear", "anger", "sadness", "fear", "fear"]
     assert [clip.key for clip in clips] == ["3", "0", "2", "4", "1", "5"]
 
 

@@ -165,6 +165,25 @@ def test_a_link_without_a_draw_is_of_the_first_one(picker):
     assert edits_of(picker.run()) == (Edit(kind="sound noise"),)
 
 
+def test_a_link_says_nothing_of_what_is_chosen_later():
+    test = of_link(whatif.said(EDITS))
+    # the browser's back button, or all taken away by hand
+    for clear in (lambda: test.session_state.__setitem__("said", None), lambda: choose(test)):
+        clear()
+        assert edits_of(test.run()) == ()
+        assert choose(test, "word", "shift", "sound noise") == (
+            Edit(kind="word", word=0, old="Do", new=""),
+            Edit(kind="shift", seconds=0.5),
+            Edit(kind="sound noise"),
+        )
+        field(test, "place").set_value(1)
+        field(test, "word").set_value("never").run()
+
+
+def test_a_change_that_a_link_names_twice_is_one():
+    assert edits_of(of_link("kinds=blur,blur")) == (BLUR,)
+
+
 def test_of_a_link_only_what_the_clip_offers_is_chosen():
     text = "kinds=blur,zzz,word,shift&donor=nobody&seconds=7&place=9&draw=x&new=hm"
     test = of_link(text)

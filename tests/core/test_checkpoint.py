@@ -2,6 +2,8 @@ import dataclasses
 import json
 import resource
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import checkpoint
-from core.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import LABELS, SPACE, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.model import DeepMSI
 
@@ -76,12 +78,30 @@ def test_a_configuration_that_asks_for_all_memory_or_time_is_refused(folder, par
 
 
 def test_an_encoder_that_the_weights_do_not_hold_is_not_built(folder):
-    """Without its part of the configuration the encoder would be the paper's, of hundreds of megabytes."""
+    """Without its part of the configuration the encoder would be the paper's, of more than a gigabyte."""
     edit_config(folder, lambda values: values["model"].pop("text"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError, match="network would be much larger than its weights"):
+    # in a process of its own, whose peak is of nothing else
+    script = (
+        "import resource, sys; from core.checkpoint import CheckpointError, load_checkpoint\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "try: load_checkpoint(sys.argv[1])\n"
+        "except CheckpointError as error: print(error, (peak() - before) // 1024, sep='\\n')"
+    )
+    command = [sys.executable, "-c", script, str(folder)]
+    told, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "network would be much larger than its weights" in told and int(grown) < 400
+
+
+def test_a_header_that_nests_without_end_is_refused(folder):
+    nested = "[" * 100_000
+    save_file({"epochs": torch.zeros(1)}, folder / SPACE, {"clips": nested})
+    with pytest.raises(ValueError, match="holds no embeddings of a training"):
+        _ = load_checkpoint(folder).space
+    path = folder / "model.safetensors"
+    save_file(load_file(path), path, {LABELS: nested})
+    with pytest.raises(CheckpointError, match="is no readable safetensors file: maximum recursion"):
         load_checkpoint(folder)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
 
 
 def test_a_checkpoint_does_not_have_a_strangers_backbone_fetched(folder, monkeypatch):

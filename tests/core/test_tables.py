@@ -46,16 +46,18 @@ def test_what_pandas_noted_in_a_table_does_not_matter(tmp_path, damage):
 
 
 @pytest.mark.parametrize("kind", [pa.ArrowNotImplementedError, pa.ArrowKeyError, KeyError])
-def test_what_cannot_be_read_is_told_as_such(tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize("step", ["read", "to_pandas"])
+def test_what_cannot_be_read_is_told_as_such(tmp_path, monkeypatch, kind, step):
+    class Unreadable:
+        def to_pandas(self, **_):
+            raise kind("of no known type")
+
     pq.write_table(pa.table({"key": ["a"]}), tmp_path / "a.parquet")
-
-    def fail(*args, **kwargs):
-        raise kind("of no known type")
-
-    monkeypatch.setattr(pq.ParquetFile, "read", fail)
-    for read in (read_table, read_frame):
-        with pytest.raises(ValueError, match="of no known type"):
-            read(tmp_path / "a.parquet")
+    unreadable = Unreadable()
+    read = (lambda *_: unreadable) if step == "to_pandas" else unreadable.to_pandas
+    monkeypatch.setattr(pq.ParquetFile, "read", read)
+    with pytest.raises(ValueError, match="of no known type"):
+        read_frame(tmp_path / "a.parquet")
 
 
 def test_what_is_no_table_is_told(tmp_path):

@@ -2,12 +2,14 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from made_trees import CHALLENGE, pixels, touch, write_challenge
 from PIL import Image
 
 from core.labels import MELD_7
-from training.datasets import DataError, read_dataset
+from training.datasets import DataError, folders, read_dataset
 from training.datasets.stills import IGNORED, honest_parts, make_stills, read_stills
 
 LABEL = {label: index for index, label in enumerate(MELD_7.labels)}
@@ -49,14 +51,26 @@ def test_rows_that_are_no_pictures_are_told(tmp_path):
         (2, pixels(256), "Training"),
         (2, pixels("x"), "Training"),
         (2, pixels(1), "Other"),
+        # of which Python makes no number
+        (2, pixels(99999999999), "Training"),
+        ("1" * 5000, pixels(1), "Training"),
     ]
     dataset = read_dataset(write_challenge(tmp_path, CHALLENGE + bad))
-    assert [clip.key for clip in dataset.skipped] == [f"fer2013.csv#{n}" for n in range(6, 11)]
+    assert [clip.key for clip in dataset.skipped] == [f"fer2013.csv#{n}" for n in range(6, 13)]
     assert [clip.reason.rpartition(" ")[2] for clip in dataset.skipped] == [
-        "pixels.", "emotion.", "pixels.", "pixels.", "usage.",
+        "pixels.", "emotion.", "pixels.", "pixels.", "usage.", "pixels.", "emotion.",
     ]  # fmt: skip
     with pytest.raises(DataError, match="holds no picture"):
         read_dataset(write_challenge(tmp_path / "bad", bad))
+
+
+def test_a_column_that_is_there_twice_is_told(tmp_path):
+    path = write_challenge(tmp_path, CHALLENGE)
+    table = path if path.is_file() else next(path.rglob("*.csv"))
+    header, rows = table.read_text().split("\n", 1)
+    table.write_text(f"{header.title()},{header}\n{rows}")
+    with pytest.raises(DataError, match="has the column emotion twice"):
+        read_dataset(path)
 
 
 def write_picture(path, value, side=48):
@@ -149,6 +163,25 @@ def test_pictures_that_do_not_fit_are_told_with_their_place(tmp_path):
         touch(tmp_path / name / "train" / "happy" / "a.jpg", data)
         with pytest.raises(DataError, match=rf"{name} holds no picture that can be read; .* a.jpg cannot be"):
             read_dataset(tmp_path / name)
+
+
+@pytest.mark.parametrize("side", [2049, 12_000, 16_384])
+def test_a_small_file_of_a_huge_picture_is_not_decoded(tmp_path, side):
+    write_picture(tmp_path / "train" / "happy" / "a.png", 0, side)
+    with pytest.raises(DataError, match=r"a.png cannot be decoded \((it has|Image size)"):
+        read_dataset(tmp_path)
+    table = pa.table({"jpeg": [(tmp_path / "train" / "happy" / "a.png").read_bytes()], "label": ["joy"]})
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"picture 0 cannot be decoded \((it has|Image size)"):
+        read_stills(tmp_path / "train.parquet", MELD_7)
+
+
+def test_more_pixels_than_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        write_picture(tmp_path / "train" / "happy" / f"{name}.png", 0)
+    monkeypatch.setattr(folders, "MAX_PICTURES_BYTES", 2 * 48 * 48)
+    with pytest.raises(DataError, match="holds more than the allowed .* GiB of pixels; give a part"):
+        read_dataset(tmp_path)
 
 
 def test_too_few_pictures_to_hold_some_out_are_told(tmp_path):

@@ -127,6 +127,7 @@ def test_windows_characters_become_what_they_stand_for(tmp_path):
         (",0,1,4,7,", ",0,0,4,7,", "train/dia0_utt0 occurs twice"),
         ("Hey!", '"Hey!' + "x" * 140_000, "is not a well-formed table (field larger"),
         (",0,1,4,7,", ",0,one,4,7,", "should be whole numbers"),
+        (",0,1,4,7,", f",0,{'1' * 5000},4,7,", "should be whole numbers"),
     ],
 )
 def test_a_damaged_table_is_named(tmp_path, old, new, message):

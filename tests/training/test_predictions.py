@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from made_prepared import made_checkpoint
@@ -227,6 +228,16 @@ def test_another_file_is_not_replaced(predictor, data, tmp_path, content):
         answer(predictor, data, out)
     if content is not None:
         assert out.read_text() == content
+
+
+def test_a_table_whose_notes_by_pandas_are_damaged_is_read_or_refused(predictor, data, tmp_path):
+    out = tmp_path / "answers.parquet"
+    answer(predictor, data, out)
+    table = pq.read_table(out)
+    noted = {name: text.replace(b"numpy_type", b"numpz_type") for name, text in table.schema.metadata.items()}
+    pq.write_table(table.replace_schema_metadata(noted), out)
+    answer(predictor, data, out)
+    assert pq.read_table(out).column("key").to_pylist() == ["a.wav", "b.wav", "c.wav"]
 
 
 def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):

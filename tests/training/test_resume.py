@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import training.learner
 from core.checkpoint import load_checkpoint
@@ -131,6 +131,12 @@ def test_a_state_that_lacks_something_is_told_in_a_sentence(config, whole, tmp_p
     with pytest.raises(DataError, match="does not hold the whole state of this run .*start anew") as told:
         train(config, resume=True)
     assert "\n" not in str(told.value)
+
+
+def test_a_state_whose_header_nests_without_end_is_told_in_a_sentence(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "state.safetensors", {"run": "[" * 100_000})
+    with pytest.raises(DataError, match="holds no state of a run .*; remove"):
+        read_state(tmp_path)
 
 
 def test_too_little_memory_is_no_fault_of_the_state(tmp_path):

@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from core.labels import MELD_7
-from training.datasets.folders import PICTURE_FORMATS, files_below, split_of
+from training.datasets.folders import files_below, read_picture, require_room, split_of
 from training.datasets.utterance import DataError, Dataset, SkippedClip
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
@@ -115,13 +114,16 @@ def read_table(path: Path, skipped: list[SkippedClip]) -> dict[str, LabelledPict
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable table ({error}); copy it again.") from error
     table.columns = [name.strip().lower() for name in table.columns]
+    for name in ("emotion", "pixels", "usage"):
+        if list(table.columns).count(name) > 1:
+            raise DataError(f"{path} has the column {name} twice; remove one.")
     usages = table["usage"] if "usage" in table else ["Training"] * len(table)
     parts: dict[str, LabelledPictures] = {}
     for number, (emotion, text, usage) in enumerate(
         zip(table["emotion"], table["pixels"], usages, strict=True), start=2
     ):
         picture = _picture(text)
-        is_emotion = emotion.isdecimal() and int(emotion) < len(EMOTIONS)
+        is_emotion = emotion.isdecimal() and len(emotion) < 4 and int(emotion) < len(EMOTIONS)
         if picture is None or not is_emotion or usage not in USAGES:
             what = "pixels" if picture is None else "usage" if is_emotion else "emotion"
             skipped.append(
@@ -143,7 +145,7 @@ def read_table(path: Path, skipped: list[SkippedClip]) -> dict[str, LabelledPict
 def _picture(text: str) -> np.ndarray | None:
     try:
         pixels = np.array(text.split(), np.int32)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if pixels.size != _SIDE**2 or pixels.min() < 0 or pixels.max() > 255:
         return None
@@ -158,14 +160,14 @@ def read_folders(
     A folder without parts, of label folders alone, is all "train".
     """
     parts: dict[str, LabelledPictures] = {}
+    num_bytes = 0
     for file in files:
         label = FOLDER_LABELS.get(file.parent.name.lower())
         if label is None or file.suffix.lower() not in _PICTURE_SUFFIXES:
             continue
         try:
-            with Image.open(file, formats=PICTURE_FORMATS) as image:
-                pixels = np.asarray(image.convert("L"))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            pixels = read_picture(file, "L")
+        except (OSError, ValueError) as error:
             skipped.append(
                 SkippedClip(
                     key=file.relative_to(root).as_posix(),
@@ -175,6 +177,8 @@ def read_folders(
                 )
             )
             continue
+        num_bytes += pixels.nbytes
+        require_room(root, num_bytes)
         pictures, labels = parts.setdefault(split_of(file, root) or "train", ([], []))
         pictures.append(pixels[..., None])
         labels.append(label)

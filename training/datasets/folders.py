@@ -7,8 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
 
 from core.media import MEDIA_SUFFIXES
+from core.media.limits import GIB, MAX_PICTURE_PIXELS, MAX_PICTURES_BYTES
 from training.datasets.utterance import SPLITS, DataError, SkippedClip
 
 MAX_FILES = 500_000
@@ -32,6 +37,37 @@ def files_below(folder: Path) -> list[Path]:
             f"{folder} holds more than {MAX_FILES:,} files; give the folder of the data set itself."
         )
     return sorted(found)
+
+
+def read_picture(source: Path | BinaryIO, mode: str | None = None) -> np.ndarray:
+    """Pixels of a labelled picture, `(height, width)` or `(height, width, channel)`.
+
+    Args:
+        source: JPEG or PNG, whatever its name.
+        mode: of Pillow, that it is brought to; None for its own.
+
+    Raises:
+        OSError, ValueError, TypeError: it is no picture, or a larger one than is read.
+    """
+    try:
+        with Image.open(source, formats=PICTURE_FORMATS) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise ValueError(
+                    f"it has {image.width:,} × {image.height:,} pixels, more than the allowed "
+                    f"{MAX_PICTURE_PIXELS:,}"
+                )
+            return np.asarray(image if mode is None else image.convert(mode))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+
+
+def require_room(source: Path, num_bytes: int) -> None:
+    """Raises DataError where the pictures of a data set take more memory than is allowed."""
+    if num_bytes > MAX_PICTURES_BYTES:
+        raise DataError(
+            f"{source} holds more than the allowed {MAX_PICTURES_BYTES / GIB:g} GiB of pixels; give a part "
+            "of it, or smaller pictures."
+        )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

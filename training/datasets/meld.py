@@ -191,8 +191,10 @@ def _utterance(path: Path, number: int, row: dict[str, str | None], split: str) 
     row = {name: (value or "").strip() for name, value in row.items() if name is not None}
     where = f"{path}, row {number}"
     dialogue, turn = row["Dialogue_ID"], row["Utterance_ID"]
-    if not (dialogue.isdecimal() and turn.isdecimal()):
-        raise DataError(f"{where}: dialogue {dialogue!r} and utterance {turn!r} should be whole numbers.")
+    if not all(number.isdecimal() and len(number) < 10 for number in (dialogue, turn)):
+        raise DataError(
+            f"{where}: dialogue {dialogue!r:.40} and utterance {turn!r:.40} should be whole numbers."
+        )
     label = row["Emotion"].lower()
     if label not in MELD_7.labels:
         raise DataError(f"{where}: {label!r} is none of MELD's emotions {', '.join(MELD_7.labels)}.")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from core.labels import MELD_7, LabelScheme
 from core.tables import read_table
 from sample_data.corpus.schema import Sidecar, sidecar_from_dict
-from training.datasets.folders import PICTURE_FORMATS
+from training.datasets.folders import read_picture, require_room
 from training.datasets.utterance import DataError, Utterance
 from training.features import FeatureSet
 
@@ -168,7 +168,11 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train") 
     for column in ("jpeg", "label"):
         if column not in table.column_names:
             raise DataError(f"{path} lacks the column {column}; it has {', '.join(table.column_names)}.")
-    pictures = [_decode(path, row, data) for row, data in enumerate(table["jpeg"].to_pylist())]
+    pictures, num_bytes = [], 0
+    for row, data in enumerate(table["jpeg"].to_pylist()):
+        pictures.append(_decode(path, row, data))
+        num_bytes += pictures[-1].nbytes
+        require_room(path, num_bytes)
     if not pictures:
         raise DataError(f"{path} holds no picture; add some rows.")
     name = path.parent.name or path.stem
@@ -231,13 +235,13 @@ def _read_fer2013(path: Path, scheme: LabelScheme, split: str) -> Stills:
 
 def _decode(path: Path, row: int, data: bytes) -> np.ndarray:
     try:
-        picture = np.asarray(Image.open(io.BytesIO(data), formats=PICTURE_FORMATS))
+        picture = read_picture(io.BytesIO(data))
     except UnidentifiedImageError as error:
         # whose own words tell where in memory the bytes lie
         raise DataError(
             f"{path}: picture {row} cannot be decoded (it is of no known kind); remove the row."
         ) from error
-    except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: picture {row} cannot be decoded ({error}); remove the row.") from error
     picture = picture[..., None] if picture.ndim == 2 else picture
     if picture.shape[0] != picture.shape[1] or picture.shape[2] not in (1, 3):

@@ -117,7 +117,7 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
                 y=moment[labels == label, 1],
                 mode="markers",
                 name=plotted(label),
-                marker={"color": color_of(label), "size": 9, "opacity": 0.85, "symbol": symbols[label]},
+                marker={"color": color_of(label), "size": 9, "symbol": symbols[label]},
                 hovertemplate=f"{plotted(label)}<extra></extra>",
             )
             for label in names

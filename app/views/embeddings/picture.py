@@ -163,7 +163,7 @@ def _add_points(
     is_flat = places.shape[1] == 2
     marker = {
         "color": color,
-        # a see-through shape is a layer of its own to a browser; among very many points it tells where most are
+        # a see-through shape is a layer of its own to a browser; the graphics card draws it as any other
         "opacity": 0.6 if is_many else 1,
         "size": (5 if is_many else 8) if is_flat else (2 if is_many else 3),
         "symbol": symbol,

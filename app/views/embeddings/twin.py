@@ -21,7 +21,7 @@ MAX_NAMED = 20
 
 
 def points_table(evaluation: Evaluation, points: Points, places: np.ndarray) -> pd.DataFrame:
-    """The picture in rows: a point's clip, its label, what the model says, how sure it is, and its place."""
+    """The map in rows: a point's clip, its label, what the model says, how sure it is, and its place."""
     of = evaluation.predictions.iloc[points.rows]
     table = pd.DataFrame(
         {
@@ -40,17 +40,17 @@ def points_table(evaluation: Evaluation, points: Points, places: np.ndarray) -> 
 
 
 def picture_words(evaluation: Evaluation, points: Points, space: str) -> str:
-    """The picture in a sentence, for who cannot see it."""
+    """The map in a sentence, for who cannot see it."""
     labels = evaluation.predictions["label"].iloc[points.rows]
     counts = ", ".join(f"{label} {count:,}" for label, count in labels.value_counts(sort=True).items())
     return (
-        f"Scatter of {len(points.rows):,} points in the space “{space}”, by label: {counts}. The table below "
-        "holds every point, and fields beside it choose clips."
+        f"Scatter of {len(points.rows):,} points in the space “{space}”, by label: {counts}. The box below, "
+        "once opened, has a table of all points, and fields that choose clips."
     )
 
 
 def rows_of(evaluation: Evaluation, points: Points, *, label: str, prediction: str) -> np.ndarray:
-    """Rows of the clips in the picture with a label and a prediction, either `ANY`."""
+    """Rows of the clips in the map with a label and a prediction, either `ANY`."""
     rows = np.unique(points.rows)
     of = evaluation.predictions.iloc[rows]
     passes = np.ones(len(rows), bool)
@@ -93,8 +93,10 @@ def chooser(
 def _fields(evaluation: Evaluation, points: Points, chosen: np.ndarray, on_rows) -> None:
     labels = [ANY, *evaluation.labels]
     with st.container(horizontal=True, vertical_alignment="bottom", key="choose-clips"):
-        label = st.selectbox("Labelled", labels, key="choose-label", width=170)
-        prediction = st.selectbox("The model says", labels, key="choose-prediction", width=170)
+        # they are not drawn while the box is closed
+        kept = {"width": 170, "persist_state": "page"}
+        label = st.selectbox("Labelled", labels, key="choose-label", **kept)
+        prediction = st.selectbox("The model says", labels, key="choose-prediction", **kept)
         rows = rows_of(evaluation, points, label=label, prediction=prediction)
         st.button(
             f"Choose these {len(rows):,} clips" if len(rows) != 1 else "Choose this clip",
