@@ -105,7 +105,8 @@ class Linked(Generic[View]):
             self._put_link(parameters)
             self._take_shared()
         elif not st.session_state.get(self._changed):
-            is_of_before = parameters in st.session_state.get(self._before, ())
+            # none at all is also what the page's own link in the navigation leads to
+            is_of_before = bool(parameters) and parameters in st.session_state.get(self._before, ())
             is_meant = is_entered or is_from_history() or not is_of_before
             if parameters != st.session_state.get(self._link) and is_meant:
                 self._put_link(parameters)

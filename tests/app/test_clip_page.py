@@ -398,8 +398,7 @@ def test_a_label_chosen_takes_its_first_clip_and_another_clip_takes_the_label_aw
     menu(page.pills, "label-filter").set_value("fear").run()
     assert "labelled fear" in html_of(page) and link_of(page) == {"clip": "two"}
     assert menu(page.pills, "label-filter").value == "fear"
-    page.query_params = {"clip": "one"}
-    page.run()
+    go_back(page, {"clip": "one"})
     assert "labelled joy" in html_of(page) and menu(page.pills, "label-filter").value == "all"
 
 

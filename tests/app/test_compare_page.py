@@ -26,7 +26,7 @@ from app.views.comparison.settings import (
 from app.views.markup import plain
 from core.evaluation import Estimate, compare
 from core.evaluation.compare_sentences import signed
-from tests.app.conftest import EVIL, write_clip
+from tests.app.conftest import EVIL, go_back, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
@@ -264,8 +264,7 @@ def test_every_part_of_every_pair(folder, kind):
         page.run()
         assert not page.exception and not page.error and not page.warning
         assert f"split test: {len(truth)} clips" in html_of(page)
-    page.query_params = {"part": "flips"}
-    page.run()
+    go_back(page, {"part": "flips"})
     right = sum(one != label == other for label, one, other in zip(truth, a, b, strict=True))
     wrong = sum(one == label != other for label, one, other in zip(truth, a, b, strict=True))
     became = page.get("button_group")[1]
