@@ -103,7 +103,9 @@ class LightVisitor:
         """Has a page drawn, and waits until it is."""
         self._again.clear()
         self._is_drawn = False
-        await self._ask(socket, page_name=page, query_string=urlencode(parameters))
+        # as with a browser's back and forward buttons: an address of before is else taken for a late one
+        address = urlencode(parameters)
+        await self._ask(socket, page_name=page, query_string=address, is_history_navigation=True)
         async with asyncio.timeout(MAX_SECONDS):
             while not self._read(await socket.recv()):
                 pass

@@ -27,6 +27,9 @@ LOOK_SECONDS = 0.5
 """How often a visitor looks whether it is; all browsers share the machine with the server."""
 
 THINKING_SECONDS = (0.5, 4.0)
+NUM_OPENED = 6
+"""How often a menu is opened that closes by itself."""
+
 NUM_ACTIONS = (3, 12)
 """Of one visitor."""
 
@@ -232,10 +235,14 @@ class Visitor:
         await self._to_clips()
         label = self._random.choice(list(self._alone[self._on].percentages))
         with self._found.timed("another emotion to explain"):
-            await self._page.get_by_role("combobox", name="Emotion to explain").click()
             # not a clip of that label, which the shelf offers as an option too
-            name = re.compile(rf"^{label}( \(the answer\))?$")
-            await self._page.get_by_role("option", name=name).first.click()
+            option = self._page.get_by_role("option", name=re.compile(rf"^{label}( \(the answer\))?$")).first
+            for _ in range(NUM_OPENED):
+                await self._page.get_by_role("combobox", name="Emotion to explain").click()
+                # a menu closes when the page is drawn anew
+                with suppress(TooLate):
+                    await option.click(timeout=1000 * MAX_SECONDS / NUM_OPENED)
+                    break
             await self._until(f"{ANSWERED} && document.body.textContent.includes('Probability of {label}')")
         await self._compare()
 
