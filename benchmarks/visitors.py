@@ -160,6 +160,7 @@ class Visitor:
         self._found = found
         self._is_leaving = False
         self._on: str | Path | None = None
+        self._own: Path | None = None
         self._page: Page | None = None
 
     async def visit(self, until: float) -> None:
@@ -216,7 +217,9 @@ class Visitor:
 
     async def _upload(self) -> None:
         await self._to_clips()
-        path = self._random.choice([path for path in self._alone if isinstance(path, Path)])
+        # the file of before is shown as soon as one turns to one's own, and is not seen to come again
+        files = [path for path in self._alone if isinstance(path, Path)]
+        path = self._random.choice([path for path in files if path != self._own] or files)
         if not isinstance(self._on, Path):
             await self._page.get_by_role("radio", name="Your own file").click()
             await self._until(f"{RESTS} && document.querySelector('input[type=file]')")
@@ -228,7 +231,7 @@ class Visitor:
             await self._page.locator("input[type=file]").set_input_files(file)
             another = f"document.querySelector('video, audio')?.src !== {json.dumps(before)}"
             await self._until(f"{ANSWERED} && document.querySelector('.own-name') && {another}")
-        self._on = path
+        self._on = self._own = path
         await self._compare()
 
     async def _ask_about_another(self) -> None:
