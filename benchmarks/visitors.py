@@ -33,6 +33,9 @@ NUM_OPENED = 6
 NUM_ACTIONS = (3, 12)
 """Of one visitor."""
 
+LATE_SECONDS = 5.0
+"""For which a page may still show the answer of before: between two runs of its script it seems to rest."""
+
 LEFT_AT_ONCE = 0.5
 """Share of the visitors that leave while their last click is still being worked on."""
 
@@ -112,6 +115,7 @@ class Found:
         seconds: by kind of action.
         num_given_up: explanations that somebody did not wait for any longer.
         num_answers: that were compared.
+        num_late: of them, that were of the clip before at first, though the page seemed to rest.
         faults: sentences.
         num_visitors: that came.
         work_seconds / files_seconds: until the server was at rest and no file was left, after all had left.
@@ -120,6 +124,7 @@ class Found:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     num_given_up: int = 0
     num_answers: int = 0
+    num_late: int = 0
     faults: list[str] = field(default_factory=list)
     num_visitors: int = 0
     work_seconds: float = 0.0
@@ -274,10 +279,17 @@ class Visitor:
         await self._compare()
 
     async def _compare(self) -> None:
-        shown = await self._page.evaluate(f"() => {{ {READ} }}")
         self._found.num_answers += 1
-        if not self._alone[self._on].is_shown(shown):
-            self._tell(f"{self._on} was answered with {shown}, alone it is {self._alone[self._on]}")
+        right, end = self._alone[self._on], time.monotonic() + LATE_SECONDS
+        shown = first = await self._page.evaluate(f"() => {{ {READ} }}")
+        while not right.is_shown(shown) and time.monotonic() < end:
+            await asyncio.sleep(LOOK_SECONDS)
+            shown = await self._page.evaluate(f"() => {{ {READ} }}")
+        if not right.is_shown(shown):
+            self._tell(f"{self._on} was answered with {shown}, at first {first}, alone it is {right}")
+        elif shown is not first:
+            self._found.num_late += 1
+            print(f"Late: {self._on} was answered at first with {first}.", flush=True)
 
     async def _until(self, condition: str) -> None:
         await self._page.wait_for_function(
