@@ -153,7 +153,8 @@ def report(found: Found, watch: Watch, options: argparse.Namespace) -> None:
         f"{options.sessions} sessions, {options.light} of them without a browser, for {options.minutes:g} "
         f"minutes on {os.cpu_count()} cores (load "
         f"{os.getloadavg()[1]:.1f}): {found.num_visitors} visitors, {num} actions, {found.num_answers} "
-        f"answers compared, {found.num_late} of them told late.\n\n| action | number | median | 95th percentile | worst |\n|---|---|---|---|---|"
+        f"answers compared, {found.num_late} of them told late.\n\n"
+        "| action | number | median | 95th percentile | worst |\n|---|---|---|---|---|"
     )
     for what, seconds in sorted(found.seconds.items()):
         middle, late = np.median(seconds), np.percentile(seconds, 95)
