@@ -1,8 +1,8 @@
 """Sessions without a browser: they speak the app's own protocol, so that what is slow is the server.
 
 Twenty Chromiums on the machine of the server take nine tenths of it, and then tell how slow they are
-themselves. A light visitor opens the same connection as a browser, follows links, asks again where the page
-says that it will, and reads the answer from what the page would draw.
+themselves. A light visitor opens the same connection as a browser, follows links, uploads files, asks again
+where the page says that it will, and reads the answer from what the page would draw.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import requests
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs, UploadedFileInfo
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from visitors import MAX_SECONDS, NUM_ACTIONS, PAGES, THINKING_SECONDS, Alone, Found
+from visitors import MAX_SECONDS, NAME, NUM_ACTIONS, PAGES, THINKING_SECONDS, Alone, Found
+
+from app.clips import OWN_CLIP
 
 ANSWER = re.compile(r'class="emotion">.*?<strong>(.*?)</strong>', re.DOTALL)
 BARS = re.compile(
@@ -29,6 +33,9 @@ BARS = re.compile(
 """What the Clip page is drawn of."""
 
 TAGS = re.compile(r"<[^>]*>")
+
+WEIGHTS = (2, 2, 3, 5)
+"""How often pages are turned, files given, emotions asked about and clips chosen."""
 
 
 class LightVisitor:
@@ -45,26 +52,26 @@ class LightVisitor:
         self._address = urlsplit(address)
         self._number = number
         self._random = random.Random(number)
-        self._alone = {key: right for key, right in alone.items() if isinstance(key, str)}
+        self._alone = alone
         self._found = found
         self._again: dict[str, float] = {}
         self._shown = ("", {})
         self._is_drawn = False
+        self._field = ""
+        self._place: FileURLs | None = None
 
     async def visit(self, until: float) -> None:
         """Comes, acts, and leaves; `until` is when all go, on the monotonic clock."""
         try:
             async with self._connected() as socket:
-                await self._clip(socket, "open the app (no browser)")
+                await self._clip(socket, "open the app")
                 for _ in range(self._random.randint(*NUM_ACTIONS)):
                     await self._think(socket)
                     if time.monotonic() > until:
                         break
-                    if self._random.random() < 0.2:
-                        await self._turn(socket)
-                    else:
-                        await self._clip(socket, "a sample clip (no browser)")
-        except (OSError, websockets.WebSocketException, TimeoutError) as error:
+                    actions = (self._turn, self._upload, self._another, self._clip)
+                    await self._random.choices(actions, WEIGHTS)[0](socket)
+        except (OSError, requests.RequestException, websockets.WebSocketException, TimeoutError) as error:
             self._tell(f"{type(error).__name__}: {error}")
 
     @asynccontextmanager
@@ -81,16 +88,68 @@ class LightVisitor:
         ) as socket:
             yield socket
 
-    async def _clip(self, socket: websockets.ClientConnection, what: str) -> None:
+    async def _clip(
+        self, socket: websockets.ClientConnection, what: str = "a sample clip", **more: str
+    ) -> None:
         """Follows a link to a sample clip and compares the answer."""
-        key = self._random.choice(sorted(self._alone))
+        key = self._random.choice([key for key in self._alone if isinstance(key, str)])
         self._shown = ("", {})
-        with self._found.timed(what):
-            await self._follow(socket, "", clip=key)
+        with self._found.timed(f"{what} (no browser)"):
+            await self._follow(socket, "", clip=key, **more)
+        self._compare(key)
+
+    async def _another(self, socket: websockets.ClientConnection) -> None:
+        """Asks about another emotion of a sample clip."""
+        label = self._random.choice(list(next(iter(self._alone.values())).percentages))
+        await self._clip(socket, "another emotion to explain", **{"class": label})
+
+    async def _upload(self, socket: websockets.ClientConnection) -> None:
+        """Gives a file, as a browser does, and compares the answer."""
+        path = self._random.choice([path for path in self._alone if isinstance(path, Path)])
+        self._field = ""
+        await self._follow(socket, "", clip=OWN_CLIP)
+        if not self._field:
+            self._tell("no field for a file was drawn")
+            return
+        self._shown = ("", {})
+        with self._found.timed("a file of one's own (no browser)"):
+            told = await self._give(socket, f"{NAME}{path.suffix}", path.read_bytes())
+            await self._ask(socket, {self._field: told}, query_string=urlencode({"clip": OWN_CLIP}))
+            await self._until_drawn(socket)
+        self._compare(path)
+
+    async def _give(
+        self, socket: websockets.ClientConnection, name: str, content: bytes
+    ) -> FileUploaderState:
+        """Uploads a file; what the field then holds."""
+        self._place = None
+        message = BackMsg()
+        message.file_urls_request.file_names.append(name)
+        await socket.send(message.SerializeToString())
+        async with asyncio.timeout(MAX_SECONDS):
+            while self._place is None:
+                self._read(await socket.recv())
+        await asyncio.to_thread(self._put, self._place.upload_url, name, content)
+        state = FileUploaderState()
+        file = UploadedFileInfo(name=name, size=len(content), file_id=self._place.file_id)
+        file.file_urls.CopyFrom(self._place)
+        state.uploaded_file_info.append(file)
+        return state
+
+    def _put(self, path: str, name: str, content: bytes) -> None:
+        host = f"http://{self._address.netloc}"
+        with requests.Session() as session:
+            session.get(f"{host}/_stcore/health", timeout=MAX_SECONDS).raise_for_status()
+            token = {"X-Xsrftoken": session.cookies["_streamlit_xsrf"]}
+            files = {"file": (name, content, "video/mp4")}
+            got = session.put(f"{host}{path}", files=files, headers=token, timeout=MAX_SECONDS)
+            got.raise_for_status()
+
+    def _compare(self, on: str | Path) -> None:
         self._found.num_answers += 1
         answer, told = self._shown
-        if not self._alone[key].is_shown({"answer": answer, "told": told.items()}):
-            self._tell(f"{key} was answered with {self._shown}, alone it is {self._alone[key]}")
+        if not self._alone[on].is_shown({"answer": answer, "told": told.items()}):
+            self._tell(f"{on} was answered with {self._shown}, alone it is {self._alone[on]}")
 
     async def _turn(self, socket: websockets.ClientConnection) -> None:
         path = self._random.choice(list(PAGES))
@@ -106,6 +165,9 @@ class LightVisitor:
         # as with a browser's back and forward buttons: an address of before is else taken for a late one
         address = urlencode(parameters)
         await self._ask(socket, page_name=page, query_string=address, is_history_navigation=True)
+        await self._until_drawn(socket)
+
+    async def _until_drawn(self, socket: websockets.ClientConnection) -> None:
         async with asyncio.timeout(MAX_SECONDS):
             while not self._read(await socket.recv()):
                 pass
@@ -123,9 +185,17 @@ class LightVisitor:
             except TimeoutError:
                 continue
 
-    async def _ask(self, socket: websockets.ClientConnection, **wanted: str | bool) -> None:
+    async def _ask(
+        self,
+        socket: websockets.ClientConnection,
+        fields: dict[str, FileUploaderState] | None = None,
+        **wanted: str | bool,
+    ) -> None:
         message = BackMsg()
         message.rerun_script.context_info.timezone = "UTC"
+        for name, state in (fields or {}).items():
+            field = message.rerun_script.widget_states.widgets.add(id=name)
+            field.file_uploader_state_value.CopyFrom(state)
         for name, value in wanted.items():
             setattr(message.rerun_script, name, value)
         await socket.send(message.SerializeToString())
@@ -144,6 +214,10 @@ class LightVisitor:
                 self._tell(f"the page says {element.exception.message}")
             elif drawn == "html":
                 self._take(element.html.body)
+            elif drawn == "file_uploader":
+                self._field = element.file_uploader.id
+        elif kind == "file_urls_response":
+            self._place = message.file_urls_response.file_urls[0]
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
             return True
         return False
