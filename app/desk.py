@@ -93,10 +93,14 @@ class Desk:
 
     Args:
         lease_seconds: after so long without a word from a session it wants nothing.
+        at_rest: called by the worker when it has done something and nothing more waits.
     """
 
-    def __init__(self, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, lease_seconds: float = LEASE_SECONDS, at_rest: Callable[[], None] = lambda: None
+    ) -> None:
         self._lease_seconds = lease_seconds
+        self._at_rest = at_rest
         self._seats: list[Seat] = []
         self._state = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -195,15 +199,20 @@ class Desk:
                 self._current = self._share = None
                 if reply is not None:
                     self._deliver(order, reply)
+                is_at_rest = not self._waiting()
+            if is_at_rest:
+                self._at_rest()
 
     def _next(self) -> Order | None:
         """The most wanted order of the session that has waited longest since it was served."""
-        waiting = [seat for seat in self._seats if seat.wanted and self._is_there(seat)]
-        if not waiting:
+        if not (waiting := self._waiting()):
             return None
         seat = min(waiting, key=lambda one: one.served_at)
         seat.served_at = time.monotonic()
         return next(iter(seat.wanted.values()))
+
+    def _waiting(self) -> list[Seat]:
+        return [seat for seat in self._seats if seat.wanted and self._is_there(seat)]
 
     def _done(self, order: Order) -> Reply | None:
         """What came of an order; None if it was cancelled."""

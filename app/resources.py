@@ -27,6 +27,7 @@ from app.truth import Truth, truth_of
 from core.attribution.explain import default_store
 from core.attribution.subject import Subject
 from core.media import Frames, MediaError, decode, open_clip
+from core.memory import release_free_memory
 from core.predict import Predictor, PreparedClip
 from core.prediction import Prediction
 from core.writing import PrivateFolder, refusal
@@ -177,7 +178,7 @@ def _donors() -> Shelf:
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
     """Where all sessions wait for explanations."""
-    return Desk()
+    return Desk(at_rest=release_free_memory)
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=lambda place: place[0].leave(place[1]))

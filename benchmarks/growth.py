@@ -24,6 +24,7 @@ from core.attribution.explain import DEFAULTS, STORE_BYTES, explain
 from core.attribution.store import ExplanationStore
 from core.checkpoint import load_checkpoint
 from core.media import MEDIA_SUFFIXES, open_clip
+from core.memory import release_free_memory
 from core.predict import Predictor
 from core.shipped import default_checkpoint
 
@@ -103,6 +104,8 @@ def ask(
             with_faithfulness=(),
             prediction=prediction,
         )
+    # as the app does once nothing more waits
+    release_free_memory()
 
 
 def resident() -> float:

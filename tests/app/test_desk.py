@@ -54,6 +54,26 @@ def arrived(desk, seat, *works):
     return desk.ask(seat, orders)
 
 
+def test_the_worker_rests_once_nothing_more_waits(log):
+    desk = Desk(at_rest=lambda: log.append("at rest"))
+    seat = desk.seat()
+    works = [Work(name, log) for name in "ab"]
+    arrived(desk, seat, *works)
+    wait_for(lambda: "at rest" in log)
+    arrived(desk, seat, Work("c", log))
+    wait_for(lambda: log[-1] == "at rest")
+    assert log == [
+        "begin a",
+        "end a",
+        "begin b",
+        "end b",
+        "at rest",
+        "begin c",
+        "end c",
+        "at rest",
+    ]
+
+
 def test_orders_are_done_in_their_order_and_one_at_a_time(log):
     desk = Desk()
     seat = desk.seat()
