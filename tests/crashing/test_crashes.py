@@ -5,11 +5,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
-from sample_data.corpus.voice_assets import cache_folder
 from tests.crashing.subjects import SUBJECTS, Subject, contents
 from tests.crashing.trial import Bench
 
@@ -89,10 +87,10 @@ def older_results(bench, subject, place):
     assert started.wait() == 0, started.said
 
 
-def refused(bench, subject, place, log, *, kept=None, **how):
+def refused(bench, subject, place, log, **how):
     """Whether the command leaves with one sentence that names the folder, and all as it was."""
     before = contents(place)
-    environment = {"DEEPMSI_CACHE_DIR": str(kept or place / "kept"), "DEEPMSI_DATA_DIR": str(place)}
+    environment = {"DEEPMSI_CACHE_DIR": str(place / "kept"), "DEEPMSI_DATA_DIR": str(place)}
     arguments = subject.arguments(bench.given, place)
     code, said = bench.launcher.run(*arguments, log=log, environment=environment, **how)
     told = [line for line in said.splitlines() if line.startswith("Error: ")]
@@ -123,22 +121,17 @@ def test_where_no_file_can_grow_it_is_one_sentence_and_the_older_result_stays(be
 
 @pytest.mark.skipif(not CAN_MOUNT, reason="mounting a disk takes root on Linux")
 @pytest.mark.parametrize(
-    "kind", ["prediction", "evaluation", "explanation", "training", "pretraining", "corpus", "report"]
+    "kind", ["prediction", "evaluation", "explanation", "training", "pretraining", "report"]
 )
 def test_on_a_full_disk_it_is_one_sentence_and_goes_on_once_there_is_room(bench, kind, tmp_path):
-    subject, place, kept = SUBJECTS[kind], bench.place("disk"), None
-    if kind == "corpus":
-        # the voices that it is spoken with are larger than the disk, and made slowly
-        kept = cache_folder()
-        fewer = ["--clips", "1", "--workers", "1"]
-        subject = replace(subject, arguments=lambda *of: [*SUBJECTS[kind].arguments(*of), *fewer])
+    subject, place = SUBJECTS[kind], bench.place("disk")
     with disk(place):
         filler = fill(place)
-        refused(bench, subject, place, tmp_path / "log", kept=kept)
+        refused(bench, subject, place, tmp_path / "log")
         assert not any((place / name).exists() for name in subject.results) and not subject.look(place)
         filler.unlink()
-        if kind in ("corpus", "training"):
-            # these take long; after a kill they are seen to go on
+        if kind == "training":
+            # which takes long; after a kill it is seen to go on
             return
         goes_on = bench.start(subject, place, again=True)
         assert goes_on.wait() == 0, goes_on.said
