@@ -103,8 +103,7 @@ def own_clip(link: str) -> OwnClip:
     place = keys.index(key)
     row = table.iloc[place]
     root = folder_of(work.data)
-    path = (root / row["path"]).resolve()
-    if not row["path"] or not path.is_relative_to(root):
+    if not row["path"] or not _is_inside(root / row["path"], root):
         raise OwnClipError(f"The clip {key} has no file inside {root}, so it cannot be opened.")
     return OwnClip(
         choice=ClipChoice(
@@ -148,6 +147,13 @@ def _evaluated(of: OwnWork) -> pd.DataFrame:
     # it reads the words that the data give, and no others
     table["transcript_source"] = GIVEN
     return table
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError, ValueError):  # a null byte, too long a name, links in a circle
+        return False
 
 
 def _seconds(value: float) -> float | None:

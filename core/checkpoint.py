@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -36,6 +36,7 @@ from core.model import DeepMSI
 from core.sentences import SentenceError
 from core.space import Space, read_space
 from core.tables import read_frame
+from core.tensors import open_tensors
 from core.writing import replacing_folder, require_writable, written
 
 FORMAT = 1
@@ -49,6 +50,9 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
     "space.safetensors",
     "card.md",
 )
+
+MAX_TEXT_BYTES = 16 * 1024**2
+"""Of each of the texts among them."""
 
 LABELS = "labels"
 """What the header of the weights calls their classes, a JSON list."""
@@ -280,9 +284,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         folder=folder,
         sha256=checkpoint_hash(folder),
         metrics=read_metrics(folder),
-        card=(folder / CARD).read_text(encoding="utf-8", errors="replace")
-        if (folder / CARD).is_file()
-        else "",
+        card=_read_text(folder / CARD, errors="replace") if (folder / CARD).is_file() else "",
     )
 
 
@@ -398,7 +400,7 @@ def _read_weights(
     path: Path, config: ModelConfig, info: CheckpointInfo, expected: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             labels = json.loads((file.metadata() or {}).get(LABELS, "null")) or config.labels.labels
             _require_classes(path.with_name(CONFIG), config, labels)
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
@@ -416,7 +418,9 @@ def _read_weights(
                 raise CheckpointError(f"{path} does not fit its config.json: it {' and '.join(found)}.")
             state = {key: file.get_tensor(key).to(value.dtype) for key, value in expected.items()}
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no readable safetensors file: {error}.") from error
+        raise CheckpointError(
+            f"{path} is no readable safetensors file: {error}; take the folder as it was made."
+        ) from error
     _require_finite(state, path)
     if info.weights_sha256 not in ("", _file_hash(path)):
         raise CheckpointError(
@@ -450,9 +454,18 @@ def _write_json(path: Path, values: dict) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _read_text(path: Path, errors: str = "strict") -> str:
+    if path.stat().st_size > MAX_TEXT_BYTES:
+        raise CheckpointError(
+            f"{path} has {path.stat().st_size:,} bytes, more than the allowed {MAX_TEXT_BYTES:,}; take the "
+            "folder as it was made."
+        )
+    return path.read_text(encoding="utf-8", errors=errors)
+
+
 def _read_json(path: Path) -> dict:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(_read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no readable JSON: {error}.") from error
     if not isinstance(values, dict):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from core.labels import MODALITIES
+from core.tensors import open_tensors
 
 SPACES = (*MODALITIES, "fused")
 """The three projections, and the classifier's last hidden layer."""
@@ -58,7 +59,7 @@ def read_space(path: str | Path) -> Space:
         ValueError: if it is none; the sentence names it.
     """
     try:
-        with safe_open(path, framework="np") as file:
+        with open_tensors(path, "np") as file:
             clips = json.loads((file.metadata() or {})[_HEADER])
             return Space(
                 keys=tuple(clips["keys"]),

@@ -5,6 +5,7 @@ A few kilobytes may hold a number a thousand million times: such a table would t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +27,13 @@ def read_table(path: str | Path) -> pa.Table:
     """The table.
 
     Raises:
-        ValueError: it holds more than is read, or is none.
+        ValueError: it holds more than is read, has a column twice, or is none.
         OSError: the file cannot be read.
     """
     with _refusing(), pq.ParquetFile(path) as file:
-        told = file.metadata
+        told, names = file.metadata, file.schema_arrow.names
+        if twice := [name for name, number in Counter(names).items() if number > 1]:
+            raise ValueError(f"it has the column {twice[0]:.40} twice")
         groups = [told.row_group(group) for group in range(told.num_row_groups)]
         chunks = [group.column(column) for group in groups for column in range(told.num_columns)]
         num_values = max(told.num_rows, sum(chunk.num_values for chunk in chunks))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from core.config import ModelConfig
 from core.media.faces import crop
+from core.tensors import open_tensors
 from training.datasets.utterance import DataError
 
 SUFFIX = ".safetensors"
@@ -21,9 +22,9 @@ def require_fit(path: Path, config: ModelConfig) -> None:
         DataError: if the file is damaged, or its vectors are not those of the configuration's backbones.
     """
     try:
-        with safe_open(path, framework="np") as file:
+        with open_tensors(path, "np") as file:
             widths = {name: tuple(file.get_slice(name).get_shape()) for name in ("text", "audio")}
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise DataError(f"{path} holds no converted features ({error}); convert them again.") from error
     is_one_vector = config.audio.pooling == "mean" and not config.audio.num_trained_layers
     wanted = {"text": config.text.width, "audio": config.audio.feature_width if is_one_vector else 0}
@@ -46,7 +47,7 @@ def read_adopted(path: Path, size: int) -> dict[str, np.ndarray]:
         crops: `(frame, size, size, rgb)` uint8.
         text / audio: `(width,)`.
     """
-    with safe_open(path, framework="np") as file:
+    with open_tensors(path, "np") as file:
         values = {name: file.get_tensor(name) for name in ("frames", "text", "audio")}
     frames = values.pop("frames")
     height, width = frames.shape[1:3]

@@ -277,7 +277,7 @@ class _Journal:
     def __init__(self, path: Path, rows: Iterable[dict]) -> None:
         # anew, so that no line that was cut off stands before others
         with replacing(path, suffix=_FRESH) as fresh:
-            self._file = fresh.open("w", encoding="utf-8")
+            self._file = fresh.open("w", encoding="utf-8", errors="replace")
             for row in rows:
                 self.add(row)
 
@@ -309,9 +309,10 @@ def _journal_rows(out: Path) -> dict[str, dict]:
         # words may hold signs that other ways to part lines take for an end
         for line in journal_of(out).read_text(encoding="utf-8", errors="replace").split("\n"):
             # the last one may be cut off
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
+            with suppress(ValueError, RecursionError):
                 row = json.loads(line)
-                rows[row["key"]] = _whole(row)
+                if isinstance(row, dict) and isinstance(row.get("key"), str):
+                    rows[row["key"]] = _whole(row)
     return rows
 
 
@@ -331,8 +332,8 @@ def _read(out: Path) -> list[dict]:
 
 def _whole(row: dict) -> dict:
     """A row with every column; what is not known is "" or None."""
-    texts = {name: value if isinstance(value := row.get(name), str) else "" for name in _TEXTS}
-    numbers = {name: _number(value) for name, value in row.items() if _is_number(name)}
+    texts = {name: _text(row.get(name)) for name in _TEXTS}
+    numbers = {_text(name): _number(value) for name, value in row.items() if _is_number(name)}
     numbers = dict.fromkeys(_NUMBERS) | numbers
     # a table's text file tells truth in words
     return texts | numbers | {"is_uncertain": str(row.get("is_uncertain")) == "True"}
@@ -342,12 +343,17 @@ def _is_number(name: str) -> bool:
     return name in _NUMBERS or name.startswith(PROBABILITY)
 
 
+def _text(value: object) -> str:
+    """That can be written: names of files, and JSON, may hold halves of characters."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def _number(value: object) -> float | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return None if math.isnan(number) else number
+    return number if math.isfinite(number) else None
 
 
 def _frame(rows: Iterable[dict]) -> pd.DataFrame:

@@ -6,10 +6,11 @@ import hashlib
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from core.model import DeepMSI
+from core.tensors import read_tensors
 from core.writing import ON_RESUME, replacing, written
 from training.datasets.manifest import DataError
 
@@ -50,9 +51,9 @@ def load_pretrained(model: DeepMSI, folder: Path) -> None:
         if not path.exists():
             continue
         try:
-            weights = load_file(path)
+            weights = read_tensors(path, "pt")
             part.load_state_dict(weights)
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
                 f"{path} does not fit the {name} part of {model.config.preset} ({reason}); pretrain it again."

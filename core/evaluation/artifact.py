@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from core.evaluation.metrics import Metrics
 from core.from_dict import dataclass_from_dict
@@ -36,6 +36,7 @@ from core.labels import MODALITIES
 from core.prediction import SUBSETS
 from core.sentences import SentenceError
 from core.tables import read_table
+from core.tensors import read_tensors
 from core.writing import replacing_folder, require_writable, written
 from sample_data import CLIPS, SAMPLE_DATA
 
@@ -279,7 +280,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         raise EvaluationError(f"{folder} is no evaluation that this version reads: {why}.") from error
     try:
         predictions = _read_predictions(folder / PREDICTIONS)
-        embeddings = load_file(folder / EMBEDDINGS)
+        embeddings = read_tensors(folder / EMBEDDINGS, "np")
     except (SafetensorError, OSError, LookupError, ValueError) as error:
         raise EvaluationError(f"{folder} cannot be read: {_sentence(error)}; make it again.") from error
     evaluation = Evaluation(

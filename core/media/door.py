@@ -7,6 +7,7 @@ is refused. What the file is, is decided by its content among an allow-list of c
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -66,15 +67,15 @@ def open_file(path: Path, limits: Limits) -> Iterator[BinaryIO]:
         MediaError: it is none of these, or reading it failed inside the `with` block.
     """
     name = told(path)
+    # non-blocking: opening a named pipe would otherwise wait for a writer for ever
+    more = getattr(os, "O_NONBLOCK", 0)
+    if not limits.allow_symlinks:
+        # whether it is a link is asked in the step that opens it: after a question before, another file may
+        # be put there
+        more |= getattr(os, "O_NOFOLLOW", 0)
     try:
-        if path.is_symlink() and not limits.allow_symlinks:
-            raise MediaError(f"{name} is a symbolic link; give the file that it points to.")
-        if path.is_dir():
-            raise MediaError(f"{name} is a folder; give a media file inside it.")
-        # non-blocking: opening a named pipe would otherwise wait for a writer for ever
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | more)) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise MediaError(f"{name} is not a regular file; give a media file on disk.")
             if status.st_size == 0:
@@ -87,9 +88,15 @@ def open_file(path: Path, limits: Limits) -> Iterator[BinaryIO]:
             yield file
     except FileNotFoundError:
         raise MediaError(f"{name} does not exist; check the path.") from None
+    except IsADirectoryError:
+        raise MediaError(f"{name} is a folder; give a media file inside it.") from None
     except PermissionError:
         raise MediaError(f"{name} may not be read by this user; change its permissions.") from None
     except (OSError, ValueError) as error:
+        if not limits.allow_symlinks and getattr(error, "errno", None) == errno.ELOOP:
+            raise MediaError(
+                f"{name} is a symbolic link, or lies behind links in a circle; give the file that is meant."
+            ) from None
         # ValueError: a path with a null byte in it
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(

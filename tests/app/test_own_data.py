@@ -491,6 +491,14 @@ def test_clips_of_an_evaluation_of_own_data_have_links_too(answered, tmp_path):
     assert link_of_evaluated(tmp_path / "elsewhere", "c0.mp4") is None
 
 
+@pytest.mark.parametrize("path", ["a\0b.mp4", "circle/a.mp4"])
+def test_what_is_no_path_is_refused_in_a_sentence(answered, path):
+    (answered.data / "circle").symlink_to("circle")
+    pd.DataFrame([{**ROW, "path": path}]).to_parquet(answered.answers(own_answers.own_runs().folder))
+    with pytest.raises(OwnClipError, match="has no file inside"):
+        own_clip(key_in_links(answered, ROW["key"]))
+
+
 @pytest.mark.parametrize("key", ["up", "link"])
 def test_nothing_outside_the_given_folder_is_opened(answered, key):
     with pytest.raises(OwnClipError, match="has no file inside"):

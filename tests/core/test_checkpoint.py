@@ -15,6 +15,7 @@ from core import checkpoint
 from core.checkpoint import LABELS, SPACE, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from core.config import PRESETS
 from core.model import DeepMSI
+from core.space import read_space
 
 TINY = PRESETS["tiny"]
 
@@ -292,12 +293,41 @@ def test_truncated_weights_are_refused(folder, num_bytes):
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("num_bytes", [200_000_000, 2**63])
-def test_a_gigantic_header_is_refused_unread(folder, num_bytes):
-    (folder / "model.safetensors").write_bytes(num_bytes.to_bytes(8, "little") + b"{" * 1000)
-    with pytest.raises(CheckpointError, match="is no readable safetensors file") as told:
+def write_head(path, num_bytes, is_real):
+    """The head of a safetensors file, and the very many names that it tells, if they are really there."""
+    with path.open("wb") as file:
+        file.write(num_bytes.to_bytes(8, "little"))
+        if is_real:
+            start, end = b'{"__metadata__":{"":""', b"}}"
+            each = b',"%07d":""'
+            num_names, rest = divmod(num_bytes - len(start) - len(end), len(each % 0))
+            file.write(start)
+            file.writelines(each % number for number in range(num_names))
+            file.write(end + b" " * rest)
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "is_real"), [(10**8, False), (2**63, False), (2**64 - 1, False), (4 * 10**7, True)]
+)
+def test_a_gigantic_header_is_refused_unread(folder, num_bytes, is_real):
+    for name in ("model.safetensors", SPACE):
+        write_head(folder / name, num_bytes, is_real)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"holds no embeddings of a training \(its header is told to have"):
+        read_space(folder / SPACE)
+    with pytest.raises(CheckpointError, match="is no readable safetensors file: its header is told to have"):
         load_checkpoint(folder)
-    assert "\n" not in str(told.value)
+    # in KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "card.md"])
+def test_a_gigantic_text_is_refused_unread(folder, name):
+    with (folder / name).open("r+b") as file:
+        # a hole, which takes no room on the disk
+        file.truncate(2**27)
+    with pytest.raises(CheckpointError, match=f"{name} has 134,217,728 bytes, more than the allowed"):
+        load_checkpoint(folder)
 
 
 def test_a_frozen_backbone_is_named_by_its_hash_and_has_to_be_the_same(model, folder, tmp_path):

@@ -36,6 +36,14 @@ def test_a_small_file_that_unpacks_to_very_much_is_not_read(tmp_path, monkeypatc
         read_table(path)
 
 
+def test_a_column_that_is_there_twice_is_told(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["key", "label", "key"]), path)
+    for read in (read_table, read_frame):
+        with pytest.raises(ValueError, match="it has the column key twice"):
+            read(path)
+
+
 @pytest.mark.parametrize("damage", [(b'"numpy_type"', b'"numpz_type"'), (b'"RangeIndex"', b'"int64"')])
 def test_what_pandas_noted_in_a_table_does_not_matter(tmp_path, damage):
     table = pa.Table.from_pandas(pd.DataFrame({"epoch": [0, 1], "loss": [1.9, 1.2]}))

@@ -109,6 +109,23 @@ def _pretrain(given: Path, place: Path) -> list[str]:
     ]
 
 
+def _half_of_pretraining(place: Path) -> str:
+    """What is wrong with history and best encoder, which are replaced while it runs; "" for nothing."""
+    history, encoder = (place / "made" / name for name in ("history.jsonl", "video.safetensors"))
+    try:
+        steps = [row["step"] for row in content(history)] if history.exists() else []
+    except ValueError as error:
+        return f"{history.name} is half of a result: {error}"
+    if steps != sorted(set(steps)):
+        return f"{history.name} tells of the steps {steps}"
+    try:
+        if encoder.exists() and not safetensors.numpy.load_file(encoder):
+            return f"{encoder.name} is empty"
+    except safetensors.SafetensorError as error:
+        return f"{encoder.name} is half of a result: {error}"
+    return ""
+
+
 def _evaluate(features: str) -> Callable[[Path, Path], list[str]]:
     def arguments(given: Path, place: Path) -> list[str]:
         cache = place / features if features == "cache" else given / features
@@ -155,13 +172,21 @@ def _write(given: Path, place: Path) -> list[str]:
 
 SUBJECTS = {
     "training": Subject(arguments=_train, again=("--resume",), results=("made",)),
-    "pretraining": Subject(arguments=_pretrain, again=("--resume",)),
+    "pretraining": Subject(
+        arguments=_pretrain,
+        again=("--resume",),
+        results=("made/pretrain.json",),
+        look=_half_of_pretraining,
+    ),
     "evaluation": Subject(arguments=_evaluate("features"), before=_older_evaluation, results=("made",)),
     "cache": Subject(arguments=_evaluate("cache"), results=("made",)),
     "prediction": Subject(arguments=_predict, results=("made.csv",)),
     "explanation": Subject(
         arguments=_explain,
-        results=tuple(f"made/explanation.{kind}" for kind in ("json", "png", "html")),
+        results=(
+            "made/elements.parquet",
+            *(f"made/explanation.{kind}" for kind in ("json", "png", "html")),
+        ),
     ),
     "report": Subject(arguments=_report, results=("made.html",)),
     "corpus": Subject(arguments=_corpus, results=("made/corpus.parquet", "made/manifest.csv")),
@@ -190,7 +215,7 @@ def content(path: Path) -> object:
         return [_steady(json.loads(line)) for line in _documents(path)]
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
-        return [_steady(row) for row in table.to_dict("records")]
+        return [_steady(table.attrs), *(_steady(row) for row in table.to_dict("records"))]
     if path.suffix == ".sqlite":
         with sqlite3.connect(path) as connection:
             (state,) = connection.execute("PRAGMA integrity_check").fetchone()

@@ -2,7 +2,7 @@
 
     python -m tests.fuzzing media --num 5000
     python -m tests.fuzzing media --num 1000 --seed 7 --with recordings/   # damages files of one's own, too
-    python -m tests.fuzzing checkpoint manifest evaluation notes --num 1000
+    python -m tests.fuzzing checkpoint manifest fer2013 meld answers evaluation notes --num 1000
 
 What finds a fault is kept under --out, by kind, seed and number. Exit code 1 where there is one.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from tests.fuzzing.subjects import SUBJECTS, Files, case
+from tests.fuzzing.subjects import SUBJECTS, Files, case, write_files
 from tests.fuzzing.trial import READ, REFUSED, try_all
 
 MAX_OWN_BYTES = 4_000_000
@@ -59,9 +59,7 @@ def try_kind(kind: str, options: argparse.Namespace) -> int:
         print(f"{number:6} … {told}")
     for fault in found.faults:
         folder = options.out / f"{kind}-{fault.case.name}"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in fault.case.files.items():
-            (folder / name).write_bytes(data)
+        write_files(folder, fault.case.files)
         print(f"FAULT {folder} {fault.what[:300]}")
     return len(found.faults)
 

@@ -1,4 +1,4 @@
-"""Damage to what is text: JSON whose values are others than expected, tables with odd cells."""
+"""Damage to what is text: JSON, alone or line by line, with odd values, and tables with odd cells."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import json
 import numpy as np
 
 ODD_VALUES = (
-    *(None, True, False, 0, -1, 1, 10**30, 1e308, 0.5, float("nan"), float("inf")),
+    *(None, True, False, 0, -1, 1, 10**30, 10**400, 1e308, 0.5, float("nan"), float("inf")),
     *("", " ", "0", "nan", "a\x00b", "../../etc/passwd", "/etc/passwd", "http://localhost/x", "🙂" * 300),
-    *("<script>alert(1)</script>", "\u202eevil", "a\nb", "x" * 100_000),
+    *("<script>alert(1)</script>", "\u202eevil", "a\nb", "x" * 100_000, "\ud800"),
     *([], [[]], {}, {"": {}}, ["a", 1, None], [1.0] * 1000),
 )
 """What may stand where something else belongs."""
@@ -43,6 +43,22 @@ def damaged_json(data: bytes, random: np.random.Generator) -> bytes:
         else:
             holder[key] = ODD_VALUES[random.integers(len(ODD_VALUES))]
     return json.dumps(values).encode()
+
+
+def damaged_lines(data: bytes, random: np.random.Generator) -> bytes:
+    """Documents of one line each, one of them damaged, missing, doubled or none any more."""
+    lines = data.splitlines()
+    number = int(random.integers(len(lines)))
+    how = random.integers(6)
+    if how == 0:
+        del lines[number]
+    elif how == 1:
+        lines.insert(number, lines[number])
+    elif how == 2:
+        lines[number] = json.dumps(ODD_VALUES[random.integers(len(ODD_VALUES))]).encode()
+    else:
+        lines[number] = damaged_json(lines[number], random)
+    return b"".join(line + b"\n" for line in lines)
 
 
 def damaged_table(data: bytes, random: np.random.Generator) -> bytes:

@@ -17,7 +17,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.fuzzing.documents import places
-from tests.fuzzing.subjects import SUBJECTS
+from tests.fuzzing.subjects import SUBJECTS, write_files
 
 SOME_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -44,8 +44,7 @@ def read(kind, files):
     """Reads such a folder as the product would; it may refuse it in a sentence."""
     subject = SUBJECTS[kind]
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in files.items():
-            (Path(folder) / name).write_bytes(data)
+        write_files(Path(folder), files)
         try:
             wrong = subject.read(Path(folder))
         except Exception as error:

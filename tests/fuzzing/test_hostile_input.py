@@ -5,7 +5,10 @@ import pytest
 from tests.fuzzing.subjects import SUBJECTS, Case, case
 from tests.fuzzing.trial import READ, REFUSED, try_all
 
-NUM = {"media": 240, "manifest": 200, "checkpoint": 25, "evaluation": 150, "notes": 200}
+NUM = {
+    **{"media": 240, "manifest": 200, "fer2013": 100, "meld": 100, "answers": 30},
+    **{"checkpoint": 25, "evaluation": 150, "notes": 200},
+}
 
 
 @pytest.fixture(scope="module", params=list(SUBJECTS))

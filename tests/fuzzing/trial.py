@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzzing.subjects import SUBJECTS, Case
+from tests.fuzzing.subjects import SUBJECTS, Case, write_files
 
 MAX_SECONDS = 20.0
 """That one input may take; a valid one takes some hundredths of a second."""
@@ -89,16 +89,17 @@ class _Worker:
             cwd=ROOT,
         )
         os.close(reply)
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, bool]] = set()
 
     def try_one(self, case: Case, max_seconds: float) -> tuple[str, str]:
-        # the first of a kind waits for what it imports
-        limit = max_seconds if case.kind in self._seen else START_SECONDS
-        self._seen.add(case.kind)
+        # the first of a kind, and the first in the slow ways, wait for what they import
+        way = case.kind, case.is_thorough
+        limit = max_seconds if way in self._seen else START_SECONDS
+        self._seen.add(way)
         files = {name: base64.b64encode(data).decode() for name, data in case.files.items()}
-        line = json.dumps({"kind": case.kind, "name": case.name, "files": files})
+        order = {"kind": case.kind, "name": case.name, "files": files, "is_thorough": case.is_thorough}
         try:
-            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.write(f"{json.dumps(order)}\n".encode())
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # told below
@@ -129,16 +130,15 @@ def main(replies: int) -> None:
             case = json.loads(line)
             folder = Path(root) / case["name"]
             folder.mkdir()
-            for name, data in case["files"].items():
-                (folder / name).write_bytes(base64.b64decode(data))
-            print(json.dumps(_try(case["kind"], folder)), file=out, flush=True)
+            write_files(folder, {name: base64.b64decode(data) for name, data in case["files"].items()})
+            print(json.dumps(_try(case["kind"], folder, case["is_thorough"])), file=out, flush=True)
             shutil.rmtree(folder)
 
 
-def _try(kind: str, folder: Path) -> tuple[str, str]:
+def _try(kind: str, folder: Path, is_thorough: bool) -> tuple[str, str]:
     subject, before = SUBJECTS[kind], _peak_bytes()
     try:
-        wrong = subject.read(folder)
+        wrong = (subject.slowly(folder) if is_thorough else "") or subject.read(folder)
     except Exception as error:  # whatever is not a refusal is what is looked for
         if type(error).__name__ not in subject.refusals:
             return "raises", f"{type(error).__name__}: {error}"

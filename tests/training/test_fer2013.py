@@ -165,6 +165,40 @@ def test_pictures_that_do_not_fit_are_told_with_their_place(tmp_path):
             read_dataset(tmp_path / name)
 
 
+def test_a_png_that_breaks_off_in_the_middle_is_told(tmp_path):
+    path = tmp_path / "pictures" / "train" / "happy" / "a.png"
+    write_picture(path, 10)
+    # its only chunk of pixels tells a smaller size, so that what follows is no chunk
+    head, pixels_of_it = path.read_bytes().split(b"IDAT", 1)
+    path.write_bytes(head[:-4] + (5).to_bytes(4, "big") + b"IDAT" + pixels_of_it)
+    with pytest.raises(DataError, match=r"a.png cannot be decoded \(broken PNG file"):
+        read_dataset(tmp_path / "pictures")
+    pq.write_table(pa.table({"jpeg": [path.read_bytes()], "label": ["joy"]}), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"picture 0 cannot be decoded \(broken PNG file"):
+        read_stills(tmp_path / "train.parquet", MELD_7)
+
+
+@pytest.mark.parametrize(
+    ("labels", "unit", "told"),
+    [
+        ([["joy"], ["fear"]], 0.5, None),
+        ([{"a": 1}, {"a": 2}], None, "no label is one of"),
+        (["joy", "fear"], float("inf"), "action units without end"),
+        (["joy", "fear"], float("nan"), None),
+    ],
+)
+def test_labels_and_action_units_may_be_anything(tmp_path, labels, unit, told):
+    write_picture(path := tmp_path / "a.png", 10)
+    table = {"jpeg": [path.read_bytes()] * 2, "label": labels, "au1": pa.array([unit, None], pa.float64())}
+    pq.write_table(pa.table(table), tmp_path / "train.parquet")
+    if told is None:
+        known = [LABEL.get(label, IGNORED) if isinstance(label, str) else IGNORED for label in labels]
+        assert read_stills(tmp_path / "train.parquet", MELD_7).labels.tolist() == known
+    else:
+        with pytest.raises(DataError, match=told):
+            read_stills(tmp_path / "train.parquet", MELD_7)
+
+
 @pytest.mark.parametrize("side", [2049, 12_000, 16_384])
 def test_a_small_file_of_a_huge_picture_is_not_decoded(tmp_path, side):
     write_picture(tmp_path / "train" / "happy" / "a.png", 0, side)

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 import wave
 from dataclasses import replace
 from types import SimpleNamespace
@@ -238,6 +240,35 @@ def test_a_table_whose_notes_by_pandas_are_damaged_is_read_or_refused(predictor,
     pq.write_table(table.replace_schema_metadata(noted), out)
     answer(predictor, data, out)
     assert pq.read_table(out).column("key").to_pylist() == ["a.wav", "b.wav", "c.wav"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        *((line, []) for line in ("5", '"key"', '["key"]', "null", '{"key": 5}', '{"key": ["a"]}')),
+        ('{"key": "a.wav", "confidence": 1%s, "probability:joy": Infinity}' % ("0" * 400), ["a.wav", ""]),
+        (r'{"key": "a.wav", "transcript": "\ud800!", "probability:\udc00": 1}', ["a.wav", "?!"]),
+    ],
+)
+def test_any_line_of_a_journal_is_read_or_passed_over(predictor, data, tmp_path, line, told):
+    out = tmp_path / "answers.parquet"
+    journal_of(out).write_text(f"{line}\n")
+    found = read_predictions(out)
+    assert found[["key", "transcript"]].to_numpy().ravel().tolist() == told
+    assert found["confidence"].isna().all() and not np.isinf(found.filter(like="probability:")).any(axis=None)
+    found.to_parquet(tmp_path / "found.parquet")
+    answer(predictor, data, out)
+    assert read_predictions(out)["key"].tolist() == ["a.wav", "b.wav", "c.wav"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there each name is text")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_clip_whose_name_is_no_text_is_answered(predictor, tmp_path, suffix):
+    folder, out = tmp_path / "data", tmp_path / f"answers{suffix}"
+    folder.mkdir()
+    write_tone(folder / os.fsdecode(b"caf\xe9.wav"), 300)
+    assert answer(predictor, folder, out).num_answered == 1
+    assert read_predictions(out)["key"].tolist() == ["caf?.wav"]
 
 
 def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):

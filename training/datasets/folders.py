@@ -57,7 +57,8 @@ def read_picture(source: Path | BinaryIO, mode: str | None = None) -> np.ndarray
                     f"{MAX_PICTURE_PIXELS:,}"
                 )
             return np.asarray(image if mode is None else image.convert(mode))
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, SyntaxError) as error:
+        # the latter is what Pillow says of a damaged PNG
         raise ValueError(str(error)) from error
 
 

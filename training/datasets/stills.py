@@ -176,7 +176,9 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train") 
     if not pictures:
         raise DataError(f"{path} holds no picture; add some rows.")
     name = path.parent.name or path.stem
-    stills = make_stills(name, pictures, table["label"].to_pylist(), scheme, source=path)
+    # a label may be anything
+    labels = [label if isinstance(label, str) else "" for label in table["label"].to_pylist()]
+    stills = make_stills(name, pictures, labels, scheme, source=path)
     targets = stills.targets
     for column, name in enumerate(TARGETS):
         if name in table.column_names:
@@ -184,6 +186,8 @@ def read_stills(path: str | Path, scheme: LabelScheme, *, split: str = "train") 
                 targets[:, column] = table[name].to_numpy()
             except (ValueError, TypeError) as error:
                 raise DataError(f"{path}: the column {name} should hold numbers ({error}).") from error
+    if np.isinf(targets).any():
+        raise DataError(f"{path} has action units without end; correct the rows, or leave them empty.")
     if (stills.labels == IGNORED).all() and np.isnan(targets).all():
         raise DataError(
             f"{path}: no label is one of {', '.join(scheme.labels)} and no action unit is known, so there is "

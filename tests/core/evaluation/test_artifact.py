@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 from made_evaluations import LABELS, made_clips, made_evaluation, made_probabilities
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as torch_save_file
 
 from core.evaluation import EvaluationError, read_evaluation
 from core.evaluation.artifact import portable_path
@@ -229,6 +231,10 @@ def change_vectors(folder, edit):
         ),
         (lambda f: (f / "predictions.parquet").write_bytes(b"no table"), "cannot be read"),
         (lambda f: (f / "embeddings.safetensors").write_bytes(b"none"), "cannot be read"),
+        (
+            lambda f: torch_save_file({"audio": torch.zeros(2).bfloat16()}, f / "embeddings.safetensors"),
+            "cannot be read: it holds numbers of the kind BF16",
+        ),
         (lambda f: change_rows(f, lambda t: t.drop(columns="verdict")), "it has no verdict"),
         (lambda f: change_rows(f, lambda t: t.assign(mood=1)), "it has the unknown mood"),
         (lambda f: change_rows(f, lambda t: t.assign(key="c0.mp4")), "has c0.mp4 twice"),

@@ -127,6 +127,34 @@ def test_symbolic_links_need_leave(tmp_path, secret):
     assert open_clip(link, limits=replace(DEFAULT_LIMITS, allow_symlinks=True)).info.has_video
 
 
+@pytest.mark.parametrize(
+    ("put", "told"),
+    [
+        (lambda path, secret: path.symlink_to(secret), "is a symbolic link"),
+        (lambda path, secret: path.mkdir(), "is a folder"),
+        (lambda path, secret: os.mkfifo(path), "is not a regular file"),
+    ],
+)
+def test_what_is_put_there_just_before_it_is_opened_is_refused(tmp_path, secret, monkeypatch, put, told):
+    path, opened = tmp_path / "mine.mp4", os.open
+    path.write_bytes(secret.read_bytes())
+
+    def exchanged(name, *arguments, **options):
+        if name == str(path):
+            path.unlink()
+            put(path, secret)
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr("core.media.door.os.open", exchanged)
+    assert told in refusal(path)
+
+
+def test_links_in_a_circle_lead_nowhere(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    for limits in (DEFAULT_LIMITS, replace(DEFAULT_LIMITS, allow_symlinks=True)):
+        assert "links" in refusal(tmp_path / "circle" / "a.mp4", limits=limits)
+
+
 def test_an_index_at_the_end_that_was_cut_off(tmp_path, secret):
     path = tmp_path / "half.mp4"
     data = secret.read_bytes()
