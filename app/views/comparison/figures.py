@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart
+from app.views.markup import chart, said
 from core.evaluation import Comparison, Estimate
 from core.evaluation.compare import holm
 from core.evaluation.compare_sentences import FIGURES, conclusion, p_value, sign_of, signed
@@ -26,7 +26,7 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
         base: name of the first evaluation.
         comparisons: of the others with it, by name; not empty.
     """
-    said = "".join(f"<li>{escape(line)}</li>" for line in conclusions(comparisons))
+    said = "".join(f"<li>{said(line)}</li>" for line in conclusions(comparisons))
     st.html(f'<ul class="conclusions">{said}</ul>')
     one = next(iter(comparisons.values()))
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in (base, *comparisons))
