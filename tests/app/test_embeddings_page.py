@@ -353,6 +353,8 @@ def test_the_picture_has_a_table_twin(evaluation):
     flat = points_table(evaluation, points_of(evaluation, "fused"), places[:18, :2])
     assert "z" not in flat and "of" not in flat
     words = picture_words(evaluation, points, "all")
+    assert "choose clips" in words
+    assert "choose clips" not in picture_words(evaluation, points, "all", is_flat=False)
     assert "54 points" in words and "joy 18" in words and "fear 18" in words
 
 

@@ -153,7 +153,7 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
                 "xanchor": "left",
                 "yanchor": "top",
                 "showactive": False,
-                "font": {"size": 15},
+                "font": {"size": 14},
                 "buttons": [
                     {"label": "▶ Play", "method": "animate", "args": [told, smooth | {"fromcurrent": False}]},
                     {"label": "❚❚ Pause", "method": "animate", "args": [[None], at_once]},
