@@ -9,7 +9,7 @@ from app.report import Report, Versus
 from app.report_drawings import rail_svg
 from app.report_origin import plain
 from app.report_tables import FILL, Numbers, tabled
-from app.views.markup import color_of, swatch
+from app.views.markup import color_of, said, swatch
 from core.evaluation import Comparison, Estimate
 from core.evaluation.compare_sentences import FIGURES, p_value, sign_of, signed
 
@@ -38,7 +38,7 @@ def versus_html(one: Versus, report: Report, numbers: Numbers) -> str:
         only += f"; {adjusted} after Holm over the {len(report.versus)} others"
     return (
         f'<article class="versus"><h3>Against {escape(one.name)}</h3>'
-        f'<p class="first">{escape(one.sentence)}</p>'
+        f'<p class="first">{said(one.sentence)}</p>'
         f"<p>{escape(only)}).</p>{_figures(one, numbers)}{_classes(one, numbers)}{_settings(one, numbers)}"
         "</article>"
     )

@@ -6,8 +6,8 @@ from html import escape
 
 from app.page_parts import head_cell, number, table
 from app.report import Missed, Mistake, Report
-from app.report_tables import Numbers, listing, said, tabled
-from app.views.markup import percent, swatch
+from app.report_tables import Numbers, listing, tabled
+from app.views.markup import nouns, percent, said, swatch
 from core.evaluation.compare_sentences import p_value
 from core.evaluation.failure_sentences import how_to_read_slices
 from core.evaluation.slices import SIGNIFICANT
@@ -30,7 +30,7 @@ def _missed(one: Missed, numbers: Numbers) -> str:
     of, (first, *others) = one.of, one.sentences
     rows = [
         [
-            head_cell(escape(subset.replace("+", " + "))),
+            head_cell(escape(nouns(subset))),
             number(f"{share.count} of {share.total}"),
             number(f"{100 * share.value:.0f}"),
         ]

@@ -16,7 +16,7 @@ from app.report_drawings import reliability_svg
 from app.report_failures import failures_html
 from app.report_origin import Fact
 from app.report_tables import FILL, Numbers, estimate_cell, listing, tabled
-from app.views.markup import color_of, swatch
+from app.views.markup import color_of, nouns, said, swatch
 from core.evaluation import Estimate, Scores
 from core.evaluation.compare_sentences import FIGURES
 from training.truth import FIGURES as TRUTH_FIGURES
@@ -119,7 +119,7 @@ def _fact(fact: Fact) -> str:
 
 def _scores(report: Report, numbers: Numbers) -> str:
     parts = [_headlines(report, numbers), _classes(report, numbers), _confusion(report, numbers)]
-    subsets = {name.replace("+", " + "): of for name, of in report.subsets.items() if of.num_clips}
+    subsets = {nouns(name): of for name, of in report.subsets.items() if of.num_clips}
     parts.append(
         _parts(
             numbers.table("What it reaches when it is shown only …"),
@@ -135,8 +135,10 @@ def _scores(report: Report, numbers: Numbers) -> str:
                 numbers.table("Each scenario: who carries the emotion"),
                 "Scenario",
                 report.scenarios,
-                "With all modalities. Scenarios of few clips differ by chance. Macro F1 is a mean over the "
-                "classes that have a clip in the scenario.",
+                "With all modalities. A scenario is named after what carries the emotion; in sarcasm, banter "
+                "and masking something contradicts it; plain, lively and lexical_trap are neutral. Those of "
+                "few clips differ by chance. Macro F1 is a mean over the classes that have a clip in the "
+                "scenario.",
             )
         )
     parts.append(_reliability(report, numbers))
@@ -244,7 +246,7 @@ def _reliability(report: Report, numbers: Numbers) -> str:
     )
     return (
         f'<div class="pair reliable"><figure>{reliability_svg(report.bins)}'
-        f"<figcaption>{escape(caption)}</figcaption></figure>{tabled(twin)}</div>"
+        f"<figcaption>{said(caption)}</figcaption></figure>{tabled(twin)}</div>"
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from app.report_drawings import rail_svg
-from app.views.markup import UNIT_SPACE
+from app.views.markup import said
 from core.evaluation import Estimate
 
 FILL = "var(--fill)"
@@ -53,11 +52,6 @@ def estimate_cell(
         ends = f" <small>{estimate.low:.2f}–{estimate.high:.2f}</small>"
     rail = rail_svg(estimate, color, low=low, high=high, marks=marks)
     return f'<td class="estimate"><b>{estimate.value:.2f}</b>{ends}{rail}</td>'
-
-
-def said(sentence: str) -> str:
-    """A sentence whose numbers stay with their "%"."""
-    return escape(sentence.replace(" %", f"{UNIT_SPACE}%"))
 
 
 def listing(sentences: Iterable[str]) -> str:

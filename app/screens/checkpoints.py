@@ -85,7 +85,8 @@ def show_one(installed: dict[str, Summary]) -> None:
         state.update(checkpoint=st.session_state["checkpoint-shown"])
 
     st.session_state["checkpoint-shown"] = shown
-    left, right = st.columns([6, 6], gap="large")
+    with st.container(key="checkpoint-detail"):
+        left, right = st.columns([6, 6], gap="large")
     with left:
         name = st.selectbox("Checkpoint", list(installed), key="checkpoint-shown", on_change=picked)
         chosen = installed[name]

@@ -170,7 +170,9 @@ def show(alike: Mapping[str, Opened]) -> None:
     view, other = state.current(), other_of(alike)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         part_picker(view)
-        other_picker(others, other, base=base, on_pick=lambda name: state.update(other=name))
+        # the curves are of all
+        if view.part != state.CURVES:
+            other_picker(others, other, base=base, on_pick=lambda name: state.update(other=name))
     if view.part == state.CLASSES:
         forest(base, other, comparisons[other])
     elif view.part == state.FLIPS:

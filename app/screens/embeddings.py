@@ -113,7 +113,7 @@ def show_clips(of: Opened) -> None:
     st.html(f'<div class="chart-title">{TITLES[view.space]} <span>{how_drawn}</span></div>')
     figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
-    words = picture_words(of.evaluation, points, SPACE_NAMES[view.space])
+    words = picture_words(of.evaluation, points, SPACE_NAMES[view.space], is_flat=view.num_dims == 2)
     if view.num_dims == 2:
         with st.container(key=CHART, gap=None):
             st.plotly_chart(

@@ -8,10 +8,13 @@ from html import escape
 
 import pandas as pd
 
-from core.labels import EMOTION_COLORS
+from core.labels import EMOTION_COLORS, MODALITY_NOUNS
 
 FALLBACK_COLOR = "#8a8f99"
 UNIT_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+_ESTIMATE = re.compile(r"[+−]?\d[\d.]* \[[+−]?\d[\d.]*(?:–|, )[+−]?\d[\d.]*\]")
+"""As "0.51 [0.29–0.74]" or "−0.03 [−0.05, +0.01]"."""
 
 
 def color_of(label: str) -> str:
@@ -41,6 +44,17 @@ def plain(text: str) -> str:
     # addresses become links whatever is escaped in them; a joiner that nobody sees is in their way
     parted = re.sub(r"(https?(?=:)|www(?=\.)|(?=@))", "\\1\N{WORD JOINER}", text, flags=re.IGNORECASE)
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(rf"[^\S{UNIT_SPACE}]+", " ", parted))
+
+
+def said(sentence: str) -> str:
+    """A sentence as HTML whose numbers stay in one line with their "%", and figures with their interval."""
+    text = escape(sentence.replace(" %", f"{UNIT_SPACE}%"))
+    return _ESTIMATE.sub(r'<span class="unbroken">\g<0></span>', text)
+
+
+def nouns(subset: str) -> str:
+    """A subset of the modalities as pages call it: "picture + sound" for "video+audio"."""
+    return " + ".join(MODALITY_NOUNS.get(modality, modality) for modality in subset.split("+"))
 
 
 def plotted(text: str) -> str:

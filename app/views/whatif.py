@@ -100,7 +100,7 @@ def _fields(
         placeholder="Choose one or several",
     )
     donor, seconds, place, new, seed = "", 0.0, 0, "", 0
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="edit-fields"):
         if any(kind.startswith("replace") for kind in chosen):
             donors = dict(zip(donors, _told_apart(donors.values()), strict=True))
             donor = st.selectbox(
@@ -122,22 +122,24 @@ def _fields(
             )
         if "word" in chosen:
             of_word = _begin_of_word(words)
-            place = st.selectbox(
-                "Word",
-                range(len(words)),
-                of_word.place,
-                format_func=_told_apart(words).__getitem__,
-                key=_key("place", of_word),
-                width=160,
-            )
-            new = st.text_input(
-                "becomes",
-                of_word.new,
-                key=_key("word", of_word),
-                max_chars=MAX_WORD_CHARACTERS,
-                placeholder="nothing: left out",
-                width=200,
-            )
+            # side by side in any window
+            with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+                place = st.selectbox(
+                    "Word",
+                    range(len(words)),
+                    of_word.place,
+                    format_func=_told_apart(words).__getitem__,
+                    key=_key("place", of_word),
+                    width=160,
+                )
+                new = st.text_input(
+                    "becomes",
+                    of_word.new,
+                    key=_key("word", of_word),
+                    max_chars=MAX_WORD_CHARACTERS,
+                    placeholder="nothing: left out",
+                    width=200,
+                )
         if any(kind.startswith("random") or kind.endswith("noise") for kind in chosen):
             seed = st.selectbox(
                 "Draw",

@@ -20,6 +20,13 @@ HARDLY = 0.05
 NUM_NAMED = 3
 """Classes that "where they go" names before it only counts."""
 
+MADE_COLUMNS = (
+    "Of made clips, informative: what carries the emotion; scenario: the same, and how, such as sarcasm; "
+    "cell: the same, with all contradictions as one; video_emotion, audio_emotion and text_emotion: what "
+    "picture, sound and words show."
+)
+"""What the columns of made clips mean, by which they are sliced (`sample_data.corpus.schema.ClipPlan`)."""
+
 
 def answer(missed: MissedClass) -> tuple[str, ...]:
     """Why clips of the class are missed, one sentence per reason looked at, most basic first."""
@@ -43,16 +50,17 @@ def answer(missed: MissedClass) -> tuple[str, ...]:
         _conflict(missed),
     ]
     if of.count < FEW:
-        lines.append(f"Only {of.count} {_are(of.count)} missed: take this as examples, not as a pattern.")
+        what = "is missed: take this as an example" if of.count == 1 else "are missed: take this as examples"
+        lines.append(f"Only {of.count} {what}, not as a pattern.")
     return tuple(lines)
 
 
 def of_slices(found: Slices) -> str:
     """How many slices were looked at and how many stand out."""
-    what = f"of the clips labelled {found.label}" if found.label else "of the clips"
+    what = f" of the clips labelled {found.label}" if found.label else ""
     if not found.num_looked_at:
         return (
-            f"No slice {what} could be looked at: it takes at least {found.min_clips} clips inside and as "
+            f"No slice{what} could be looked at: it takes at least {found.min_clips} clips inside and as "
             "many outside."
         )
     standing = sum(part.adjusted_p_value <= SIGNIFICANT for part in found.slices)
@@ -61,22 +69,23 @@ def of_slices(found: Slices) -> str:
     small = f" {found.num_too_small} smaller ones were left out." if found.num_too_small > 1 else ""
     small = " 1 smaller one was left out." if found.num_too_small == 1 else small
     result = (
-        "None errs more often than the rest by more than chance explains after the correction for looking at "
-        "all of them."
+        "None errs more often than the rest by more than chance explains, after the correction for looking "
+        "at all of them."
         if not standing
-        else f"{standing} {'errs' if standing == 1 else 'err'} more often than the rest after the correction "
-        "for looking at all of them."
+        else f"{standing} {'errs' if standing == 1 else 'err'} more often than the rest, after the "
+        "correction for looking at all of them."
     )
-    return f"{looked} {what} with at least {found.min_clips} clips {was} looked at.{small} {result}"
+    return f"{looked}{what} with at least {found.min_clips} clips {was} looked at.{small} {result}"
 
 
 def how_to_read_slices(found: Slices) -> str:
     """What the figures beside a list of slices mean, and what to make of them."""
+    of_made_clips = f" {MADE_COLUMNS}" if any(part.column == "informative" for part in found.slices) else ""
     return (
         "p: chance of at least so many errors inside if errors fell anywhere (Fisher, one-sided). Adjusted: "
         f"for all {found.num_looked_at} that were looked at (Benjamini and Hochberg); a star marks those up "
         f"to {SIGNIFICANT:g}. Clips of one speaker err alike, so even these are places to look. That the "
-        "model errs more where it is less confident is as it should be."
+        f"model errs more where it is less confident is as it should be.{of_made_clips}"
     )
 
 
@@ -114,7 +123,7 @@ def _prior(missed: MissedClass) -> str:
     where = "the clips it learned from" if missed.trained else "the clips evaluated here"
     kind = "rare" if share < RARE * even else "common" if share > 1.5 * even else "neither rare nor common"
     text = (
-        f"{missed.label.capitalize()} is {kind} among {where}: {known.count} of {known.total} "
+        f"{missed.label.capitalize()} is {kind} among {where}: {known.count:,} of {known.total:,} "
         f"({_percent(known)}; an even share would be {100 * even:.0f} %)."
     )
     if missed.trained is None:
@@ -129,8 +138,11 @@ def _prior(missed: MissedClass) -> str:
 def _goes_to(missed: MissedClass) -> str:
     named = missed.goes_to[:NUM_NAMED]
     rest = sum(count for _, count in missed.goes_to[NUM_NAMED:])
-    parts = [f"{count} to {label}" for label, count in named] + [f"{rest} to others"] * bool(rest)
-    return f"Of the missed, {listed(parts)}."
+    if missed.missed.count == 1:
+        return f"The model takes it for {named[0][0]}."
+    (first, count), *others = named
+    parts = [f"{count} of them for {first}", *(f"{count} for {label}" for label, count in others)]
+    return f"The model takes {listed([*parts, *([f'{rest} for others'] * bool(rest))])}."
 
 
 def _confidence(missed: MissedClass) -> str:
@@ -158,7 +170,8 @@ def _alone(missed: MissedClass) -> str:
     hits = [f"{MODALITY_NOUNS[m]} on {of.count} of {of.total}" for m, of in singles if of.count]
     total = missed.single_right.total
     if not hits:
-        return f"No modality alone gets any of the {_clips(total)} missed right."
+        which = "the missed clip" if total == 1 else f"any of the {total} missed clips"
+        return f"No modality alone gets {which} right."
     none = total - missed.single_right.count
     last = f"; on {none} of {total} none does" if none else ""
     return f"Alone, a modality would have been right where all together are wrong: {listed(hits)}{last}."
@@ -166,7 +179,8 @@ def _alone(missed: MissedClass) -> str:
 
 def _conflict(missed: MissedClass) -> str:
     inside, outside = missed.conflict_missed, missed.conflict_right
-    text = f"Modalities contradict one another in {inside.count} of {inside.total} missed clips"
+    clips = "clip" if inside.total == 1 else "clips"
+    text = f"Modalities contradict one another in {inside.count} of {inside.total} missed {clips}"
     if outside.total:
         text += f", and in {outside.count} of {outside.total} recognised ones"
     return f"{text}."
@@ -178,7 +192,3 @@ def _percent(of: Share) -> str:
 
 def _clips(count: int) -> str:
     return "1 clip" if count == 1 else f"{count} clips"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

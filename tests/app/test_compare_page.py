@@ -212,6 +212,19 @@ def test_each_part_and_its_link(page):
     assert "No history is at hand for a-test, b-test" in page.caption[-1].value.replace("\\", "")
 
 
+def test_the_other_is_asked_for_where_it_is_looked_at(page, folder):
+    made_evaluation(TRUTH, A, folder, checkpoint="third").write(folder / "c-test")
+    page.run()
+    assert [one.label for one in page.get("button_group")] == ["Look at", plain("Against a-test")]
+    page.get("button_group")[0].set_value(compare_state.CURVES).run()
+    assert [one.label for one in page.get("button_group")] == ["Look at"]
+
+
+def test_what_is_empty_is_told_as_none():
+    table = settings_table("a", "b", {"training.sources": ("", "FER2013")})
+    assert table.loc["training.sources"].tolist() == ["none", "FER2013"]
+
+
 def test_names_are_shown_letter_by_letter(folder):
     name = EVIL.replace("/", "|")
     for number, told in enumerate((A, B, A)):

@@ -208,6 +208,7 @@ def test_groups_differ_in_shape_too(evaluation, num_dims):
     # in three dimensions "x" is an emoji, and an empty box where no font has it
     solid = symbols_of(["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"], is_flat=False)
     assert len(set(solid.values())) == 7 and "x" not in solid.values()
+    assert all(flat[name] == solid[name] for name in flat)
 
 
 def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
@@ -329,7 +330,8 @@ def test_the_space_over_epochs_moves_clips_in_one_frame():
     figure = epochs_figure(space, "fused")
     assert [frame.name for frame in figure.frames] == ["start", "1", "2"]
     first, last = figure.frames[0].data, figure.frames[-1].data
-    assert [trace.name for trace in last] == ["joy", "fear"]
+    # in the order of the other legends
+    assert [trace.name for trace in last] == ["fear", "joy"]
     # all in one place at first, parted along the first direction in the end
     assert len({round(float(x), 6) for trace in first for x in trace.x}) == 1
     assert max(last[0].x) < min(last[1].x) or min(last[0].x) > max(last[1].x)
@@ -351,6 +353,8 @@ def test_the_picture_has_a_table_twin(evaluation):
     flat = points_table(evaluation, points_of(evaluation, "fused"), places[:18, :2])
     assert "z" not in flat and "of" not in flat
     words = picture_words(evaluation, points, "all")
+    assert "choose clips" in words
+    assert "choose clips" not in picture_words(evaluation, points, "all", is_flat=False)
     assert "54 points" in words and "joy 18" in words and "fear 18" in words
 
 

@@ -225,7 +225,7 @@ def test_the_space_is_shown_where_it_was_kept(page, checkpoint, tmp_path, monkey
     assert any("3 dev clips" in caption.value for caption in page.caption)
     # the clip of the walk is marked, and stays while the others move
     figure = json.loads(page.get("plotly_chart")[0].proto.spec)
-    assert [trace["name"] for trace in figure["data"]] == ["joy", "fear", MARKED]
+    assert [trace["name"] for trace in figure["data"]] == ["fear", "joy", MARKED]
     assert all(frame["traces"] == [0, 1] for frame in figure["frames"])
     assert len(base64.b64decode(figure["data"][2]["x"]["bdata"])) == 8
 

@@ -56,7 +56,7 @@ def test_a_plain_folder_is_recognised(tmp_path):
     put(tmp_path, "a.mp4", "test/b.wav", "notes.txt")
     put(tmp_path, "empty.mov", content=b"")
     data = look(f" {tmp_path}/ ")
-    assert headline(data) == "<b>A folder of clips</b> · 2 clips · no labels · splits test"
+    assert headline(data) == "<b>A folder of clips</b> · 2 clips · no labels · split test"
     assert counts_table(data).to_dict("index") == {
         "clips": {"test": "1", "no split": "1", "all": "2"},
         "without a label": {"test": "1", "no split": "1", "all": "2"},

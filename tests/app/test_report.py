@@ -173,7 +173,7 @@ def test_others_of_other_clips_are_refused(tmp_path):
 
 def test_slices_and_labels_are_told_with_what_to_make_of_them(tmp_path):
     report = made(tmp_path)
-    assert report.slices_sentence.startswith("No slice of the clips could be looked at: it takes at least 10")
+    assert report.slices_sentence.startswith("No slice could be looked at: it takes at least 10")
     assert "the model itself is wrong on 3 of 10 clips" in report.label_errors
     labels, told = ["joy"] * 30 + ["fear"] * 10, ["joy"] * 30 + ["joy"] * 10
     clips = made_clips(labels, tmp_path)

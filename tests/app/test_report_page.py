@@ -220,3 +220,13 @@ def test_what_flatters_stands_first_among_the_limits(tmp_path):
     limits = html.partition("What the figures do not show")[2].partition("</ul>")[0]
     assert limits.count("flatters") == 1 and "other: It leaks." in limits
     assert f"{source_of(evaluation, tmp_path).name}, same: It &lt;b&gt;flatters" in limits
+
+
+def test_an_interval_stays_in_one_line_with_its_figure(tmp_path):
+    same = made_evaluation(TRUTH, TOLD, tmp_path, checkpoint="same")
+    html = report_page(made(tmp_path, against=[source_of(same, tmp_path, "same-test")]))
+    body = html.partition("<body>")[2]
+    whole = re.findall(r'<span class="unbroken">([^<]*)</span>', body)
+    assert any("–" in one for one in whole) and any(", " in one for one in whole)
+    left = re.sub(r'<span class="unbroken">[^<]*</span>|<td class="estimate">.*?</td>', "", body)
+    assert re.findall(r"\[[+−]?[\d.]+(?:–|, )[+−]?[\d.]+\]", left) == []

@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart
+from app.views.markup import chart, said
 from core.evaluation import Comparison, Estimate
 from core.evaluation.compare import holm
 from core.evaluation.compare_sentences import FIGURES, conclusion, p_value, sign_of, signed
@@ -26,8 +26,8 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
         base: name of the first evaluation.
         comparisons: of the others with it, by name; not empty.
     """
-    said = "".join(f"<li>{escape(line)}</li>" for line in conclusions(comparisons))
-    st.html(f'<ul class="conclusions">{said}</ul>')
+    lines = "".join(f"<li>{said(line)}</li>" for line in conclusions(comparisons))
+    st.html(f'<ul class="conclusions">{lines}</ul>')
     one = next(iter(comparisons.values()))
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in (base, *comparisons))
     rows = "".join(
@@ -45,7 +45,7 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
     over = f", after Holm over the {len(raw)} others" if len(raw) > 1 else ""
     table = (
         f"<table class='side-by-side'><thead><tr><td></td>{head}</tr></thead><tbody>{rows}"
-        f"<tr><th scope='row'>Clips one alone is right on</th><td></td>{tests}</tr></tbody></table>"
+        f"<tr><th scope='row'>Clips that one alone is right on</th><td></td>{tests}</tr></tbody></table>"
     )
     st.html(
         chart(

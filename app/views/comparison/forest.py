@@ -101,4 +101,5 @@ def _row(label: str, comparison: Comparison, reach: float) -> str:
 
 
 def _number(value: float | None, form: str = ".2f") -> str:
-    return "–" if value is None else format(value, form).replace("-", "−")
+    text = "–" if value is None else format(value, form).replace("-", "−")
+    return "0.00" if text in ("+0.00", "−0.00") else text

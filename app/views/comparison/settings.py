@@ -67,7 +67,12 @@ def curves(found: Mapping[str, Summary], missing: list[str]) -> None:
             "after them."
         )
         with st.expander("As a table", icon=":material/table_rows:"):
-            st.dataframe(curves_table(histories))
+            table = curves_table(histories)
+            st.dataframe(
+                table,
+                column_config={name: st.column_config.NumberColumn(format="%.3f") for name in table},
+                placeholder="–",
+            )
     if missing:
         st.caption(plain(f"No history is at hand for {', '.join(missing)}."))
 
@@ -134,6 +139,6 @@ def curves_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _shown(value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

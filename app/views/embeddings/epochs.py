@@ -10,6 +10,7 @@ import streamlit as st
 from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of, plotted
 from core.evaluation.spaces import NUM_NEIGHBOURS, Points, principal, space_quality
+from core.labels import EMOTION_COLORS
 from core.space import Space
 
 NO_SPACE = (
@@ -82,6 +83,9 @@ def _told(epoch: int) -> str:
 
 MARKED = "this clip"
 
+_PLACES = {label: place for place, label in enumerate(EMOTION_COLORS)}
+"""Where an emotion stands in legends, here as in all other pictures; others follow."""
+
 
 def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) -> go.Figure | None:
     """An animation of one space: where the same clips lay after every epoch.
@@ -107,7 +111,7 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
     if marked is not None:
         ring = place(marked[None] / max(float(np.linalg.norm(marked)), 1e-12))
     reach = 1.05 * max(0.05, np.abs(np.concatenate([*moments, ring])).max())
-    names = [label for label in dict.fromkeys(space.labels) if (labels == label).any()]
+    names = sorted(dict.fromkeys(labels), key=lambda label: _PLACES.get(label, len(_PLACES)))
     symbols = symbols_of(names, is_flat=True)
 
     def traces(moment: np.ndarray) -> list[go.Scatter]:
@@ -149,6 +153,7 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
                 "xanchor": "left",
                 "yanchor": "top",
                 "showactive": False,
+                "font": {"size": 14},
                 "buttons": [
                     {"label": "▶ Play", "method": "animate", "args": [told, smooth | {"fromcurrent": False}]},
                     {"label": "❚❚ Pause", "method": "animate", "args": [[None], at_once]},

@@ -117,6 +117,8 @@ def space_figure(
         height=620,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "itemsizing": "constant"},
+        # in a narrow window it would lie over the legend
+        modebar={"orientation": "v"},
         dragmode="lasso" if is_flat else "orbit",
         uirevision="space",
     )

@@ -22,9 +22,9 @@ FLAT = (
 )
 """In two dimensions: as many as groups can be told apart by colour."""
 
-SOLID = ("circle", "square", "diamond", "cross", "circle-open", "square-open", "diamond-open", "x")
-"""All that there are in three dimensions, where they are characters of a font: that of "x" is an emoji, which
-many machines draw as an empty box, so that it comes last."""
+SOLID = ("circle", "square", "diamond", "circle-open", "cross", "square-open", "diamond-open", "x")
+"""All that there are in three dimensions, those of `FLAT` at their place there. They are characters of a
+font: that of "x" is an emoji, which many machines draw as an empty box, so that it comes last."""
 
 
 def symbols_of(names: Iterable[str], *, is_flat: bool) -> dict[str, str]:

@@ -39,13 +39,13 @@ def points_table(evaluation: Evaluation, points: Points, places: np.ndarray) -> 
     return table
 
 
-def picture_words(evaluation: Evaluation, points: Points, space: str) -> str:
-    """The map in a sentence, for who cannot see it."""
+def picture_words(evaluation: Evaluation, points: Points, space: str, *, is_flat: bool = True) -> str:
+    """The map in a sentence, for who cannot see it; of a flat one, clips can be chosen."""
     labels = evaluation.predictions["label"].iloc[points.rows]
     counts = ", ".join(f"{label} {count:,}" for label, count in labels.value_counts(sort=True).items())
     return (
         f"Scatter of {len(points.rows):,} points in the space “{space}”, by label: {counts}. The box below, "
-        "once opened, has a table of all points, and fields that choose clips."
+        f"once opened, has a table of all points{', and fields that choose clips' if is_flat else ''}."
     )
 
 
@@ -77,7 +77,8 @@ def chooser(
         chosen: rows of the clips that are chosen.
         on_rows: takes the rows of the clips that shall be; None where none can be chosen.
     """
-    with table_twin("points-table", "The map as a table, and choosing without the mouse") as is_open:
+    more = "" if on_rows is None else ", and choosing without the mouse"
+    with table_twin("points-table", f"The map as a table{more}") as is_open:
         if not is_open:
             return
         if on_rows is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE, plain, swatch
+from app.views.markup import nouns, plain, said, swatch
 from app.views.picking import is_drawn, menu_key, picked_option
 from core.evaluation.failure_sentences import answer
 from core.evaluation.failures import PRESETS, MissedClass
@@ -38,9 +36,9 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
         required=True,
         on_change=picked,
     )
-    lines = [line.replace(" %", f"{UNIT_SPACE}%") for line in answer(missed)]
-    points = "".join(f"<li>{escape(line)}</li>" for line in lines[1:])
-    first_line = f'<p class="why-first">{swatch(missed.label)}{escape(lines[0])}</p>'
+    first, *others = answer(missed)
+    points = "".join(f"<li>{said(line)}</li>" for line in others)
+    first_line = f'<p class="why-first">{swatch(missed.label)}{said(first)}</p>'
     st.html(f'<div class="why">{first_line}<ul>{points}</ul></div>')
     if missed.missed.count:
         several = f"the {missed.missed.count} missed" if missed.missed.count > 1 else "the one that is missed"
@@ -60,7 +58,7 @@ def alone_rows(missed: MissedClass) -> dict[str, list]:
     """The table twin of which modalities would have been right."""
     subsets = {name: of for name, of in missed.right_alone.items() if of.total}
     return {
-        "shown alone": [name.replace("+", " + ") for name in subsets],
+        "shown alone": [nouns(name) for name in subsets],
         "right": [f"{of.count} of {of.total}" for of in subsets.values()],
         "%": [f"{100 * of.value:.0f}" for of in subsets.values()],
     }

@@ -143,7 +143,7 @@ def _chart(
     axis = {"title": None, "labelFontSize": 13, "domain": False, "ticks": False, "labelColor": INK[theme]}
     base = alt.Chart(table).encode(
         x=alt.X("prediction:N", sort=list(labels), axis=alt.Axis(orient="top", labelAngle=-30, **axis)),
-        y=alt.Y("label:N", sort=list(labels), axis=alt.Axis(labelLimit=120, **axis)),
+        y=alt.Y("label:N", sort=list(labels), axis=alt.Axis(labelLimit=120, labelFlush=False, **axis)),
         tooltip=[
             alt.Tooltip("label:N", title="labelled"),
             alt.Tooltip("prediction:N", title="predicted as"),

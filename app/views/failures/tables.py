@@ -160,7 +160,7 @@ def suspects_table(errors: LabelErrors) -> pd.DataFrame:
             {
                 "clip": suspect.key,
                 "labelled": suspect.label,
-                "the model has": suspect.suggested,
+                "model says": suspect.suggested,
                 "margin (points)": 100 * suspect.margin,
             }
             for suspect in errors.suspects

@@ -29,8 +29,8 @@ def relevance_strip(prediction: Prediction, display: ClipDisplay) -> None:
             "Relevance of every candidate frame",
             "% of the clip’s relevance",
             f'<ul class="learn-strip">{cells}</ul>',
-            "From the clip’s begin to its end, in rows. Higher bar: nearer to what the guide looks for. The "
-            f"thin line is an even share. Framed and filled: the {len(frames.kept)} that are kept. Only "
+            "From the clip’s beginning to its end, in rows. Higher bar: nearer to what the guide looks for. "
+            f"The thin line is an even share. Framed and filled: the {len(frames.kept)} that are kept. Only "
             "the order of the bars decides what is kept.",
         )
     )
@@ -49,8 +49,8 @@ def kept_strip(prediction: Prediction, display: ClipDisplay, *, looked_at: int) 
             "What became of the frames",
             f"{len(frames.kept)} kept, {merged} merged, {gone} left out",
             f'<ul class="learn-strip">{cells}</ul>',
-            "From the clip’s begin to its end, in rows. Framed: kept. Pale with an arrow: merged into the "
-            "kept frame of that time. Pale with ×: left out. Underlined: the one that is looked into.",
+            "From the clip’s beginning to its end, in rows. Framed: kept. Pale with an arrow: merged into "
+            "the kept frame of that time. Pale with ×: left out. Underlined: the one that is looked into.",
         )
     )
 

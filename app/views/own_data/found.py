@@ -95,7 +95,8 @@ def headline(data: OwnData) -> str:
     if labelled and data.dataset.scheme:
         said += f" ({data.dataset.scheme})"
     facts = [f"{total:,} {things if total != 1 else things[:-1]}", said]
-    facts.append(f"splits {', '.join(data.splits)}" if data.splits else "no splits")
+    splits = "split" if len(data.splits) == 1 else "splits"
+    facts.append(f"{splits} {', '.join(data.splits)}" if data.splits else "no splits")
     return f"<b>{escape(KIND_NAMES[data.dataset.name])}</b> · {escape(' · '.join(facts))}"
 
 

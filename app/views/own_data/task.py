@@ -17,7 +17,7 @@ TASK_NAMES = {PREDICT: "Predict", EVALUATE: "Evaluate"}
 
 WHAT_IT_DOES = {
     PREDICT: "Asks about every clip and makes a table of the answers, per modality and together, with "
-    "probabilities. Labels are not needed. Words that the data do not give are listened to.",
+    "probabilities. Labels are not needed. Words that the data do not give are recognised from the sound.",
     EVALUATE: "Asks about every clip, holds the answers against the labels, and makes an evaluation: figures "
     "with intervals, failures, embeddings, comparisons.",
 }

@@ -85,7 +85,7 @@ def test_the_answer_in_words(missed):
         "often training showed it is not known here. Training made up for unequal shares by an adjustment of "
         "the logits and drawing rare classes more often."
     )
-    assert lines[2] == "Of the missed, 2 to joy and 1 to anger."
+    assert lines[2] == "The model takes 2 of them for joy and 1 for anger."
     assert lines[3] == (
         "On the missed clips the model gives its wrong answer 70 % on average, on the recognised ones its "
         "right answer 80 %: so it is less sure where it errs."
@@ -122,8 +122,10 @@ def test_one_clip_that_is_missed(tmp_path):
     lines = answer(why_missed(made_evaluation(["fear"], ["joy"], tmp_path), "fear"))
     assert lines[0] == "Of 1 clip labelled fear the model misses 1 (100 %)."
     assert "there is no recognised one to compare with" in lines[3]
-    assert lines[5] == "No modality alone gets any of the 1 clip missed right."
-    assert lines[-1] == "Only 1 is missed: take this as examples, not as a pattern."
+    assert lines[5] == "No modality alone gets the missed clip right."
+    assert lines[2] == "The model takes it for joy."
+    assert lines[6] == "Modalities contradict one another in 0 of 1 missed clip."
+    assert lines[-1] == "Only 1 is missed: take this as an example, not as a pattern."
 
 
 def test_another_class_is_refused(tmp_path):

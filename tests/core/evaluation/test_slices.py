@@ -71,7 +71,7 @@ def test_small_slices_and_small_rests_are_left_out_and_counted(tmp_path):
     found = find_slices(made)
     assert found.slices == () and found.num_too_small == 2
     assert of_slices(found) == (
-        "No slice of the clips could be looked at: it takes at least 10 clips inside and as many outside."
+        "No slice could be looked at: it takes at least 10 clips inside and as many outside."
     )
 
 
@@ -88,8 +88,8 @@ def test_all_correct_lets_nothing_stand_out(tmp_path):
     found = find_slices(made)
     assert [part.p_value for part in found.slices] == [1.0, 1.0]
     assert of_slices(found).endswith(
-        "None errs more often than the rest by more than chance explains after the correction for looking at "
-        "all of them."
+        "None errs more often than the rest by more than chance explains, after the correction for looking "
+        "at all of them."
     )
 
 
