@@ -17,6 +17,7 @@ from app.views.frame import guide_words
 from app.views.markup import plain
 from app.views.player import PLAYER_KEY
 from app.views.target import value_name
+from app.views.twin import table_twin
 from core.attribution.elements import absent_others
 from core.attribution.results import Attribution
 from core.media.clip import Word
@@ -132,8 +133,9 @@ def timeline_view(data: TimelineData, *, selected: int | None, on_pick) -> None:
         data.strip, data.shares, selected=selected, player_key=PLAYER_KEY, key="timeline", on_pick=on_pick
     )
     st.caption(data.caption)
-    with st.expander("The timeline as a table", icon=":material/table_rows:"):
-        st.dataframe(data.table(), hide_index=True, height=260)
+    with table_twin("timeline-table", "The timeline as a table") as is_open:
+        if is_open:
+            st.dataframe(data.table(), hide_index=True, height=260)
 
 
 def _words(

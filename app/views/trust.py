@@ -14,6 +14,7 @@ from app.explanations import MANY, METHOD_NAMES
 from app.views.markup import chip, percent, plain, plotted
 from app.views.picking import is_drawn, menu_key
 from app.views.target import title_of, unit_of
+from app.views.twin import table_twin
 from core.attribution.faithfulness import Faithfulness
 from core.attribution.removal import prediction_interval
 
@@ -73,8 +74,9 @@ def trust_view(found: Faithfulness) -> None:
         "first."
     )
     st.table(figures_table(found))
-    with st.expander("The curves as a table", icon=":material/table_rows:"):
-        st.table(curves_table(found))
+    with table_twin("trust-table", "The curves as a table") as is_open:
+        if is_open:
+            st.table(curves_table(found))
 
 
 def curves_words(found: Faithfulness) -> str:

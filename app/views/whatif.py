@@ -16,6 +16,7 @@ from app.desk import Reply
 from app.edits import KINDS, Edit
 from app.views.markup import chart, color_of, track
 from app.views.target import Scale, signed, title_of, unit_of, value_text
+from app.views.twin import table_twin
 from core.attribution.results import Target
 from core.prediction import Prediction
 
@@ -220,8 +221,9 @@ def edits_view(prediction: Prediction, target: Target, found: Mapping[Edit, Repl
         )
     )
     if after:
-        with st.expander("All emotions as a table", icon=":material/table_rows:"):
-            st.dataframe(edits_table(prediction, {edit: found[edit].value for edit in after}))
+        with table_twin("edits-table", "All emotions as a table") as is_open:
+            if is_open:
+                st.dataframe(edits_table(prediction, {edit: found[edit].value for edit in after}))
 
 
 def edits_table(prediction: Prediction, found: Mapping[Edit, np.ndarray]) -> pd.DataFrame:

@@ -118,6 +118,7 @@ def test_an_uncertain_answer_is_told_as_on_the_clip_page(page, shipped, threshol
 def test_columns_of_the_data_set_are_shown_letter_by_letter(page, shipped):
     written(shipped, clips=made_clips(LABELS, shipped, extra={EVIL: EVIL}))
     page.query_params["open"] = "c0.mp4"
+    page.session_state["detail-tables"] = True
     page.run()
     assert not page.exception
     assert page.table[-1].value.loc[plain(EVIL)].tolist() == [plain(EVIL)]
@@ -241,6 +242,8 @@ def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
 
 def test_every_part_of_twenty_thousand_clips(page, shipped, large):
     large.write(shipped / "first-test")
+    for twin in ("confusion-table", "classes-table"):
+        page.session_state[twin] = True
     page.run()
     assert not page.exception
     # labels down and predictions across: joy, fear, anger
@@ -325,6 +328,7 @@ def test_slices_and_suspected_labels_lead_to_their_clips(page, shipped):
 
 def test_shares_of_a_row_stand_in_place_of_counts(page, shipped):
     written(shipped)
+    page.session_state["confusion-table"] = True
     page.run()
     assert page.table[0].value.loc["fear"].tolist() == ["3", "2", "1"]
     page.segmented_control(key="confusion-share").set_value("Share of the row").run()

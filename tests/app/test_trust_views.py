@@ -234,7 +234,9 @@ def run_trust(found):
 )
 def test_the_verdict_is_told_with_its_sign_and_reasons(verdict, chip):
     found = a_test("window", verdict=verdict, reasons=("First <b>reason</b>.", "Second."))
-    test = AppTest.from_function(run_trust, args=(found,)).run()
+    test = AppTest.from_function(run_trust, args=(found,))
+    test.session_state["trust-table"] = True
+    test.run()
     assert not test.exception
     html = test.get("html")[0].proto.body
     assert chip in html

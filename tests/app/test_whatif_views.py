@@ -262,7 +262,9 @@ def run_edits(prediction, target, found):
 
 def show_edits(found: dict[Edit, Reply], target: Target = FEAR, **changes) -> AppTest:
     prediction = hand_made_prediction(**changes)
-    test = AppTest.from_function(run_edits, args=(prediction, target, found)).run()
+    test = AppTest.from_function(run_edits, args=(prediction, target, found))
+    test.session_state["edits-table"] = True
+    test.run()
     assert not test.exception
     return test
 

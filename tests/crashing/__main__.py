@@ -2,6 +2,7 @@
 
     python -m tests.crashing training evaluation --num 30
     python -m tests.crashing --seed 7          # every kind
+    python -m tests.crashing --with recordings/  # clips that are copies of these, not made ones
 
 A kill is SIGKILL, to the command with its children or to it alone, at moments spread over the length of an
 undisturbed command, or when it next writes; after one in four the command that goes on is killed as well.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from tests.crashing.subjects import SUBJECTS
 from tests.crashing.trial import bench
@@ -25,11 +27,13 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(SUBJECTS))
     parser.add_argument("--num", type=int, default=30, help="kills of each kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--with", dest="more", type=Path, help="folder of recordings in place of made clips")
     options = parser.parse_args()
     if unknown := sorted(set(options.kinds) - set(SUBJECTS)):
         parser.error(f"there is no kind {unknown[0]}; there are {', '.join(SUBJECTS)}")
     num_faults = 0
-    with bench() as made:
+    recordings = [] if options.more is None else sorted(map(Path.absolute, options.more.iterdir()))
+    with bench(recordings) as made:
         for kind in options.kinds or SUBJECTS:
             began = time.monotonic()
             found = made.try_kills(kind, options.num, options.seed)

@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,13 @@ class Subject:
     look: Callable[[Path], str] = lambda place: ""
 
 
-def make_given(folder: Path) -> None:
-    """Inputs of all subjects: clips with a manifest, pictures, a checkpoint and an evaluation."""
+def make_given(folder: Path, recordings: Sequence[Path] = ()) -> None:
+    """Inputs of all subjects: clips with a manifest, pictures, a checkpoint and an evaluation.
+
+    Args:
+        folder: where they go.
+        recordings: that the clips are copies of, by turns; made ones where there are none.
+    """
     from tests.made_evaluations import LABELS, made_evaluation
     from tests.made_prepared import made_checkpoint
     from tests.training.made_clips import write_clip
@@ -75,7 +80,10 @@ def make_given(folder: Path) -> None:
     for split, num in NUM_CLIPS.items():
         for number in range(num):
             label, name = list(COLORS)[number % 3], f"{split}{number}.mp4"
-            write_clip(clips / name, color=COLORS[label], tone_hz=200 + 40 * number)
+            if recordings:
+                shutil.copyfile(recordings[len(rows) % len(recordings)], clips / name)
+            else:
+                write_clip(clips / name, color=COLORS[label], tone_hz=200 + 40 * number)
             rows.append((name, label, WORDS[label], f"{split}-speaker", split))
     with (clips / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,9 +58,9 @@ class Outcome:
 class Bench:
     """A place for trials: inputs, a launcher, and what undisturbed commands make."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recordings: Sequence[Path] = ()) -> None:
         self.given, self._folder = folder / "given", folder
-        make_given(self.given)
+        make_given(self.given, recordings)
         self.launcher = Launcher()
 
     def place(self, name: str) -> Path:
@@ -170,10 +170,10 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """A bench in a folder of its own."""
+def bench(recordings: Sequence[Path] = ()) -> Iterator[Bench]:
+    """A bench in a folder of its own; its clips are made, or copies of recordings."""
     with tempfile.TemporaryDirectory(prefix="crashing-") as folder:
-        made = Bench(Path(folder))
+        made = Bench(Path(folder), recordings)
         try:
             yield made
         finally:

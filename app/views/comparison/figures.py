@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import chart, said
+from app.views.twin import table_twin
 from core.evaluation import Comparison, Estimate
 from core.evaluation.compare import holm
 from core.evaluation.compare_sentences import FIGURES, conclusion, p_value, sign_of, signed
@@ -57,8 +58,9 @@ def figures_view(base: str, comparisons: Mapping[str, Comparison]) -> None:
             f"{over}.",
         )
     )
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.dataframe(figures_table(base, comparisons))
+    with table_twin("figures-table") as is_open:
+        if is_open:
+            st.dataframe(figures_table(base, comparisons))
 
 
 def figures_table(base: str, comparisons: Mapping[str, Comparison]) -> pd.DataFrame:

@@ -13,11 +13,14 @@ from app.thumbnails import Thumbnails
 from app.views.failures import detail
 from app.views.failures.clip_cards import MAX_TITLE_CHARACTERS, PAGE_SIZE, num_pages, turner
 from app.views.markup import color_of, percent, plain, plain_table
+from app.views.twin import table_twin
 from core.evaluation import Evaluation
 from core.evaluation.compare import Flip
 
 DETAIL_KEY = "compare-detail"
 """Key of the container that the opened clip is drawn into."""
+
+SIDES = "left", "right"
 
 
 def direction_picker(names: tuple[str, str], num_right: int, num_wrong: int, chosen: str, *, on_pick) -> None:
@@ -95,15 +98,17 @@ def rows_of(evaluation: Evaluation, keys: Sequence[str]) -> np.ndarray:
 
 def side_by_side(names: tuple[str, str], evaluations: tuple[Evaluation, Evaluation], key: str) -> None:
     """Draws what both say of a clip, and from what."""
-    for column, name, evaluation in zip(st.columns(2, gap="large"), names, evaluations, strict=True):
+    columns = zip(SIDES, st.columns(2, gap="large"), names, evaluations, strict=True)
+    for side, column, name, evaluation in columns:
         row = int(rows_of(evaluation, [key])[0])
         with column:
             st.html(f'<div class="who">{escape(name)}</div>')
             detail.headline(evaluation, row)
             st.html(detail.probabilities_chart(evaluation, row))
             st.html(detail.modalities_chart(evaluation, row))
-            with st.expander("As a table", icon=":material/table_rows:"):
-                st.table(plain_table(detail.subset_table(evaluation, row)))
+            with table_twin(f"{side}-table") as is_open:
+                if is_open:
+                    st.table(plain_table(detail.subset_table(evaluation, row)))
 
 
 def _apart(names: tuple[str, str]) -> tuple[str, str]:

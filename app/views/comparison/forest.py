@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import chart, color_of, plain_table, swatch
+from app.views.twin import table_twin
 from core.evaluation import Comparison
 from core.evaluation.compare_sentences import p_value
 
@@ -42,8 +43,9 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
             "clips are independent.",
         )
     )
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(plain_table(forest_table(base, other, comparison)))
+    with table_twin("forest-table") as is_open:
+        if is_open:
+            st.table(plain_table(forest_table(base, other, comparison)))
 
 
 def _interval_words(of: Comparison) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.summaries import Summary
 from app.views.markup import plain, plain_table, plotted
+from app.views.twin import table_twin
 from core.evaluation import Comparison
 
 CURVE = "dev_video+audio+text_macro_f1"
@@ -66,13 +67,14 @@ def curves(found: Mapping[str, Summary], missing: list[str]) -> None:
             "sound and words alone come first where a checkpoint was trained so; the picture joins in "
             "after them."
         )
-        with st.expander("As a table", icon=":material/table_rows:"):
-            table = curves_table(histories)
-            st.dataframe(
-                table,
-                column_config={name: st.column_config.NumberColumn(format="%.3f") for name in table},
-                placeholder="–",
-            )
+        with table_twin("curves-table") as is_open:
+            if is_open:
+                table = curves_table(histories)
+                st.dataframe(
+                    table,
+                    column_config={name: st.column_config.NumberColumn(format="%.3f") for name in table},
+                    placeholder="–",
+                )
     if missing:
         st.caption(plain(f"No history is at hand for {', '.join(missing)}."))
 

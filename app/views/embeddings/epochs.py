@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of, plotted
+from app.views.twin import table_twin
 from core.evaluation.spaces import NUM_NEIGHBOURS, Points, principal, space_quality
 from core.labels import EMOTION_COLORS
 from core.space import Space
@@ -59,15 +60,16 @@ def epochs_words(table: pd.DataFrame) -> str:
 
 def epochs_list(table: pd.DataFrame) -> None:
     """Draws the table, and how to read it."""
-    with st.expander("Every epoch as a table", icon=":material/table_rows:"):
-        st.dataframe(
-            table, column_config={name: st.column_config.NumberColumn(format="%.2f") for name in table}
-        )
-        st.caption(
-            f"Silhouette: emotions parted 1, touching 0, mixed below 0. {RETRIEVAL}: share of the "
-            f"{NUM_NEIGHBOURS} nearest clips with the same label, beside what a random order gives. Both in "
-            "all dimensions of the space, of which the picture shows two."
-        )
+    with table_twin("epochs-table", "Every epoch as a table") as is_open:
+        if is_open:
+            st.dataframe(
+                table, column_config={name: st.column_config.NumberColumn(format="%.2f") for name in table}
+            )
+            st.caption(
+                f"Silhouette: emotions parted 1, touching 0, mixed below 0. {RETRIEVAL}: share of the "
+                f"{NUM_NEIGHBOURS} nearest clips with the same label, beside what a random order gives. Both "
+                "in all dimensions of the space, of which the picture shows two."
+            )
 
 
 def _known(space: Space, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.views.markup import nouns, plain, said, swatch
 from app.views.picking import is_drawn, menu_key, picked_option
+from app.views.twin import table_twin
 from core.evaluation.failure_sentences import answer
 from core.evaluation.failures import PRESETS, MissedClass
 
@@ -46,12 +47,13 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
             st.caption(f":material/grid_view: Below: {several}.")
         else:
             st.button(f"Show {several}", icon=":material/grid_view:", on_click=on_show, key="show-missed")
-        with st.expander("As a table", icon=":material/table_rows:"):
-            st.table(alone_rows(missed))
-            st.caption(
-                f"Missed clips of {plain(missed.label)} that the model would get right if it were shown this "
-                "alone, of those that have any of it."
-            )
+        with table_twin("missed-table") as is_open:
+            if is_open:
+                st.table(alone_rows(missed))
+                st.caption(
+                    f"Missed clips of {plain(missed.label)} that the model would get right if it were shown "
+                    "this alone, of those that have any of it."
+                )
 
 
 def alone_rows(missed: MissedClass) -> dict[str, list]:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.views.markup import chart, color_of, plain_table, swatch
+from app.views.twin import table_twin
 from core.evaluation import Estimate, Scores
 
 FIGURES = ("precision", "recall", "f1")
@@ -39,8 +40,9 @@ def class_chart(scores: Scores, resampled: str) -> None:
             "wide interval, and two whose intervals overlap widely may well be equally good.",
         )
     )
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(plain_table(class_table(scores)))
+    with table_twin("classes-table") as is_open:
+        if is_open:
+            st.table(plain_table(class_table(scores)))
 
 
 def class_table(scores: Scores) -> pd.DataFrame:

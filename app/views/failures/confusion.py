@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain_table
 from app.views.picking import is_drawn, menu_key, picked_option
+from app.views.twin import table_twin
 from core.evaluation import Evaluation
 
 CHART_KEY = "confusion-chart"
@@ -112,8 +113,9 @@ def confusion_chart(
         fields = menu_key("cell-label", label or ANY), menu_key("cell-prediction", prediction or ANY)
         for name, key in zip(("Labelled", "Predicted as"), fields, strict=True):
             st.selectbox(name, options, key=key, on_change=picked, width=160)
-    with st.expander("As a table", icon=":material/table_rows:"):
-        st.table(plain_table(matrix_table(table, labels)))
+    with table_twin("confusion-table") as is_open:
+        if is_open:
+            st.table(plain_table(matrix_table(table, labels)))
 
 
 def matrix_table(table: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.playback import Playable, as_it_is, is_playable
 from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, plain_table, points, swatch, track
+from app.views.twin import table_twin
 from core.attribution.modalities import told_verdict
 from core.evaluation import Evaluation
 from core.evaluation.artifact import FACE, NON_EMPTY
@@ -103,11 +104,12 @@ def figures(evaluation: Evaluation, row: int) -> None:
         st.html(modalities_chart(evaluation, row))
     verdict = told_verdict(clip["verdict"], is_uncertain=_is_uncertain(evaluation, row))
     st.html(f'<p class="facts">Together the modalities are called <b>{escape(verdict)}</b>.</p>')
-    with st.expander("As tables", icon=":material/table_rows:"):
-        st.table(plain_table(subset_table(evaluation, row)))
-        own = evaluation.extra.iloc[row].dropna()
-        if len(own):
-            st.table(plain_table(own.rename("from the data set").to_frame()))
+    with table_twin("detail-tables", "As tables") as is_open:
+        if is_open:
+            st.table(plain_table(subset_table(evaluation, row)))
+            own = evaluation.extra.iloc[row].dropna()
+            if len(own):
+                st.table(plain_table(own.rename("from the data set").to_frame()))
 
 
 def subset_table(evaluation: Evaluation, row: int) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.views.markup import UNIT_SPACE, plain, plain_table
 from app.views.picking import is_drawn, menu_key, ticked, ticked_row
+from app.views.twin import table_twin
 from core.evaluation import Evaluation
 from core.evaluation.failure_sentences import how_to_read_slices, of_label_errors, of_slices
 from core.evaluation.label_errors import LabelErrors
@@ -145,12 +146,13 @@ def suspects_list(
         "clip counts where its probability of another class reaches that class’s usual one (Northcutt et al. "
         "2021)."
     )
-    with st.expander("All clips by label and confident class", icon=":material/table_rows:"):
-        st.table(plain_table(joint_table(errors, evaluation.labels)))
-        st.caption(
-            "Threshold: mean probability of the class on the clips labelled so. Off the diagonal lie the "
-            "suspects; clips that reach no threshold are not counted."
-        )
+    with table_twin("confident-table", "All clips by label and confident class") as is_open:
+        if is_open:
+            st.table(plain_table(joint_table(errors, evaluation.labels)))
+            st.caption(
+                "Threshold: mean probability of the class on the clips labelled so. Off the diagonal lie the "
+                "suspects; clips that reach no threshold are not counted."
+            )
 
 
 def suspects_table(errors: LabelErrors) -> pd.DataFrame:
