@@ -93,7 +93,7 @@ class Desk:
 
     Args:
         lease_seconds: after so long without a word from a session it wants nothing.
-        at_rest: called by the worker when it has done something and nothing more waits.
+        at_rest: called by the worker after an order, where nothing more waits.
     """
 
     def __init__(
@@ -201,7 +201,13 @@ class Desk:
                     self._deliver(order, reply)
                 is_at_rest = not self._waiting()
             if is_at_rest:
-                self._at_rest()
+                self._rest()
+
+    def _rest(self) -> None:
+        try:
+            self._at_rest()
+        except Exception:  # as with an order
+            logger.exception("desk: at rest")
 
     def _next(self) -> Order | None:
         """The most wanted order of the session that has waited longest since it was served."""

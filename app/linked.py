@@ -29,7 +29,7 @@ class Linkable(Protocol):
 
 View = TypeVar("View", bound=Linkable)
 
-_PAGE, _ENTERED, _SHARED = "page-shown", "is-page-entered", "chosen-"
+_PAGE, _ENTERED, _SHARED, _SHOWN = "page-shown", "is-page-entered", "chosen-", "mark-of-page-shown"
 
 _NUM_BEFORE = 20
 """Addresses of before that are known again."""
@@ -41,6 +41,12 @@ def enter(page: str) -> None:
         st.session_state[_PAGE] = page
         # until the view has read it: a run may break off before
         st.session_state[_ENTERED] = True
+
+
+def keep_shown() -> None:
+    """Keeps the view of the page that is shown, as `Linked.keep` does, after a click that changes no view."""
+    if (mark := st.session_state.get(_SHOWN)) is not None:
+        st.session_state[mark] = True
 
 
 def is_from_history() -> bool:
@@ -97,9 +103,11 @@ class Linked(Generic[View]):
         page leaves, and the view stays as it was but for what was chosen elsewhere since; on the page itself
         it is that of a first visit.
         """
+        st.session_state[_SHOWN] = self._changed
         parameters = st.query_params.to_dict()
         is_entered = st.session_state.pop(_ENTERED, False)
-        if is_entered:
+        if is_entered or is_from_history():
+            # what was changed before is what is left
             st.session_state.pop(self._changed, None)
         if is_entered and not parameters:
             self._put_link(parameters)
@@ -133,7 +141,6 @@ class Linked(Generic[View]):
 
     def _put_link(self, parameters: dict[str, str]) -> None:
         """Writes down the address that belongs to the view."""
-        known = st.session_state.get(self._before, ())
-        if parameters not in known:
-            st.session_state[self._before] = (*known, parameters)[-_NUM_BEFORE:]
+        others = [known for known in st.session_state.get(self._before, ()) if known != parameters]
+        st.session_state[self._before] = (*others, parameters)[-_NUM_BEFORE:]
         st.session_state[self._link] = parameters

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 import websockets
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs, UploadedFileInfo
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -27,6 +28,10 @@ from visitors import MAX_SECONDS, NAME, NUM_ACTIONS, PAGES, THINKING_SECONDS, Al
 from app.clips import OWN_CLIP
 
 ANSWER = re.compile(r'class="emotion">.*?<strong>(.*?)</strong>', re.DOTALL)
+DRAWN = {"failures": "vega_lite_chart", "embeddings": "plotly_chart", "compare": "side-by-side"}
+"""By page, what has to be drawn there: a kind of element, or a class of its HTML."""
+
+EXPLAINED = re.compile(r"Probability of (\w+)")
 BARS = re.compile(
     r'class="bar(?: [^"]*)?".*?class="name">(.*?)</span>.*?class="value">(.*?)</span>', re.DOTALL
 )
@@ -56,7 +61,9 @@ class LightVisitor:
         self._found = found
         self._again: dict[str, float] = {}
         self._shown = ("", {})
-        self._is_drawn = False
+        self._explained: set[str] = set()
+        self._drawn: set[str] = set()
+        self._kept: dict[str, ForwardMsg] = {}
         self._field = ""
         self._place: FileURLs | None = None
 
@@ -94,6 +101,7 @@ class LightVisitor:
         """Follows a link to a sample clip and compares the answer."""
         key = self._random.choice([key for key in self._alone if isinstance(key, str)])
         self._shown = ("", {})
+        self._explained.clear()
         with self._found.timed(f"{what} (no browser)"):
             await self._follow(socket, "", clip=key, **more)
         self._compare(key)
@@ -102,6 +110,8 @@ class LightVisitor:
         """Asks about another emotion of a sample clip."""
         label = self._random.choice(list(next(iter(self._alone.values())).percentages))
         await self._clip(socket, "another emotion to explain", **{"class": label})
+        if label not in self._explained:
+            self._tell(f"asked about {label}, the page explains {self._explained or 'nothing'}")
 
     async def _upload(self, socket: websockets.ClientConnection) -> None:
         """Gives a file, as a browser does, and compares the answer."""
@@ -155,13 +165,13 @@ class LightVisitor:
         path = self._random.choice(list(PAGES))
         with self._found.timed(f"the page {path.capitalize()} (no browser)"):
             await self._follow(socket, path)
-        if not self._is_drawn:
-            self._tell(f"the page {path} drew nothing")
+        if DRAWN[path] not in self._drawn:
+            self._tell(f"the page {path} drew no {DRAWN[path]}, but {', '.join(sorted(self._drawn))}")
 
     async def _follow(self, socket: websockets.ClientConnection, page: str, **parameters: str) -> None:
         """Has a page drawn, and waits until it is."""
         self._again.clear()
-        self._is_drawn = False
+        self._drawn.clear()
         # as with a browser's back and forward buttons: an address of before is else taken for a late one
         address = urlencode(parameters)
         await self._ask(socket, page_name=page, query_string=address, is_history_navigation=True)
@@ -203,15 +213,22 @@ class LightVisitor:
     def _read(self, raw: bytes) -> bool:
         """Takes in what the server says; whether a page, or a part of it, is drawn."""
         message = ForwardMsg.FromString(raw)
+        if message.WhichOneof("type") == "ref_hash":
+            # what is large is sent once
+            message = self._kept[message.ref_hash]
+        elif message.metadata.cacheable:
+            self._kept[message.hash] = message
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             self._again[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "delta":
             element = message.delta.new_element
             drawn = element.WhichOneof("type")
-            self._is_drawn |= drawn in ("plotly_chart", "vega_lite_chart", "bidi_component", "html")
+            self._drawn.add(drawn or "")
             if drawn == "exception":
                 self._tell(f"the page says {element.exception.message}")
+            elif drawn == "alert" and element.alert.format == Alert.ERROR:
+                self._tell(f"the page says {element.alert.body}")
             elif drawn == "html":
                 self._take(element.html.body)
             elif drawn == "file_uploader":
@@ -224,6 +241,9 @@ class LightVisitor:
 
     def _take(self, body: str) -> None:
         answer, told = self._shown
+        self._explained.update(EXPLAINED.findall(_text(body)))
+        if f"class='{DRAWN['compare']}'" in body:
+            self._drawn.add(DRAWN["compare"])
         if found := ANSWER.search(body):
             answer = html.unescape(found.group(1))
         if bars := BARS.findall(body):

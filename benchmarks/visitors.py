@@ -165,6 +165,7 @@ class Visitor:
         self._found = found
         self._is_leaving = False
         self._on: str | Path | None = None
+        self._before: str | Path | None = None
         self._own: Path | None = None
         self._page: Page | None = None
 
@@ -217,7 +218,7 @@ class Visitor:
             await self._page.locator(f".gallery button[data-key='{key}']").click()
             chosen = f"all('.gallery button[aria-selected=true]')[0]?.dataset.key === {key!r}"
             await self._until(f"{ANSWERED} && {chosen} && location.search.includes('clip={key}')")
-        self._on = key
+        self._before, self._on = self._on, key
         await self._compare()
 
     async def _upload(self) -> None:
@@ -230,13 +231,19 @@ class Visitor:
             await self._until(f"{RESTS} && document.querySelector('input[type=file]')")
         elif path == self._on:
             return
+        if path == self._own:
+            # the only one, which is shown again and not seen to come
+            self._before, self._on = self._on, path
+            await self._until(ANSWERED)
+            await self._compare()
+            return
         before = await self._page.evaluate("document.querySelector('video, audio')?.src ?? null")
         file = {"name": f"{NAME}{path.suffix}", "mimeType": "video/mp4", "buffer": path.read_bytes()}
         with self._found.timed("a file of one's own"):
             await self._page.locator("input[type=file]").set_input_files(file)
             another = f"document.querySelector('video, audio')?.src !== {json.dumps(before)}"
             await self._until(f"{ANSWERED} && document.querySelector('.own-name') && {another}")
-        self._on = self._own = path
+        self._before, self._on, self._own = self._on, path, path
         await self._compare()
 
     async def _ask_about_another(self) -> None:
@@ -280,8 +287,9 @@ class Visitor:
 
     async def _compare(self) -> None:
         self._found.num_answers += 1
-        right, end = self._alone[self._on], time.monotonic() + LATE_SECONDS
+        right, before = self._alone[self._on], self._alone.get(self._before)
         shown = first = await self._page.evaluate(f"() => {{ {READ} }}")
+        end = time.monotonic() + (LATE_SECONDS if before is not None and before.is_shown(first) else 0)
         while not right.is_shown(shown) and time.monotonic() < end:
             await asyncio.sleep(LOOK_SECONDS)
             shown = await self._page.evaluate(f"() => {{ {READ} }}")

@@ -84,13 +84,17 @@ class Watch:
                 self.samples.append(self.now())
             await asyncio.sleep(1)
 
-    def growth(self, settled_seconds: float) -> float:
-        """How much more it holds in the last minute than in the one after so many seconds, as a share."""
+    def growth(self, begin: float, end: float) -> float | None:
+        """How much more it holds in the minute before `end` than in the one after `begin`, as a share.
+
+        Both in seconds since it is watched; None where the two minutes are not apart.
+        """
+        if end - begin < 120:
+            return None
         held = [(sample.seconds, sample.server_mib + sample.readers_mib) for sample in self.samples]
-        end = held[-1][0]
-        first = [mib for seconds, mib in held if settled_seconds <= seconds < settled_seconds + 60]
-        last = [mib for seconds, mib in held if seconds >= end - 60]
-        return float(np.median(last) / np.median(first) - 1) if first else 0.0
+        first = [mib for seconds, mib in held if begin <= seconds < begin + 60]
+        last = [mib for seconds, mib in held if end - 60 <= seconds < end]
+        return float(np.median(last) / np.median(first) - 1)
 
     def files(self) -> list[Path]:
         """Of all sessions."""

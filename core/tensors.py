@@ -1,4 +1,4 @@
-"""Files of tensors, which may come from anyone: how long a header says it is is looked at before it is read.
+"""Files of tensors, which may come from anyone: the length of a header is looked at before it is read.
 
 safetensors reads headers of up to 100 MB, for which it takes 2 GB and a minute.
 """

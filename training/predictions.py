@@ -130,7 +130,8 @@ def predict_all(
     asked: list[tuple[Utterance, str]] = []
     for utterance in utterances:
         source = GIVEN if utterance.transcript is not None else heard if transcribe else UNKNOWN
-        earlier = (rows_of[utterance.key] for rows_of in known if utterance.key in rows_of)
+        key = _text(utterance.key)
+        earlier = (rows_of[key] for rows_of in known if key in rows_of)
         row = next((one for one in earlier if _is_of(one, utterance, source, identity)), None)
         if row is not None:
             # what is known of a clip beside its answer may have changed
@@ -277,7 +278,7 @@ class _Journal:
     def __init__(self, path: Path, rows: Iterable[dict]) -> None:
         # anew, so that no line that was cut off stands before others
         with replacing(path, suffix=_FRESH) as fresh:
-            self._file = fresh.open("w", encoding="utf-8", errors="replace")
+            self._file = fresh.open("w", encoding="utf-8", errors="backslashreplace")
             for row in rows:
                 self.add(row)
 
@@ -345,7 +346,7 @@ def _is_number(name: str) -> bool:
 
 def _text(value: object) -> str:
     """That can be written: names of files, and JSON, may hold halves of characters."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:

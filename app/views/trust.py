@@ -88,7 +88,7 @@ def curves_words(found: Faithfulness) -> str:
         f"Curves from {first:.1f} with nothing removed: with {removed} removed, deletion is at "
         f"{100 * curves.deletion[half]:.1f}, random orders at {100 * curves.random[:, half].mean():.1f} on "
         f"average, the reversed order at {100 * curves.reversed_deletion[half]:.1f} "
-        f"({unit_of(found.target)}). A table below has every step."
+        f"({unit_of(found.target)}). The box below, once opened, has every step."
     )
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app.linked import keep_shown
+
 
 @contextmanager
 def table_twin(key: str, title: str = "As a table") -> Iterator[bool]:
@@ -17,8 +19,8 @@ def table_twin(key: str, title: str = "As a table") -> Iterator[bool]:
 
     Args:
         key: of the box, whose state it holds.
-        title: what is told while it is closed.
+        title: what is told while it is closed; with another one it is another box.
     """
-    box = st.expander(title, icon=":material/table_rows:", key=key, on_change="rerun")
+    box = st.expander(title, icon=":material/table_rows:", key=key, on_change=keep_shown)
     with box:
         yield bool(box.open)

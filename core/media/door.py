@@ -68,14 +68,19 @@ def open_file(path: Path, limits: Limits) -> Iterator[BinaryIO]:
     """
     name = told(path)
     # non-blocking: opening a named pipe would otherwise wait for a writer for ever
-    more = getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not limits.allow_symlinks:
         # whether it is a link is asked in the step that opens it: after a question before, another file may
         # be put there
-        more |= getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
-        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | more)) as file:
-            status = os.fstat(file.fileno())
+        descriptor = os.open(path, flags)
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            os.close(descriptor)
+            raise IsADirectoryError
+        # by its number: FFmpeg is told the name of a file that has one, and goes by it
+        with open(descriptor, "rb") as file:
             if not stat.S_ISREG(status.st_mode):
                 raise MediaError(f"{name} is not a regular file; give a media file on disk.")
             if status.st_size == 0:

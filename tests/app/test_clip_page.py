@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 import torch
 from made_truth import a_sidecar
+from streamlit.testing.v1 import AppTest
 
 from app import checkpoints, launch, resources
 from app.clips import shipped_clips
@@ -151,6 +152,47 @@ def test_a_click_is_not_undone_by_an_address_that_lags_behind(page):
     go_back(page, {"clip": "one"})
     assert link_of(page) == {"clip": "one"}
     assert menu(page.segmented_control, "step-picker").value == steps > 0
+
+
+def test_the_back_button_is_not_lost_to_what_was_changed_before(page):
+    page.run()
+    page.selectbox(key="class-picker").set_value("sadness").run()
+    # an explanation arrived, and the run that draws it is stopped by the button
+    page.session_state["clip-changed-here"] = True
+    go_back(page, {"clip": "one"})
+    assert link_of(page) == {"clip": "one"} and menu(page.selectbox, "class-picker").value != "sadness"
+
+
+def run_linked():
+    import streamlit as st
+
+    from app import linked, state
+
+    linked.enter("Clip")
+    state.adopt_link()
+    st.number_input(
+        "step", key="step", on_change=lambda: state.update(step=st.session_state["step"]), value=0
+    )
+    st.button("open", on_click=linked.keep_shown)
+    state.publish_link()
+
+
+def test_opening_a_box_is_not_undone_by_the_bare_address_of_before():
+    test = AppTest.from_function(run_linked).run()
+    test.number_input[0].set_value(3).run()
+    assert link_of(test) == {"step": "3"}
+    test.query_params = {}
+    test.button[0].click().run()
+    assert link_of(test) == {"step": "3"}
+
+
+def test_the_address_of_just_before_is_known_after_many_others():
+    test = AppTest.from_function(run_linked).run()
+    for step in (*range(1, 22), 2, 3):
+        test.number_input[0].set_value(step).run()
+    test.query_params = {"step": "2"}
+    test.run()
+    assert link_of(test) == {"step": "3"}
 
 
 def turn(test, page: str) -> None:

@@ -273,6 +273,8 @@ def test_every_part_of_every_pair(folder, kind):
         made_evaluation(truth, told, folder, clips=clips, checkpoint=name).write(folder / name)
     page = AppTest.from_file(SCRIPT, default_timeout=60)
     for part in compare_state.PARTS:
+        for twin in ("figures-table", "forest-table", "curves-table"):
+            page.session_state[twin] = True
         page.query_params = {"part": part}
         page.run()
         assert not page.exception and not page.error and not page.warning
@@ -326,9 +328,14 @@ def test_a_flipped_clip_leads_to_both_explanations(page, folder, monkeypatch):
 def test_a_flipped_clip_opens_with_both_answers(page):
     page.query_params["part"] = "flips"
     page.query_params["open"] = "c1.mp4"
+    for twin in ("left-table", "right-table"):
+        page.session_state[twin] = True
     page.run()
     assert not page.exception
     said = html_of(page)
+    # probability of fear with all modalities, which is told last
+    told = [table.value["fear"].iloc[-1] for table in page.table]
+    assert told == [plain("80.0"), plain("10.0")]
     # c1 is joy: the first says fear with 0.8, the other joy with 0.8
     assert '<div class="who">a-test</div>' in said and '<div class="who">b-test</div>' in said
     assert "<strong>fear</strong>" in said and "<strong>joy</strong>" in said

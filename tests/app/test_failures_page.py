@@ -233,6 +233,8 @@ def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
     clips = made_clips(labels, shipped, speaker=None)
     written(shipped, labels, told, clips=clips)
     page.query_params["part"] = part
+    for twin in ("confusion-table", "classes-table", "missed-table", "confident-table"):
+        page.session_state[twin] = True
     page.run()
     assert not page.exception and not page.error
     # whatever is drawn is told without eyes too

@@ -312,13 +312,10 @@ def write_head(path, num_bytes, is_real):
 def test_a_gigantic_header_is_refused_unread(folder, num_bytes, is_real):
     for name in ("model.safetensors", SPACE):
         write_head(folder / name, num_bytes, is_real)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=r"holds no embeddings of a training \(its header is told to have"):
         read_space(folder / SPACE)
     with pytest.raises(CheckpointError, match="is no readable safetensors file: its header is told to have"):
         load_checkpoint(folder)
-    # in KiB
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json", "card.md"])

@@ -38,7 +38,7 @@ def test_what_lies_in_the_gaps_of_the_heap_is_given_back():
 
 
 def test_another_c_library_is_left_alone():
-    ran = subprocess.run(
+    subprocess.run(
         [
             sys.executable,
             "-c",
@@ -47,4 +47,3 @@ def test_another_c_library_is_left_alone():
         ],
         check=True,
     )
-    assert ran.returncode == 0

@@ -64,8 +64,9 @@ def test_what_cannot_be_read_is_told_as_such(tmp_path, monkeypatch, kind, step):
     unreadable = Unreadable()
     read = (lambda *_: unreadable) if step == "to_pandas" else unreadable.to_pandas
     monkeypatch.setattr(pq.ParquetFile, "read", read)
-    with pytest.raises(ValueError, match="of no known type"):
-        read_frame(tmp_path / "a.parquet")
+    for reader in (read_frame, *([read_table] if step == "read" else [])):
+        with pytest.raises(ValueError, match="of no known type"):
+            reader(tmp_path / "a.parquet")
 
 
 def test_what_is_no_table_is_told(tmp_path):

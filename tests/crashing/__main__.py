@@ -15,7 +15,7 @@ import argparse
 import time
 from pathlib import Path
 
-from tests.crashing.subjects import SUBJECTS
+from tests.crashing.subjects import SUBJECTS, recordings_of
 from tests.crashing.trial import bench
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     if unknown := sorted(set(options.kinds) - set(SUBJECTS)):
         parser.error(f"there is no kind {unknown[0]}; there are {', '.join(SUBJECTS)}")
     num_faults = 0
-    recordings = [] if options.more is None else sorted(map(Path.absolute, options.more.iterdir()))
+    recordings = [] if options.more is None else recordings_of(options.more)
     with bench(recordings) as made:
         for kind in options.kinds or SUBJECTS:
             began = time.monotonic()

@@ -19,6 +19,7 @@ import safetensors.numpy
 from PIL import Image
 
 from core.attribution.store import SUFFIX
+from core.media import MEDIA_SUFFIXES
 from tests.crashing import writers
 from tests.crashing.launcher import COMMAND_LINE
 
@@ -61,6 +62,18 @@ class Subject:
     before: Callable[[Path, Path], None] = lambda given, place: None
     results: tuple[str, ...] = ()
     look: Callable[[Path], str] = lambda place: ""
+
+
+def recordings_of(folder: Path) -> list[Path]:
+    """The clips in a folder.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    found = sorted(path.absolute() for path in folder.iterdir() if path.suffix.lower() in MEDIA_SUFFIXES)
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no media file; give another folder.")
+    return found
 
 
 def make_given(folder: Path, recordings: Sequence[Path] = ()) -> None:

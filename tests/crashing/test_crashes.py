@@ -1,14 +1,18 @@
-"""Kills, full disks and read-only folders: a sample of what `python -m tests.crashing` tries by the dozen."""
+"""Kills, full disks and read-only folders: a sample of what `python -m tests.crashing` tries by the dozen.
+
+Where `DEEPMSI_RECORDINGS` names a folder of clips, these take the place of made ones.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.crashing.subjects import SUBJECTS, Subject, contents
+from tests.crashing.subjects import SUBJECTS, Subject, contents, recordings_of
 from tests.crashing.trial import Bench
 
 KINDS = ("training", "cache", "prediction", "evaluation", "report", "notes", "runs")
@@ -21,7 +25,9 @@ ROOM_BYTES = 8_000
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    made = Bench(tmp_path_factory.mktemp("bench"))
+    folder = os.environ.get("DEEPMSI_RECORDINGS")
+    recordings = recordings_of(Path(folder)) if folder else []
+    made = Bench(tmp_path_factory.mktemp("bench"), recordings)
     yield made
     made.launcher.close()
 

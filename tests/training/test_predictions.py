@@ -247,7 +247,7 @@ def test_a_table_whose_notes_by_pandas_are_damaged_is_read_or_refused(predictor,
     [
         *((line, []) for line in ("5", '"key"', '["key"]', "null", '{"key": 5}', '{"key": ["a"]}')),
         ('{"key": "a.wav", "confidence": 1%s, "probability:joy": Infinity}' % ("0" * 400), ["a.wav", ""]),
-        (r'{"key": "a.wav", "transcript": "\ud800!", "probability:\udc00": 1}', ["a.wav", "?!"]),
+        (r'{"key": "a.wav", "transcript": "\ud800!", "probability:\udc00": 1}', ["a.wav", r"\ud800!"]),
     ],
 )
 def test_any_line_of_a_journal_is_read_or_passed_over(predictor, data, tmp_path, line, told):
@@ -266,9 +266,11 @@ def test_any_line_of_a_journal_is_read_or_passed_over(predictor, data, tmp_path,
 def test_a_clip_whose_name_is_no_text_is_answered(predictor, tmp_path, suffix):
     folder, out = tmp_path / "data", tmp_path / f"answers{suffix}"
     folder.mkdir()
-    write_tone(folder / os.fsdecode(b"na\xefve.wav"), 300)
-    assert answer(predictor, folder, out).num_answered == 1
-    assert read_predictions(out)["key"].tolist() == ["na?ve.wav"]
+    for name in (b"na\xe8ve.wav", b"na\xefve.wav"):
+        write_tone(folder / os.fsdecode(name), 300)
+    assert answer(predictor, folder, out).num_answered == 2
+    assert read_predictions(out)["key"].tolist() == [r"na\udce8ve.wav", r"na\udcefve.wav"]
+    assert answer(predictor, folder, out).num_known == 2
 
 
 def test_the_journal_is_one_line_of_json_per_answer(predictor, data, tmp_path):

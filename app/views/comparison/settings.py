@@ -99,7 +99,7 @@ def curves_words(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int |
                 f", and {values.iloc[row]:.2f} in epoch {int(history['epoch'].iloc[row]) + 1}, which was kept"
             )
         told.append(said)
-    return f"Macro F1 over epochs: {'; '.join(told)}. The table below has every epoch."
+    return f"Macro F1 over epochs: {'; '.join(told)}. The box below, once opened, has every epoch."
 
 
 def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | None]) -> go.Figure:

@@ -54,7 +54,8 @@ def epochs_words(table: pd.DataFrame) -> str:
 
     return (
         f"Points of clips over {len(table)} moments of training, {table.index[0]} to epoch "
-        f"{table.index[-1]}: {goes(RETRIEVAL)}, {goes('silhouette')}. The table below has every epoch."
+        f"{table.index[-1]}: {goes(RETRIEVAL)}, {goes('silhouette')}. The box below, once "
+        "opened, has every epoch."
     )
 
 

@@ -77,8 +77,7 @@ def chooser(
         chosen: rows of the clips that are chosen.
         on_rows: takes the rows of the clips that shall be; None where none can be chosen.
     """
-    more = "" if on_rows is None else ", and choosing without the mouse"
-    with table_twin("points-table", f"The map as a table{more}") as is_open:
+    with table_twin("points-table", "The map as a table, without the mouse") as is_open:
         if not is_open:
             return
         if on_rows is not None:

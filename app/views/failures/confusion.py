@@ -101,7 +101,7 @@ def confusion_chart(
         key=CHART_KEY,
         on_select=clicked,
         selection_mode=[CELL],
-        alt=f"Confusion matrix of {len(labels)} emotions; the table below holds its numbers.",
+        alt=f"Confusion matrix of {len(labels)} emotions; the box below, once opened, holds its numbers.",
     )
     st.caption(
         "Rows are labels, columns what the model says; the diagonal, in bold, is right. The fuller a cell, "
