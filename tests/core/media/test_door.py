@@ -140,7 +140,7 @@ def test_what_is_put_there_just_before_it_is_opened_is_refused(tmp_path, secret,
     path.write_bytes(secret.read_bytes())
 
     def exchanged(name, *arguments, **options):
-        if name == str(path):
+        if os.fspath(name) == str(path):
             path.unlink()
             put(path, secret)
         return opened(name, *arguments, **options)
