@@ -5,9 +5,9 @@ Hung up, as when its terminal is closed, it would be gone at once, and a trainin
 go on unseen. It forgets a session that has left only when others come and leave; until then whoever knows
 the address of its clip can fetch that. While a page is drawn anew it throws away the film that is still
 shown, as soon as anybody's page is done, and the player finds nothing. And where a page of another origin
-calls, it asks a server on the internet under which address this machine is seen from there. And it holds as
-many uploads of a session as that sends, each of the size that is allowed. The arguments are those of
-`python -m streamlit`.
+calls, it asks a server on the internet under which address this machine is seen from there. It holds as many
+uploads of a session as that sends, each of the size that is allowed. And it logs a fault where a browser has
+gone at the wrong moment. The arguments are those of `python -m streamlit`.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from streamlit import config, net_util
 from streamlit.runtime import media_file_manager
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -106,7 +107,18 @@ def inactive_for_long(manager: MediaFileManager) -> set[str]:
         return _inactive(manager) - {name for _, name in _lingering}
 
 
+_receive = WebSocket.receive_bytes
+
+
+async def receive_or_end(connection: WebSocket) -> bytes:
+    """What the browser sends next; it has gone, too, where something that was to be sent to it told so."""
+    if connection.application_state == WebSocketState.DISCONNECTED:
+        raise WebSocketDisconnect(code=1006)
+    return await _receive(connection)
+
+
 if __name__ == "__main__":
+    WebSocket.receive_bytes = receive_or_end
     net_util.get_external_ip = no_address
     MemorySessionStorage.save = save_for_its_time
     MemoryUploadedFileManager.add_file = add_within_limit

@@ -1,8 +1,10 @@
 """Sessions that were left, and films on their way to players, as the app's server keeps them."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.runtime import media_file_manager
 from streamlit.runtime.caching.ttl_cache import TTLCache
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -140,3 +142,27 @@ def test_a_session_whose_time_is_over_is_ended_by_the_next_that_leaves(monkeypat
     sessions.pass_time(60.5)
     sessions.leave("second")
     assert sessions.ended == ["first"]
+
+
+def test_a_browser_that_was_found_gone_by_a_send_has_gone_for_whoever_listens(monkeypatch):
+    monkeypatch.setattr(WebSocket, "receive_bytes", server.receive_or_end)
+    told = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "bytes": b"a click"}])
+
+    async def receive():
+        return next(told)
+
+    async def send(message):
+        if message["type"] == "websocket.send":
+            raise OSError("gone")
+
+    async def visit():
+        connection = WebSocket({"type": "websocket"}, receive, send)
+        await connection.accept()
+        assert await connection.receive_bytes() == b"a click"
+        with pytest.raises(WebSocketDisconnect):
+            await connection.send_bytes(b"an answer")
+        # Streamlit takes only this for an end; anything else it logs as a fault
+        with pytest.raises(WebSocketDisconnect):
+            await connection.receive_bytes()
+
+    asyncio.run(visit())
