@@ -17,7 +17,7 @@ from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
 from app.views.embeddings.choices import METHOD_NAMES, SPACE_NAMES, TITLES, choices, thinning_words
-from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
+from app.views.embeddings.epochs import NO_SPACE, epochs_chart, epochs_figure, epochs_list, epochs_table
 from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
 from app.views.embeddings.quality import quality_view
 from app.views.embeddings.twin import chooser, picture_words
@@ -264,7 +264,7 @@ def show_epochs(evaluation: Evaluation) -> None:
         )
         return
     table = epochs_table(space, current)
-    st.plotly_chart(figure, key=f"epochs-{current}", alt=epochs_words(table), config=PLOT_SETTINGS)
+    epochs_chart(figure, table, key=f"epochs-{current}")
     st.caption(
         f"{len(space.keys):,} dev clips, at most 16 of each emotion, after every epoch of training, by "
         "the directions of largest variance after the last one; “start” is before the first. Play shows how "

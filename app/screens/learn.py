@@ -17,7 +17,7 @@ from app.clips import ClipChoice
 from app.learn_state import STEPS, Vote
 from app.reading import open_model, read_clip
 from app.resources import Explained
-from app.views.embeddings.epochs import NO_SPACE, epochs_figure, epochs_list, epochs_table, epochs_words
+from app.views.embeddings.epochs import NO_SPACE, epochs_chart, epochs_figure, epochs_list, epochs_table
 from app.views.frame import default_frame, frame_view
 from app.views.headline import headline, probability_bars
 from app.views.learn.guess import ballot, outcome, score_line
@@ -34,7 +34,6 @@ from core.checkpoint import Checkpoint
 from core.space import Space
 
 VIEWS = Path(__file__).parents[1] / "views"
-PLOT_SETTINGS = {"displaylogo": False, "displayModeBar": False}
 NO_PICTURE = "No picture was read of this clip, so there is nothing to see in this step; go on to the next."
 
 
@@ -258,7 +257,7 @@ def space(choice: ClipChoice, explained: Explained) -> None:
     if figure is None:
         st.info(NO_SPACE, icon=":material/info:")
         return
-    st.plotly_chart(figure, key="learn-space", alt=epochs_words(table), config=PLOT_SETTINGS)
+    epochs_chart(figure, table, key="learn-space")
     st.caption(
         f"**The fused space over the epochs of training** (directions without unit). {len(formed.keys):,} "
         "dev clips, one point each, coloured by their label; near means alike to the model. The directions "

@@ -76,3 +76,34 @@ def test_shortcuts_are_listed_and_focus_is_framed(address):
         expect(tab.locator(".gallery-title")).to_contain_text("560 chosen clips")
         wait_for_rest(tab)
         expect(tab.locator(".stPlotlyChart .js-plotly-plot")).to_have_count(1)
+
+
+PLACES = "[...document.querySelectorAll('.scatterlayer .point')].map(one => one.getCTM().e)"
+"""How far right every point is drawn, in pixels."""
+
+
+def test_the_space_over_epochs_is_played_without_a_mouse(address):
+    expect.set_options(timeout=SLOW_MS)
+    with chromium() as browser, tab_of(browser, address) as tab:
+        tab.set_default_timeout(SLOW_MS)
+        tab.goto(f"{address}embeddings?part=epochs")
+        slider = tab.get_by_role("slider", name="Epoch")
+        expect(slider).to_have_attribute("aria-valuetext", "epoch 14")
+        tab.wait_for_selector(".scatterlayer .point")
+        wait_for_rest(tab)
+        last = tab.evaluate(PLACES)
+        slider.focus()
+        tab.keyboard.press("Home")
+        expect(slider).to_have_attribute("aria-valuetext", "start")
+        tab.wait_for_function(
+            f"last => {PLACES}.filter((one, k) => Math.abs(one - last[k]) > 1).length > 80", arg=last
+        )
+        assert focused(tab)["frame"] == "3px solid"
+        tab.keyboard.press("Shift+Tab")
+        assert "Play" in focused(tab)["name"] and focused(tab)["frame"] == "3px solid"
+        tab.keyboard.press("Enter")
+        expect(tab.get_by_role("button", name="Pause")).to_be_visible()
+        # it ends where it was, and can be played again
+        expect(slider).to_have_attribute("aria-valuetext", "epoch 14")
+        expect(tab.get_by_role("button", name="Play")).to_be_visible()
+        tab.wait_for_function(f"last => {PLACES}.every((one, k) => Math.abs(one - last[k]) < 1)", arg=last)

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.components.moments import animated_chart
 from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of, plotted
 from app.views.twin import table_twin
@@ -19,7 +20,6 @@ NO_SPACE = (
     "`deepmsi train` keeps the embeddings of some dev clips after every epoch."
 )
 
-FRAME_MILLISECONDS = 700
 OPENED_COLOR = "#d33c2f"
 
 
@@ -57,6 +57,17 @@ def epochs_words(table: pd.DataFrame) -> str:
         f"{table.index[-1]}: {goes(RETRIEVAL)}, {goes('silhouette')}. The box below, once "
         "opened, has every epoch."
     )
+
+
+def epochs_chart(figure: go.Figure, table: pd.DataFrame, *, key: str) -> None:
+    """Draws the animation with what plays it.
+
+    Args:
+        figure: of `epochs_figure`.
+        table: of `epochs_table`.
+        key: of the chart.
+    """
+    animated_chart(figure, name="epoch", slider="Epoch", key=key, alt=epochs_words(table))
 
 
 def epochs_list(table: pd.DataFrame) -> None:
@@ -139,40 +150,12 @@ def epochs_figure(space: Space, name: str, *, marked: np.ndarray | None = None) 
             for m, t in zip(moments, told, strict=True)
         ],
     )
-    smooth = {"frame": {"duration": FRAME_MILLISECONDS, "redraw": False}, "transition": {"duration": 400}}
-    at_once = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate", "transition": {"duration": 0}}
     figure.update_layout(
         height=620,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0},
         xaxis={"range": [-reach, reach], "showticklabels": False, "zeroline": False, "showgrid": False},
         yaxis={"range": [-reach, reach], "showticklabels": False, "zeroline": False, "showgrid": False},
-        updatemenus=[
-            {
-                "type": "buttons",
-                "direction": "left",
-                "x": 0,
-                "y": -0.02,
-                "xanchor": "left",
-                "yanchor": "top",
-                "showactive": False,
-                "font": {"size": 14},
-                "buttons": [
-                    {"label": "▶ Play", "method": "animate", "args": [told, smooth | {"fromcurrent": False}]},
-                    {"label": "❚❚ Pause", "method": "animate", "args": [[None], at_once]},
-                ],
-            }
-        ],
-        sliders=[
-            {
-                "active": len(told) - 1,
-                "x": 0.22,
-                "len": 0.78,
-                "y": 0,
-                "currentvalue": {"prefix": "epoch "},
-                "steps": [{"label": t, "method": "animate", "args": [[t], at_once]} for t in told],
-            }
-        ],
     )
     return figure
 
