@@ -11,7 +11,7 @@ from app.views.markup import percent
 from core.prediction import Prediction
 
 GLOSSARY = {
-    "modality": "one kind of signal: picture, sound or words.",
+    "modality": "one kind of signal: picture (video), sound (audio) or words (text).",
     "label": "the emotion that a clip is said to show, by people or, for made clips, by how it was made.",
     "early fusion": "joining signals before the answer is formed; here sound and words, into the guide.",
     "guide": "a vector made from sound and words, with a fixed learned part, that says what to look for.",
