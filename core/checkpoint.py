@@ -37,6 +37,7 @@ from core.sentences import SentenceError
 from core.space import Space, read_space
 from core.tables import read_frame
 from core.tensors import open_tensors
+from core.texts import require_size
 from core.writing import replacing_folder, require_writable, written
 
 FORMAT = 1
@@ -50,9 +51,6 @@ CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
     "space.safetensors",
     "card.md",
 )
-
-MAX_TEXT_BYTES = 16 * 1024**2
-"""Of each of the texts among them."""
 
 LABELS = "labels"
 """What the header of the weights calls their classes, a JSON list."""
@@ -455,11 +453,7 @@ def _write_json(path: Path, values: dict) -> None:
 
 
 def _read_text(path: Path, errors: str = "strict") -> str:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise CheckpointError(
-            f"{path} has {path.stat().st_size:,} bytes, more than the allowed {MAX_TEXT_BYTES:,}; take the "
-            "folder as it was made."
-        )
+    require_size(path, CheckpointError, "take the folder as it was made")
     return path.read_text(encoding="utf-8", errors=errors)
 
 

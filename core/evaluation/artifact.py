@@ -37,6 +37,7 @@ from core.prediction import SUBSETS
 from core.sentences import SentenceError
 from core.tables import read_table
 from core.tensors import read_tensors
+from core.texts import require_size
 from core.writing import replacing_folder, require_writable, written
 from sample_data import CLIPS, SAMPLE_DATA
 
@@ -404,6 +405,7 @@ def _write_json(path: Path, values: dict) -> None:
 
 def _read_json(path: Path) -> dict:
     try:
+        require_size(path, EvaluationError, "make it again")
         text = path.read_text(encoding="utf-8")
         values = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError) as error:
