@@ -15,7 +15,8 @@ import pytest
 import torch
 from made_prepared import made_checkpoint
 
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import apart, open_clip
 from core.model import DeepMSI
