@@ -12,7 +12,8 @@ import streamlit as st
 from app.folders import free_name
 from app.launch import CHECKPOINT_VARIABLE
 from app.training_runs import trained_checkpoints
-from core.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_metrics
+from core.checkpoint import Checkpoint, load_checkpoint
+from core.checkpoint_files import CheckpointError, read_metrics
 from core.predict import Predictor
 from core.shipped import EVERYDAY, shipped_checkpoints
 from sample_data import SAMPLE_DATA

@@ -15,7 +15,7 @@ from core.attribution.explain import Explanation
 from core.attribution.faithfulness import Faithfulness
 from core.attribution.modalities import shown_verdict
 from core.attribution.results import Attribution
-from core.checkpoint import current_versions
+from core.checkpoint_files import current_versions
 from core.labels import MODALITIES
 from core.media import Transcript
 from core.prediction import PAIRS, SUBSETS

@@ -10,7 +10,7 @@ from app import checkpoints, resources
 from app.clips import ClipChoice
 from app.resources import Explained
 from app.views.markup import plain
-from core.checkpoint import CheckpointError
+from core.checkpoint_files import CheckpointError
 from core.media import MediaError
 from core.predict import Predictor
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from app.folders import free_name
-from core.checkpoint import CARD, checkpoint_hash
+from core.checkpoint_files import CARD, checkpoint_hash
 from core.evaluation import Evaluation, read_evaluation
 from core.evaluation.artifact import ALL, SHIPPED, subset_name
 from core.evaluation.compare import flat_settings

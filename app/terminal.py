@@ -48,7 +48,7 @@ def told() -> Iterator[None]:
         if place is not None and (sentence := sentence_of_disk(error, place)) is not None:
             fail(sentence)
         # these take seconds to import, which a command that is refused early should not
-        from core.checkpoint import CheckpointError
+        from core.checkpoint_files import CheckpointError
         from core.encoders.backbones import BackboneError
         from core.evaluation.artifact import EvaluationError
         from core.media.clip import MediaError

@@ -1,13 +1,7 @@
-"""A checkpoint is a folder: configuration, trained weights, metrics, history and a card to read.
+"""A checkpoint: a network, written to a folder whole or not at all, and read from one strictly.
 
-    config.json        the model's configuration, and everything else needed to repeat its answers
-    model.safetensors  trained parameters; frozen backbones are named with their SHA-256, not copied
-    metrics.json       results on held-out data
-    history.parquet    one row per epoch
-    space.safetensors  embeddings of the same held-out clips after each epoch (core.space)
-    card.md            what it was trained on, what it is for and what it must not be used for
-
-Loading is strict, and nothing is ever unpickled.
+`core.checkpoint_files` tells which files there are, and what they say without the network. Nothing is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -15,11 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -29,30 +19,31 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from core.config import ModelConfig, dataclass_from_dict
+from core.checkpoint_files import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    HISTORY,
+    METRICS,
+    SPACE,
+    WEIGHTS,
+    CheckpointError,
+    CheckpointInfo,
+    checkpoint_hash,
+    listed,
+    read_card,
+    read_config,
+    read_metrics,
+    require_classes,
+    require_replaceable,
+)
+from core.config import ModelConfig
 from core.encoders.backbones import BackboneError, require_known
-from core.labels import SCHEMES
 from core.model import DeepMSI
-from core.sentences import SentenceError
 from core.space import Space, read_space
 from core.tables import read_frame
 from core.tensors import open_tensors
-from core.writing import replacing_folder, require_writable, written
-
-FORMAT = 1
-"""Raised when a checkpoint's files change their meaning."""
-
-CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD = (
-    "config.json",
-    "model.safetensors",
-    "metrics.json",
-    "history.parquet",
-    "space.safetensors",
-    "card.md",
-)
-
-MAX_TEXT_BYTES = 16 * 1024**2
-"""Of each of the texts among them."""
+from core.writing import replacing_folder, written
 
 LABELS = "labels"
 """What the header of the weights calls their classes, a JSON list."""
@@ -62,55 +53,6 @@ _SPARE_BYTES = 64 * 1024**2
 
 _BACKBONE_BYTES = 1024**3
 """That it may take beside them where its weights are without the frozen backbones."""
-
-_NUM_NAMED = 3  # keys that an error names before it only counts
-
-
-class CheckpointError(SentenceError):
-    """A folder that is no usable checkpoint, told in one sentence."""
-
-
-def current_versions() -> dict[str, str]:
-    """Versions of what decides the numbers: Python and the numeric packages."""
-    packages = ("deepmsi-mer-explorer", "torch", "timm", "transformers", "numpy", "av", "onnxruntime")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointInfo:
-    """What a checkpoint knows beside its `ModelConfig`.
-
-    Attributes:
-        temperature: the logits are divided by it before the softmax; fitted on held-out data.
-        uncertainty_threshold: below this calibrated confidence the model would rather abstain.
-        data_sha256: of the training data, "" where unknown.
-        seed: of the training run.
-        preprocessing: how a clip became numbers, for the record; training and prediction share the code.
-        backbones: for each frozen encoder that is not stored in the weights, its name and SHA-256; filled in
-            when the checkpoint is saved.
-        weights_sha256: of model.safetensors, likewise; "" in checkpoints of before it was kept.
-        versions: of the packages that made it.
-    """
-
-    temperature: float = 1.0
-    uncertainty_threshold: float = 0.0
-    data_sha256: str = ""
-    seed: int = 0
-    preprocessing: dict[str, str] = field(default_factory=dict)
-    backbones: dict[str, dict[str, str]] = field(default_factory=dict)
-    weights_sha256: str = ""
-    versions: dict[str, str] = field(default_factory=current_versions)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature should be above zero and finite, not {self.temperature}")
-        if not 0 <= self.uncertainty_threshold <= 1:
-            raise ValueError(f"uncertainty_threshold should lie in [0, 1], not {self.uncertainty_threshold}")
-        for modality, told in self.backbones.items():
-            if told.keys() != {"name", "sha256"}:
-                raise ValueError(
-                    f"backbones should tell name and sha256 of {modality}, not {', '.join(told) or 'nothing'}"
-                )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -220,28 +162,6 @@ def save_checkpoint(
     return folder
 
 
-def require_replaceable(folder: str | Path) -> None:
-    """Check that a checkpoint can be saved there and destroys nothing else; to be asked before long work.
-
-    Raises:
-        CheckpointError: if the folder is a file, holds anything that is not a checkpoint's, or cannot be
-            written.
-    """
-    folder = Path(folder)
-    with written(folder, CheckpointError):
-        require_writable(folder)
-        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not folder.exists():
-        return
-    if not folder.is_dir() or (names and CONFIG not in names):
-        raise CheckpointError(f"{folder} exists and is no checkpoint, so it is not replaced; choose another.")
-    others = sorted(names - {CONFIG, WEIGHTS, METRICS, HISTORY, SPACE, CARD})
-    if others:
-        raise CheckpointError(
-            f"{folder} holds more than a checkpoint ({_list(others)}), so it is not replaced; choose another."
-        )
-
-
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint, strictly.
 
@@ -254,7 +174,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} is no checkpoint: it has no {name}.")
-    config, info = _read_config(folder)
+    config, info = read_config(folder)
     # weights of 16 bits are computed with in 32, and some are first made of others
     room = _SPARE_BYTES + 4 * (folder / WEIGHTS).stat().st_size
     room += _BACKBONE_BYTES if info.backbones else 0
@@ -284,7 +204,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         folder=folder,
         sha256=checkpoint_hash(folder),
         metrics=read_metrics(folder),
-        card=_read_text(folder / CARD, errors="replace") if (folder / CARD).is_file() else "",
+        card=read_card(folder),
     )
 
 
@@ -308,39 +228,6 @@ class _Bounded(TorchFunctionMode):
             if self._left < 0:
                 raise ValueError("its network would be much larger than its weights")
         return made
-
-
-def read_metrics(folder: Path) -> dict:
-    """Contents of a checkpoint's metrics.json, without loading the model; empty where there is none.
-
-    Raises:
-        CheckpointError: if it is no JSON object, or the recipe in it, or what it began with, is none.
-    """
-    metrics = _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
-    for names in (("train_config",), ("train_config", "data_options"), ("began_with",), ("learned_before",)):
-        value = metrics
-        for name in names:
-            value = value.get(name, {})
-        if not isinstance(value, dict):
-            raise CheckpointError(
-                f"{folder / METRICS}: {names[-1]} should be an object, not {value!r:.40}; take the folder as "
-                "it was made."
-            )
-    sources = metrics.get("train_config", {}).get("source_names", [])
-    if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
-        raise CheckpointError(
-            f"{folder / METRICS}: source_names should be a list of names, not {sources!r:.40}; take the "
-            "folder as it was made."
-        )
-    return metrics
-
-
-def checkpoint_hash(folder: Path) -> str:
-    """SHA-256 of a checkpoint's configuration and weights, without loading the model. Raises OSError."""
-    digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
 
 
 def _encoders(model: DeepMSI) -> dict[str, torch.nn.Module]:
@@ -368,41 +255,13 @@ def stored_state(model: DeepMSI) -> dict[str, Tensor]:
     return {key: value for key, value in model.state_dict().items() if is_stored(key)}
 
 
-def _read_config(folder: Path) -> tuple[ModelConfig, CheckpointInfo]:
-    path = folder / CONFIG
-    values = _read_json(path)
-    if values.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {values.get('format')!r}, this version reads {FORMAT}; "
-            "use the version of the project that made it."
-        )
-    unknown = sorted(set(values) - {"format", "model", "info"})
-    if unknown:
-        raise CheckpointError(f"{path} has unknown keys: {', '.join(unknown)}.")
-    try:
-        config = ModelConfig.from_dict(values.get("model"))
-        info = dataclass_from_dict(CheckpointInfo, values.get("info", {}), "info")
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} cannot be used: {error}.") from error
-    _require_classes(path, config, SCHEMES.get(config.labels.name, config.labels).labels)
-    return config, info
-
-
-def _require_classes(path: Path, config: ModelConfig, labels: Sequence[str]) -> None:
-    if tuple(labels) != config.labels.labels:
-        raise CheckpointError(
-            f"{path} has the classes {', '.join(config.labels.labels)}, but its weights were trained for "
-            f"{', '.join(labels)}, in this order; take the folder as it was made."
-        )
-
-
 def _read_weights(
     path: Path, config: ModelConfig, info: CheckpointInfo, expected: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     try:
         with open_tensors(path, "pt") as file:
             labels = json.loads((file.metadata() or {}).get(LABELS, "null")) or config.labels.labels
-            _require_classes(path.with_name(CONFIG), config, labels)
+            require_classes(path.with_name(CONFIG), config, labels)
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
             problems = {
                 "misses": sorted(set(expected) - set(shapes)),
@@ -413,7 +272,7 @@ def _read_weights(
                     if key in shapes and shapes[key] != tuple(value.shape)
                 ],
             }
-            found = [f"{what} {_list(keys)}" for what, keys in problems.items() if keys]
+            found = [f"{what} {listed(keys)}" for what, keys in problems.items() if keys]
             if found:
                 raise CheckpointError(f"{path} does not fit its config.json: it {' and '.join(found)}.")
             state = {key: file.get_tensor(key).to(value.dtype) for key, value in expected.items()}
@@ -438,12 +297,7 @@ def _file_hash(path: Path) -> str:
 def _require_finite(state: dict[str, Tensor], where: Path) -> None:
     broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
-        raise CheckpointError(f"{where}: weights that are not finite numbers in {_list(broken)}.")
-
-
-def _list(keys: list[str]) -> str:
-    more = len(keys) - _NUM_NAMED
-    return ", ".join(keys[:_NUM_NAMED]) + (f" and {more} more" if more > 0 else "")
+        raise CheckpointError(f"{where}: weights that are not finite numbers in {listed(broken)}.")
 
 
 def _backbone_names(backbones: dict[str, dict[str, str]]) -> str:
@@ -452,22 +306,3 @@ def _backbone_names(backbones: dict[str, dict[str, str]]) -> str:
 
 def _write_json(path: Path, values: dict) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read_text(path: Path, errors: str = "strict") -> str:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise CheckpointError(
-            f"{path} has {path.stat().st_size:,} bytes, more than the allowed {MAX_TEXT_BYTES:,}; take the "
-            "folder as it was made."
-        )
-    return path.read_text(encoding="utf-8", errors=errors)
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        values = json.loads(_read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no readable JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} should hold an object, not a {type(values).__name__}.")
-    return values

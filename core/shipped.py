@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.checkpoint import CONFIG, CheckpointError
+from core.checkpoint_files import CONFIG, CheckpointError
 from sample_data import CHECKPOINTS, CLIPS
 
 FIRST, EVERYDAY = "full", "everyday"

@@ -21,12 +21,15 @@ _KINDS = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "
 
 
 @contextmanager
-def open_tensors(path: str | Path, framework: str) -> Iterator[safe_open]:
+def open_tensors(
+    path: str | Path, framework: str, *, max_header_bytes: int = MAX_HEADER_BYTES
+) -> Iterator[safe_open]:
     """An open safetensors file.
 
     Args:
         path: of the file.
         framework: "pt" or "np", what its tensors are to be of.
+        max_header_bytes: that its header may have.
 
     Raises:
         ValueError: its header is longer than is read, or it holds numbers that the framework does not know.
@@ -35,9 +38,9 @@ def open_tensors(path: str | Path, framework: str) -> Iterator[safe_open]:
     """
     with Path(path).open("rb") as file:
         num_bytes = int.from_bytes(file.read(8), "little")
-    if num_bytes > MAX_HEADER_BYTES:
+    if num_bytes > max_header_bytes:
         raise ValueError(
-            f"its header is told to have {num_bytes:,} bytes, more than the allowed {MAX_HEADER_BYTES:,}"
+            f"its header is told to have {num_bytes:,} bytes, more than the allowed {max_header_bytes:,}"
         )
     with safe_open(path, framework=framework) as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118, it is no dict

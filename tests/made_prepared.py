@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import SAMPLE_RATE, Clip, Frames, MediaInfo
 from core.media.faces import FaceTrack

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.checkpoint import Checkpoint, current_versions
+from core.checkpoint import Checkpoint
+from core.checkpoint_files import current_versions
 from core.evaluation.artifact import Evaluation, EvaluationInfo, Skipped
 from core.evaluation.build import EvaluatedClip, build_evaluation
 from core.evaluation.calibration import calibrated

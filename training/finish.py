@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.evaluation.artifact import ALL
 from core.evaluation.calibration import choose_threshold, fit_temperature
 from core.evaluation.failures import COUNTS

@@ -56,7 +56,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
             where it is finished; else start.
 
     Returns:
-        `config.out`, a folder as `core.checkpoint` describes it.
+        `config.out`, a folder as `core.checkpoint_files` describes it.
 
     Raises:
         DataError: where a split is too small, a label is unknown, the pretrained encoder does not fit, or

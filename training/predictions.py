@@ -21,10 +21,11 @@ from core.attribution.modalities import shown_verdict
 from core.labels import MODALITIES
 from core.media import MediaError, open_clip
 from core.media.door import open_file
-from core.media.limits import DEFAULT_LIMITS
+from core.media.limits import DEFAULT_LIMITS, MIB
 from core.predict import Predictor
 from core.prediction import SUBSETS, Prediction
 from core.tables import read_frame
+from core.texts import require_size
 from core.writing import AGAIN, replacing, require_writable, written
 from training.datasets import DataError, Dataset, Utterance
 from training.shards import shards_beside
@@ -33,6 +34,9 @@ from training.workers import answer_apart, sensible_workers
 
 SUFFIXES = (".parquet", ".csv")
 """What a table's name may end in."""
+
+MAX_TEXT_BYTES = 512 * MIB
+"""Of a table in CSV, and of the answers before it is written; an answer takes about 1 KiB."""
 
 GIVEN, HEARD, UNKNOWN = "given", "speech-to-text", "none"
 """Where the words of a clip are from; they may be empty all the same."""
@@ -306,14 +310,17 @@ def _table_rows(out: Path) -> dict[str, dict]:
 
 def _journal_rows(out: Path) -> dict[str, dict]:
     rows: dict[str, dict] = {}
+    path = journal_of(out)
     with suppress(OSError):
+        require_size(path, DataError, "remove it to begin anew", max_bytes=MAX_TEXT_BYTES)
         # words may hold signs that other ways to part lines take for an end
-        for line in journal_of(out).read_text(encoding="utf-8", errors="replace").split("\n"):
-            # the last one may be cut off
-            with suppress(ValueError, RecursionError):
-                row = json.loads(line)
-                if isinstance(row, dict) and isinstance(row.get("key"), str):
-                    rows[row["key"]] = _whole(row)
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                # the last one may be cut off
+                with suppress(ValueError, RecursionError):
+                    row = json.loads(line)
+                    if isinstance(row, dict) and isinstance(row.get("key"), str):
+                        rows[row["key"]] = _whole(row)
     return rows
 
 
@@ -321,6 +328,7 @@ def _read(out: Path) -> list[dict]:
     refusal = f"{out} is no table of predictions, so it is not replaced; choose another file."
     try:
         if out.suffix.lower() == ".csv":
+            require_size(out, DataError, "choose another file", max_bytes=MAX_TEXT_BYTES)
             table = pd.read_csv(out, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
         else:
             table = read_frame(out)

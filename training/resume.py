@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from accelerate import Accelerator
 
-from core.checkpoint import checkpoint_hash, load_checkpoint, read_metrics, require_replaceable
+from core.checkpoint import load_checkpoint
+from core.checkpoint_files import checkpoint_hash, read_metrics, require_replaceable
 from training.config import TrainConfig
 from training.data import TrainingData
 from training.datasets.utterance import DataError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.checkpoint import read_metrics
+from core.checkpoint_files import read_metrics
 from core.writing import ON_RESUME, replacing, written
 from training.card import CAVEATS
 from training.config import TrainConfig

@@ -14,11 +14,16 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.artifact import TRUTH, TRUTH_MEASURES, TRUTH_UNFINISHED
+from core.media.limits import MIB
 from core.predict import Predictor
+from core.texts import require_size
 from core.writing import AGAIN, replacing, require_writable, written
 from sample_data.corpus.checking.statistics import Estimate
 from sample_data.corpus.errors import CorpusError
 from training.truth import FIGURES, Measure, TruthFigure, measure_clip, summarise
+
+MAX_UNFINISHED_BYTES = 256 * MIB
+"""Of what an unfinished run has measured; a clip takes some KiB."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -152,6 +157,8 @@ def read_truth(folder: Path) -> TruthReport:
         ValueError: if there is none, or it is damaged; the sentence names the file.
     """
     path = Path(folder) / TRUTH
+    if path.is_file():
+        require_size(path, ValueError, "make it again")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         figures = tuple(
@@ -173,6 +180,7 @@ def _read_unfinished(path: Path, header: dict) -> dict[str, list[Measure]]:
     """What an earlier run has measured, by clip. A line that a kill cut off is measured again."""
     if not path.is_file() or not path.stat().st_size:
         return {}
+    require_size(path, CorpusError, "remove it to begin anew", max_bytes=MAX_UNFINISHED_BYTES)
     lines = path.read_text(encoding="utf-8").splitlines()
     try:
         found = json.loads(lines[0])

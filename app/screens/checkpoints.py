@@ -17,7 +17,7 @@ from app.views.checkpoints.listing import card, checkpoint_table
 from app.views.checkpoints.run import run_form, run_view
 from app.views.comparison.settings import CURVE_COLUMNS, curves, differing_settings
 from app.views.markup import plain
-from core.checkpoint import CheckpointError
+from core.checkpoint_files import CheckpointError
 from core.evaluation.compare import config_differences
 from core.shipped import shipped_checkpoints
 

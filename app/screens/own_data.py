@@ -40,7 +40,7 @@ from app.views.own_data.answers import (
 from app.views.own_data.evaluated import evaluated_view
 from app.views.own_data.found import found_view, path_box
 from app.views.own_data.task import earlier_list, run_standing, start_name, task_form
-from core.checkpoint import CheckpointError
+from core.checkpoint_files import CheckpointError
 from training.datasets import DataError
 
 APP = Path(__file__).parents[1]

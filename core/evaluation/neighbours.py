@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.evaluation.artifact import INFO, Evaluation, EvaluationError, read_evaluation
+from core.evaluation.artifact import INFO, Evaluation, EvaluationError
+from core.evaluation.reading import read_evaluation
 
 TRAINING_SUFFIX = "-train"
 """An evaluation of what a checkpoint learned from lies beside its others under its name and this."""

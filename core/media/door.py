@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from core.media.clip import MediaError
 from core.media.limits import MIB, Limits
+from core.media.riff import require_short_texts
 from core.sentences import printable
 
 CONTAINERS = ("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "wav", "mp3", "flac", "ogg")
@@ -120,6 +121,7 @@ def open_media(path: Path, limits: Limits) -> Iterator[OpenMedia]:
     name = told(path)
     with open_file(path, limits) as file:
         head = file.read(12)
+        require_short_texts(file, name, limits)
         file.seek(0)
         num_bytes = os.fstat(file.fileno()).st_size
         try:

@@ -21,6 +21,7 @@ class Limits:
         max_channels: of the sound.
         max_sample_rate: of the sound, in Hz.
         max_packets: in the file; a frame is at least one packet.
+        max_text_bytes: of what a WAV or AVI tells of its title and origin.
         max_side: longer pictures are shrunk to this many pixels on their longer side when decoded, so that
             32 frames stay under 120 MB.
         max_work_seconds: that opening or decoding a file from a stranger may take, by the clock; see
@@ -37,6 +38,7 @@ class Limits:
     max_channels: int = 16
     max_sample_rate: int = 384_000
     max_packets: int = 2_000_000
+    max_text_bytes: int = 16 * MIB
     max_side: int = 1280
     max_work_seconds: float = 300.0
     max_work_bytes: int = 3 * GIB

@@ -13,7 +13,8 @@ from app import checkpoints, launch, linked, resources
 from app.clips import shipped_clips
 from app.desk import Desk
 from app.views.markup import plain
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.labels import MELD_7
 from core.model import build_model

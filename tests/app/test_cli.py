@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 import app.cli
 from app.cli import cli
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import open_clip
 from core.model import DeepMSI

@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from app import checkpoints, launch, resources
 from app.clips import shipped_clips
 from app.shelf import Shelf
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.labels import MELD_7
 from core.media import MediaError, Transcript

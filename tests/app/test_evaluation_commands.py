@@ -11,7 +11,8 @@ from made_evaluations import made_evaluation
 from typer.testing import CliRunner
 
 from app.cli import cli
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.evaluation import read_evaluation
 from core.int8 import INT8_SENTENCE

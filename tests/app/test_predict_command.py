@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from app import terminal
 from app.cli import cli
 from app.terminal import progress_file
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.evaluation import read_evaluation
 from core.model import DeepMSI

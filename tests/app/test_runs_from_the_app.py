@@ -18,7 +18,8 @@ from app.cli import cli
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
 from app.training_runs import RunChoice, num_epochs_done
 from app.views.markup import plain
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.labels import MODALITIES
 from core.model import build_model

@@ -25,7 +25,8 @@ from app.explain_page import page as explain_page
 from app.folders import VARIABLE
 from app.launch import HOSTS_VARIABLE, MAIN
 from app.notes import Notes
-from core.checkpoint import CheckpointInfo, save_checkpoint
+from core.checkpoint import save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.evaluation.build import build_evaluation
 from core.labels import MODALITIES, LabelScheme

@@ -9,7 +9,8 @@ from core.attribution.results import Attribution, ExplanationCancelledError, Tar
 from core.attribution.store import from_bytes, to_bytes
 from core.attribution.subject import Subject
 from core.attribution.variants import Variant
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.compression import Choice, Compressed
 from core.config import PRESETS, CompressionConfig
 from core.encoders.video import VideoChoice

@@ -24,7 +24,8 @@ from core.attribution.results import Attribution, ExplanationCancelledError, Tar
 from core.attribution.store import from_bytes, to_bytes
 from core.attribution.subject import Subject
 from core.attribution.variants import Variant
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import Clip, Frames, MediaInfo
 from core.media.faces import FaceTrack

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import checkpoint
-from core.checkpoint import LABELS, SPACE, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import LABELS, load_checkpoint, save_checkpoint
+from core.checkpoint_files import SPACE, CheckpointError, CheckpointInfo
 from core.config import PRESETS
 from core.model import DeepMSI
 from core.space import read_space
@@ -83,7 +84,8 @@ def test_an_encoder_that_the_weights_do_not_hold_is_not_built(folder):
     edit_config(folder, lambda values: values["model"].pop("text"))
     # in a process of its own, whose peak is of nothing else
     script = (
-        "import resource, sys; from core.checkpoint import CheckpointError, load_checkpoint\n"
+        "import resource, sys; from core.checkpoint import load_checkpoint\n"
+        "from core.checkpoint_files import CheckpointError\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         "try: load_checkpoint(sys.argv[1])\n"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.labels import MODALITIES
 from core.media import MediaError, Transcript, Word, open_clip

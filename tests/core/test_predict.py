@@ -10,7 +10,8 @@ import torch
 from made_prepared import made_prepared
 
 import core.predict
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import MediaError, Transcript, open_clip
 from core.media.speech_models import Speech

@@ -1,7 +1,7 @@
 import pytest
 
 from core import shipped
-from core.checkpoint import CheckpointError, checkpoint_hash
+from core.checkpoint_files import CheckpointError, checkpoint_hash
 from core.evaluation import read_evaluation
 from sample_data import CLIPS, SAMPLE_DATA
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.encoders.audio import AudioEncoder
 from core.encoders.text import TextEncoder

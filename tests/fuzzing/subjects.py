@@ -392,7 +392,8 @@ def checkpoint_examples(folder: Path) -> list[Files]:
     """A checkpoint of the smallest preset, with the space over its training."""
     import torch
 
-    from core.checkpoint import CheckpointInfo, save_checkpoint
+    from core.checkpoint import save_checkpoint
+    from core.checkpoint_files import CheckpointInfo
     from core.config import PRESETS
     from core.model import DeepMSI
     from core.space import SPACES, Space
@@ -453,7 +454,7 @@ def evaluation_examples(folder: Path) -> list[Files]:
 
 
 def read_evaluation_folder(folder: Path) -> str:
-    from core.evaluation.artifact import read_evaluation
+    from core.evaluation.reading import read_evaluation
 
     evaluation = read_evaluation(folder)
     return "" if len(evaluation.predictions) else "an evaluation of nothing"

@@ -1,4 +1,5 @@
 import csv
+import os
 import pickle
 
 import numpy as np
@@ -138,3 +139,11 @@ def test_both_sets_at_once_and_neither(tmp_path):
         read_dataset(tmp_path / "data" / "IEMOCAP")
     with pytest.raises(DataError, match="holds no MELD"):
         convert(tmp_path / "x", tmp_path / "out")
+
+
+def test_a_gigantic_index_is_refused_unread(tmp_path):
+    write_authors_meld(tmp_path / "MELD")
+    # a hole, which takes no room on the disk
+    os.truncate(tmp_path / "MELD" / "train.csv", 2**40)
+    with pytest.raises(DataError, match=r"train\.csv has 1,099,511,627,776 bytes, more than the allowed"):
+        read_dataset(tmp_path / "MELD")

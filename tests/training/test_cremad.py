@@ -1,3 +1,4 @@
+import os
 from itertools import product
 
 import pytest
@@ -126,3 +127,11 @@ def test_other_folders_and_options_are_refused(tmp_path):
         read_cremad(tmp_path)
     with pytest.raises(ValueError, match="split should be"):
         read_cremad(tmp_path, split="random")
+
+
+def test_gigantic_demographics_are_refused_unread(folder):
+    # a hole, which takes no room on the disk
+    os.truncate(folder / "VideoDemographics.csv", 2**40)
+    message = r"VideoDemographics\.csv has 1,099,511,627,776 bytes, more than the allowed 1,048,576; copy it"
+    with pytest.raises(DataError, match=message):
+        read_cremad(folder)

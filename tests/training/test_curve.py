@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint import Checkpoint, CheckpointInfo
+from core.checkpoint import Checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.evaluation.artifact import ALL
 from core.evaluation.metrics import Estimate

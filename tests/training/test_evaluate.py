@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.evaluation import read_evaluation
 from core.evaluation.artifact import ALL, NON_EMPTY

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ from made_trees import CHALLENGE, pixels, touch, write_challenge
 from PIL import Image
 
 from core.labels import MELD_7
-from training.datasets import DataError, folders, read_dataset
+from training.datasets import DataError, fer2013, folders, read_dataset
 from training.datasets.stills import IGNORED, honest_parts, make_stills, read_stills
 
 LABEL = {label: index for index, label in enumerate(MELD_7.labels)}
@@ -229,3 +230,35 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
     with pytest.raises(DataError, match="holds no fer2013.csv"):
         read_fer2013(tmp_path)
+
+
+def test_a_gigantic_table_is_refused_unread(tmp_path):
+    path = write_challenge(tmp_path, CHALLENGE) / "fer2013.csv"
+    # a hole, which takes no room on the disk
+    os.truncate(path, 2**40)
+    with pytest.raises(DataError, match=r"has 1,099,511,627,776 bytes, more than the allowed 536,870,912"):
+        read_dataset(path)
+
+
+def test_a_table_without_lines_is_no_table_of_the_challenge(tmp_path):
+    """Whose first line would be all of it."""
+    write_challenge(tmp_path, CHALLENGE)
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.truncate(2**40)
+    assert len(read_dataset(tmp_path).stills["train"]) == 2
+
+
+def test_very_many_rows_and_cells_are_not_kept(tmp_path, monkeypatch):
+    rows = [*CHALLENGE, *[(2, "1 2 3", "Training")] * 20]
+    path = write_challenge(tmp_path, rows) / "fer2013.csv"
+    monkeypatch.setattr(fer2013, "MAX_ROWS", len(rows))
+    assert len(read_dataset(path).skipped) == 20
+    monkeypatch.setattr(fer2013, "MAX_ROWS", len(rows) - 1)
+    with pytest.raises(DataError, match=f"has more than the allowed {len(rows) - 1} rows; give a part of it"):
+        read_dataset(path)
+    path.write_text("emotion,pixels,Usage\n0,1 2,Training" + "," * 200_000)
+    with pytest.raises(DataError, match=r"line 2 has 65,\d+ cells and the header 3\)"):
+        read_dataset(path)
+    path.write_text("emotion,pixels,Usage\n\n0\n")
+    with pytest.raises(DataError, match="holds no picture of 48"):
+        read_dataset(path)

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_table_without_a_turn_is_told(folder):
 def test_a_table_that_cannot_be_read_is_named(folder):
     (folder / "Session2/dialog/EmoEvaluation/Ses02F_impro01.txt").unlink()
     (folder / "Session2/dialog/EmoEvaluation/Ses02F_impro01.txt").mkdir()
-    with pytest.raises(DataError, match=r"EmoEvaluation/Ses02F_impro01.txt cannot be read .*; unpack it"):
+    with pytest.raises(DataError, match=r"EmoEvaluation/Ses02F_impro01.txt is not a regular file; unpack it"):
         read_iemocap(folder)
 
 
@@ -129,3 +130,11 @@ def test_the_folder_above_will_do_and_others_are_refused(folder, tmp_path):
         read_iemocap(folder / "Session1")
     with pytest.raises(ValueError, match="should be one of iemocap-6, iemocap-4, not 'meld-7'"):
         read_iemocap(folder, scheme="meld-7")
+
+
+def test_a_gigantic_table_is_refused_unread(folder):
+    table = folder / "Session2/dialog/EmoEvaluation/Ses02F_impro01.txt"
+    # a hole, which takes no room on the disk
+    os.truncate(table, 2**40)
+    with pytest.raises(DataError, match=rf"{table.name} has 1,099,511,627,776 bytes, more than the allowed"):
+        read_iemocap(folder)

@@ -12,7 +12,8 @@ import torch
 
 import training.feature_cache
 import training.loop
-from core.checkpoint import CheckpointError, load_checkpoint
+from core.checkpoint import load_checkpoint
+from core.checkpoint_files import CheckpointError
 from core.config import CompressionConfig
 from core.labels import MELD_7
 from training.card import write_card

@@ -1,9 +1,10 @@
 import json
+import os
 
 import pandas as pd
 import pytest
 
-from training.datasets import DataError, read_manifest
+from training.datasets import DataError, manifest, read_manifest
 
 ROWS = [
     {"path": "a.mp4", "label": "Joy", "transcript": "Hello, you.", "split": "val", "scenario": "all"},
@@ -121,3 +122,23 @@ def test_files_that_are_no_tables(tmp_path):
     ]:
         with pytest.raises(DataError, match=message):
             read_manifest(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_a_gigantic_manifest_is_refused_unread(tmp_path, suffix):
+    path = write(tmp_path, suffix)
+    # a hole, which takes no room on the disk
+    os.truncate(path, 2**40)
+    message = rf"{suffix} has 1,099,511,627,776 bytes, more than the allowed 134,217,728; make it a \.parquet"
+    with pytest.raises(DataError, match=message):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_more_clips_than_fit_into_memory_are_refused(tmp_path, monkeypatch, suffix):
+    path = write(tmp_path, suffix)
+    monkeypatch.setattr(manifest, "MAX_CLIPS", 2)
+    assert len(read_manifest(path)) == 2
+    monkeypatch.setattr(manifest, "MAX_CLIPS", 1)
+    with pytest.raises(DataError, match=f"{suffix} lists more than the allowed 1 clips; give a part of it"):
+        read_manifest(path)

@@ -184,3 +184,19 @@ def test_the_real_official_split_leaks_as_is_known():
     assert (speakers.num_shared_values, speakers.num_values) == (69, 100)
     assert round(100 * speakers.share, 1) == 95.8 and spans.num_shared_rows == 3
     assert round(100 * found["wordings", "train", "test"].share, 1) == 15.5
+
+
+def test_a_gigantic_table_is_refused_unread(tmp_path):
+    write_meld_tables(tmp_path)
+    # a hole, which takes no room on the disk
+    os.truncate(tmp_path / "dev_sent_emo.csv", 2**40)
+    with pytest.raises(DataError, match="csv has 1,099,511,627,776 bytes, more than the allowed"):
+        read_meld(tmp_path)
+
+
+def test_a_table_that_leads_to_a_device_is_not_read_for_ever(tmp_path):
+    write_meld_tables(tmp_path)
+    (tmp_path / "dev_sent_emo.csv").unlink()
+    (tmp_path / "dev_sent_emo.csv").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"dev_sent_emo\.csv is not a regular file"):
+        read_meld(tmp_path)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from made_prepared import made_checkpoint
 
-from core.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.media import apart, open_clip
 from core.model import DeepMSI
@@ -226,7 +227,7 @@ def test_another_file_is_not_replaced(predictor, data, tmp_path, content):
         out.mkdir()
     else:
         out.write_text(content)
-    with pytest.raises(DataError, match="mine.csv is no table of predictions"):
+    with pytest.raises(DataError, match="mine.csv is (no table of predictions|not a regular file)"):
         answer(predictor, data, out)
     if content is not None:
         assert out.read_text() == content
@@ -432,3 +433,14 @@ def test_a_larger_network_needs_more_memory(predictor, machine):
     layer.variant = ""
     few = sensible_workers(10**6, SimpleNamespace(checkpoint=large))
     assert (sensible_workers(10**6, predictor), few) == (9, 4)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.part", ".parquet.part"])
+def test_gigantic_tables_and_journals_are_refused_unread(tmp_path, suffix):
+    path = tmp_path / f"answers{suffix}"
+    with path.open("wb") as file:
+        # a hole, which takes no room on the disk
+        file.truncate(2**40)
+    message = f"{path.name} has 1,099,511,627,776 bytes, more than the allowed 536,870,912; "
+    with pytest.raises(DataError, match=message):
+        read_predictions(path.with_name(path.name.removesuffix(".part")))

@@ -15,7 +15,7 @@ from core.checkpoint import load_checkpoint
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.loop import train
-from training.state import RunStopped, read_state, restoring, write_state
+from training.state import FILE, RunState, RunStopped, read_state, restoring, write_state
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,28 @@ def test_a_state_whose_header_nests_without_end_is_told_in_a_sentence(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "state.safetensors", {"run": "[" * 100_000})
     with pytest.raises(DataError, match="holds no state of a run .*; remove"):
         read_state(tmp_path)
+
+
+@pytest.mark.parametrize("num_bytes", [9_000_000, 2**40, 2**64 - 1])
+def test_a_state_with_a_gigantic_header_is_refused_unread(tmp_path, num_bytes):
+    (tmp_path / FILE).write_bytes(num_bytes.to_bytes(8, "little"))
+    # a hole, which takes no room on the disk
+    os.truncate(tmp_path / FILE, min(num_bytes + 8, 2**30))
+    message = f"its header is told to have {num_bytes:,} bytes, more than the allowed 8,388,608.; remove"
+    with pytest.raises(DataError, match=message):
+        read_state(tmp_path)
+
+
+def test_a_state_of_a_large_network_and_a_long_history_comes_back(tmp_path):
+    """As many tensors as the preset paper has at most, and a thousand epochs: more than weights may have."""
+    name = "learner.model.video.backbone.layers.0.blocks.1.attn"
+    tensors = {f"{name}.{number:04}": torch.full((1,), float(number)) for number in range(5_400)}
+    history = [{"epoch": epoch, "told": "x" * 1_000} for epoch in range(1_000)]
+    write_state(tmp_path, RunState(tensors=tensors, values={"history": history}))
+    with (tmp_path / FILE).open("rb") as file:
+        assert int.from_bytes(file.read(8), "little") > 1.5 * 2**20
+    found = read_state(tmp_path)
+    assert found.values == {"history": history} and found.tensors == tensors
 
 
 def test_too_little_memory_is_no_fault_of_the_state(tmp_path):

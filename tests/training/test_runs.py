@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from core.checkpoint import load_checkpoint, read_metrics
+from core.checkpoint import load_checkpoint
+from core.checkpoint_files import read_metrics
 from training.config import TrainConfig
 from training.datasets import DataError
 from training.held_out import caveats_of, part_as_trained

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import training.data
-from core.checkpoint import CheckpointError, load_checkpoint, read_metrics, save_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
+from core.checkpoint_files import CheckpointError, read_metrics
 from core.labels import IEMOCAP_4, IEMOCAP_6
 from training.building import built
 from training.config import TrainConfig

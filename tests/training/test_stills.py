@@ -123,6 +123,18 @@ def test_a_sidecar_of_another_version_is_refused(corpus, corpus_features):
         path.unlink()
 
 
+def test_a_gigantic_sidecar_is_refused_unread(corpus, corpus_features):
+    path = corpus / "train0.json"
+    try:
+        with path.open("wb") as file:
+            # a hole, which takes no room on the disk
+            file.truncate(2**40)
+        with pytest.raises(DataError, match=r"train0\.json has 1,099,511,627,776 bytes, .*; make the clip"):
+            read_frames(corpus_features, MELD_7)
+    finally:
+        path.unlink()
+
+
 def stills_of(pixels):
     num = len(pixels)
     targets = np.full((num, len(TARGETS)), np.nan, np.float32)

@@ -373,3 +373,18 @@ def test_a_split_that_is_not_there_and_a_damaged_report_are_told(predictor, tmp_
     (tmp_path / "truth.json").write_text(json.dumps({"figures": [{}]}))
     with pytest.raises(ValueError, match="is no report of `deepmsi bench truth`.*make it again"):
         read_truth(tmp_path)
+
+
+def test_a_gigantic_report_is_refused_unread(tmp_path):
+    with (tmp_path / "truth.json").open("wb") as file:
+        # a hole, which takes no room on the disk
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match=r"truth\.json has 1,099,511,627,776 bytes, .*; make it again\."):
+        read_truth(tmp_path)
+
+
+def test_a_gigantic_unfinished_run_is_refused_unread(predictor, tmp_path):
+    with (tmp_path / TRUTH_UNFINISHED).open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(CorpusError, match="has 1,099,511,627,776 bytes, .*; remove it to begin anew"):
+        bench_truth(predictor, CORPUS, tmp_path, (), max_clips=1)

@@ -18,6 +18,7 @@ import torch
 from safetensors.numpy import save_file
 
 from core.labels import IEMOCAP_6, MELD_7, LabelScheme
+from core.texts import require_size
 from core.writing import AGAIN, replacing, written
 from training.datasets.meld import repaired_text
 from training.datasets.pickles import read_pickle
@@ -197,6 +198,7 @@ def _read_index(name: str, root: Path, part: str) -> list[_Row]:
     if path is None:
         raise DataError(f"{root} lacks {part}.{suffix}, the table of its utterances; copy it there.")
     try:
+        require_size(path, DataError, "copy it again")
         text = io.StringIO(repaired_text(path.read_bytes()), newline="")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); copy it again.") from error

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from core.labels import MELD_7
 from core.media import MEDIA_SUFFIXES
+from core.media.limits import MIB
+from core.texts import require_size
 from training.datasets.folders import best_medium, files_below, speaker_splits, strangers, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
@@ -129,6 +131,8 @@ def _read_demographics(files: list[Path]) -> dict[str, dict[str, str]]:
     if path is None:
         return {}
     try:
+        # it tells of 91 actors
+        require_size(path, DataError, "copy it again", max_bytes=MIB)
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -9,13 +9,16 @@ them, the crop's side would have been 0.96 of the picture's (median).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from core.labels import MELD_7
+from core.media.limits import MIB
+from core.texts import require_size
 from training.datasets.folders import files_below, read_picture, require_room, split_of
 from training.datasets.utterance import DataError, Dataset, SkippedClip
 
@@ -33,6 +36,15 @@ FOLDER_LABELS = {
     "disgusted": "disgust",
 }
 USAGES = {"Training": "train", "PublicTest": "public test", "PrivateTest": "private test"}
+
+MAX_TABLE_BYTES = 512 * MIB
+"""Of the challenge's table, which has 287 MB."""
+
+MAX_ROWS = 500_000
+"""Of it; it has 35,887. Of each row that is no picture a note is kept, however short it is."""
+
+_MAX_LINE = 65_536
+"""Characters that are read of a line; one of 48 × 48 numbers has at most 9,300."""
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _SIDE = 48
@@ -95,7 +107,7 @@ def find_table(files: Iterable[Path]) -> Path | None:
     for file in files:
         if file.suffix.lower() == ".csv" and file.is_file():
             with file.open(encoding="utf-8", errors="replace") as lines:
-                header = [name.strip().lower() for name in lines.readline().split(",")]
+                header = [name.strip().lower() for name in lines.readline(_MAX_LINE).split(",")]
             if {"emotion", "pixels"} <= set(header):
                 return file
     return None
@@ -105,23 +117,12 @@ def read_table(path: Path, skipped: list[SkippedClip]) -> dict[str, LabelledPict
     """The challenge's CSV by part; rows that are no picture are added to `skipped`.
 
     Raises:
-        DataError: the file is not such a table, or no row of it is a picture.
+        DataError: the file is not such a table, is larger than is read, or no row of it is a picture.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, skipinitialspace=True, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a readable table ({error}); copy it again.") from error
-    table.columns = [name.strip().lower() for name in table.columns]
-    for name in ("emotion", "pixels", "usage"):
-        if list(table.columns).count(name) > 1:
-            raise DataError(f"{path} has the column {name} twice; remove one.")
-    usages = table["usage"] if "usage" in table else ["Training"] * len(table)
     parts: dict[str, LabelledPictures] = {}
-    for number, (emotion, text, usage) in enumerate(
-        zip(table["emotion"], table["pixels"], usages, strict=True), start=2
-    ):
+    for number, (emotion, text, usage) in enumerate(_rows(path), start=2):
+        if number > MAX_ROWS + 1:
+            raise DataError(f"{path} has more than the allowed {MAX_ROWS:,} rows; give a part of it.")
         picture = _picture(text)
         is_emotion = emotion.isdecimal() and len(emotion) < 4 and int(emotion) < len(EMOTIONS)
         if picture is None or not is_emotion or usage not in USAGES:
@@ -140,6 +141,34 @@ def read_table(path: Path, skipped: list[SkippedClip]) -> dict[str, LabelledPict
     if not parts:
         raise DataError(f"{path} holds no picture of 48 × 48 numbers with an emotion from 0 to 6; check it.")
     return parts
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Emotion, pixels and usage of each row, as the table tells them; one after another, to hold little."""
+    try:
+        require_size(path, DataError, "give the challenge's own", max_bytes=MAX_TABLE_BYTES)
+        with path.open(encoding="utf-8", newline="") as file:
+            # what is longer than any row ends in pieces, which are no pictures
+            lines = iter(lambda: file.readline(_MAX_LINE), "")
+            reader = csv.reader(lines, skipinitialspace=True, strict=True)
+            columns = [name.strip().lower() for name in next(reader, [])]
+            for name in ("emotion", "pixels", "usage"):
+                if columns.count(name) > 1:
+                    raise DataError(f"{path} has the column {name} twice; remove one.")
+            for row in filter(None, reader):
+                if len(row) > len(columns):
+                    raise DataError(
+                        f"{path} is not a readable table (line {reader.line_num} has {len(row):,} cells and "
+                        f"the header {len(columns)}); copy it again."
+                    )
+                cells = dict(zip(columns, row, strict=False))
+                yield (
+                    cells.get("emotion", ""),
+                    cells.get("pixels", ""),
+                    cells.get("usage", "" if "usage" in columns else "Training"),
+                )
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable table ({error}); copy it again.") from error
 
 
 def _picture(text: str) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.labels import IEMOCAP_4, IEMOCAP_6
+from core.texts import require_size
 from training.datasets.folders import unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
@@ -160,6 +161,7 @@ def _read_words(path: Path) -> dict[str, str]:
 
 def _lines(path: Path) -> list[str]:
     try:
+        require_size(path, DataError, "unpack it again")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); unpack it again.") from error

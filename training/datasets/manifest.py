@@ -13,12 +13,20 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.media.limits import MIB
+from core.texts import require_size
 from training.datasets.utterance import SPLITS, DataError, Utterance
 
 _COLUMNS = (
     *("path", "label", "transcript", "start_seconds", "end_seconds"),
     *("speaker", "dialogue", "utterance", "split"),
 )
+
+MAX_TEXT_BYTES = 128 * MIB
+"""Of a manifest that is text; 500,000 clips of which little is known."""
+
+MAX_CLIPS = 1_000_000
+"""Of any manifest; a row of 7 bytes becomes an utterance of 640."""
 
 
 def read_manifest(
@@ -48,6 +56,8 @@ def read_manifest(
                 f"{path}, row {number}: {utterance.key} is also row {rows_of_keys[utterance.key]}; "
                 "remove one of them, or give each its own start_seconds and end_seconds."
             )
+        if len(utterances) == MAX_CLIPS:
+            raise DataError(f"{path} lists more than the allowed {MAX_CLIPS:,} clips; give a part of it.")
         rows_of_keys[utterance.key] = number
         utterances.append(utterance)
     if not utterances:
@@ -72,6 +82,8 @@ def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str
         raise DataError(f"{path} does not exist; check the path of the manifest.")
     suffix = path.suffix.lower()
     try:
+        if suffix in (".csv", ".tsv", ".jsonl", ".ndjson"):
+            require_size(path, DataError, "make it a .parquet, or give a part", max_bytes=MAX_TEXT_BYTES)
         if suffix in (".csv", ".tsv"):
             with path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(

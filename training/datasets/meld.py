@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core.labels import MELD_7
 from core.media import MEDIA_SUFFIXES
+from core.texts import require_size
 from training.datasets.folders import best_medium, files_below, split_of, unusable
 from training.datasets.utterance import DataError, Dataset, SkippedClip, Utterance
 
@@ -164,6 +165,7 @@ def _refusal(path: Path) -> str | None:
 
 def _read_table(path: Path, split: str) -> list[Utterance]:
     try:
+        require_size(path, DataError, "give MELD's own, of 1 MB")
         text = repaired_text(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); check the file.") from error

@@ -14,6 +14,7 @@ from PIL import UnidentifiedImageError
 
 from core.labels import MELD_7, LabelScheme
 from core.tables import read_table
+from core.texts import require_size
 from sample_data.corpus.schema import Sidecar, sidecar_from_dict
 from training.datasets.folders import read_picture, require_room
 from training.datasets.utterance import DataError, Utterance
@@ -336,6 +337,7 @@ def _read_sidecar(utterance: Utterance) -> Sidecar | None:
     if path is None or not path.is_file():
         return None
     try:
+        require_size(path, DataError, "make the clip again or remove it")
         content = json.loads(path.read_text(encoding="utf-8"))
         if not (isinstance(content, dict) and "schema_version" in content):
             return None

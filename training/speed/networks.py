@@ -14,7 +14,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from core.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
+from core.checkpoint import Checkpoint, load_checkpoint
+from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS, CompressionConfig, ModelConfig, VideoConfig
 from core.encoders.video import VideoEncoder
 from core.media import SAMPLE_RATE

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -209,6 +210,9 @@ def change_vectors(folder, edit):
     [
         (lambda f: (f / "metrics.json").unlink(), "is no evaluation: it has no metrics.json"),
         (lambda f: (f / "evaluation.json").write_text("{"), "evaluation.json is no readable JSON"),
+        # holes, which take no room on the disk
+        (lambda f: os.truncate(f / "evaluation.json", 2**40), "evaluation.json has 1,099,511,627,776 bytes"),
+        (lambda f: os.truncate(f / "metrics.json", 2**40), "metrics.json has 1,099,511,627,776 bytes, more"),
         (lambda f: (f / "metrics.json").write_text("[" * 100_000), "metrics.json is no readable JSON"),
         (lambda f: change(f / "evaluation.json", format=9), "has format 9, this version reads 1"),
         (lambda f: change(f / "evaluation.json", colour="red"), "evaluation has unknown keys: colour"),
