@@ -21,7 +21,7 @@ from core.attribution.modalities import shown_verdict
 from core.labels import MODALITIES
 from core.media import MediaError, open_clip
 from core.media.door import open_file
-from core.media.limits import DEFAULT_LIMITS, MIB
+from core.media.limits import DEFAULT_LIMITS, GIB
 from core.predict import Predictor
 from core.prediction import SUBSETS, Prediction
 from core.tables import read_frame
@@ -35,7 +35,7 @@ from training.workers import answer_apart, sensible_workers
 SUFFIXES = (".parquet", ".csv")
 """What a table's name may end in."""
 
-MAX_TEXT_BYTES = 512 * MIB
+MAX_TEXT_BYTES = 2 * GIB
 """Of a table in CSV, and of the answers before it is written; an answer takes about 1 KiB."""
 
 GIVEN, HEARD, UNKNOWN = "given", "speech-to-text", "none"
