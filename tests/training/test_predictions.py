@@ -441,6 +441,6 @@ def test_gigantic_tables_and_journals_are_refused_unread(tmp_path, suffix):
     with path.open("wb") as file:
         # a hole, which takes no room on the disk
         file.truncate(2**40)
-    message = f"{path.name} has 1,099,511,627,776 bytes, more than the allowed 536,870,912; "
+    message = f"{path.name} has 1,099,511,627,776 bytes, more than the allowed 2,147,483,648; "
     with pytest.raises(DataError, match=message):
         read_predictions(path.with_name(path.name.removesuffix(".part")))
