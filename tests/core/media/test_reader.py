@@ -277,6 +277,29 @@ def test_a_cover_picture_is_no_video(tmp_path):
     assert media.frames is None and media.notes == ("song.mp3 has no video.",)
 
 
+def test_streams_that_come_up_in_mid_file_are_left_alone(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 240, 320, 3), dtype=np.uint8)
+    one = write_media(tmp_path / "one.ts", pictures=list(noise), video_codec="mpeg2video").read_bytes()
+    with av.open(str(tmp_path / "more.ts"), "w") as file:
+        for audio in [file.add_stream("mp2", rate=16_000, layout="mono") for _ in range(40)]:
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            file.mux([*audio.encode(frame), *audio.encode(None)])
+    more = (tmp_path / "more.ts").read_bytes()
+    # neither the beginning nor the end, at which FFmpeg looks first, tells of them
+    path = tmp_path / "joined.ts"
+    path.write_bytes(one * (6_000_000 // len(one)) + more + one * (1_000_000 // len(one)))
+    with av.open(str(path)) as file:
+        assert len(file.streams) == 1
+        with pytest.raises(IndexError):
+            list(file.demux(video=0))
+    clip = open_clip(path)
+    assert clip.info.has_video and not clip.info.has_audio
+    # pictures are 20 in each part
+    assert clip.info.num_frames == 20 * (6_000_000 // len(one) + 1_000_000 // len(one))
+    assert len(decode(clip, num_frames=8).frames) == 8
+
+
 class OneWay(io.RawIOBase):
     """A pipe: what is written cannot be gone back to, as when a browser records."""
 
