@@ -65,7 +65,11 @@ def _convert(hint, value, where: str):
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            # JSON knows whole numbers of any length
+            raise ValueError(f"{where} should be a number of usual size ({error})") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ValueError(f"{where} should be {hint.__name__}, not {value!r}")
     return value

@@ -77,6 +77,7 @@ def change(path: str, value) -> dict:
             "encoder_attention_heads should be at least 1, not -1",
         ),
         ("heads.classifier_dropout", float("nan"), r"classifier_dropout should lie in \[0, 1\], not nan"),
+        ("heads.classifier_dropout", 10**400, "classifier_dropout should be a number of usual size"),
         ("audio.max_seconds", 0, "max_seconds should be at least 1, not 0"),
         ("audio.max_seconds", 31, "max_seconds should be at most 30, not 31"),
         ("temporal.channels", [], r"channels should be at least 1, not \(\)"),

@@ -216,6 +216,7 @@ def change_vectors(folder, edit):
         (lambda f: (f / "metrics.json").write_text("[" * 100_000), "metrics.json is no readable JSON"),
         (lambda f: change(f / "evaluation.json", format=9), "has format 9, this version reads 1"),
         (lambda f: change(f / "evaluation.json", colour="red"), "evaluation has unknown keys: colour"),
+        (lambda f: change(f / "evaluation.json", temperature=10**400), "should be a number of usual size"),
         (
             lambda f: (f / "evaluation.json").write_text('{"format": 1, "labels": ["joy"]}'),
             "this version reads: evaluation lacks checkpoint, .*, num_bootstrap",
