@@ -30,7 +30,8 @@ from app.views import modalities, shapley, trust
 from app.views.baselines import CHOICES, agreement, baseline_picker
 from app.views.effects import effects_view
 from app.views.frame import default_frame, frame_view
-from app.views.markup import plain, plain_table
+from app.views.markup import plain
+from app.views.tables import draw_table
 from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
 from app.views.truth import truth_block
@@ -315,10 +316,10 @@ def show_modalities(
     shapley.interaction_chart(prediction, target)
     with table_twin("modality-tables", "As tables") as is_open:
         if is_open:
-            st.table(plain_table(modalities.modality_table(prediction, target)))
-            st.table(plain_table(shapley.shapley_table(prediction, target)))
+            draw_table(modalities.modality_table(prediction, target))
+            draw_table(shapley.shapley_table(prediction, target))
             if len(interactions := shapley.interaction_table(prediction, target)):
-                st.table(plain_table(interactions))
+                draw_table(interactions)
 
 
 def choose_edits(explained: Explained) -> tuple[Edit, ...]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, percent, plain_table, points, track
+from app.views.markup import chart, color_of, percent, points, track
+from app.views.tables import draw_table
 from app.views.target import Scale, name_of, signed, title_of, unit_of, value_text
 from app.views.twin import table_twin
 from core.attribution.effects import CompressionEffects, LevelEffects
@@ -47,8 +48,8 @@ def effects_view(effects: CompressionEffects) -> None:
     )
     with table_twin("effects-table") as is_open:
         if is_open:
-            st.table(plain_table(effects_table(effects)))
-            st.table(plain_table(mass_table(effects)))
+            draw_table(effects_table(effects))
+            draw_table(mass_table(effects))
 
 
 def versions(effects: CompressionEffects) -> list[tuple[str, float, tuple[float, ...]]]:

@@ -13,6 +13,7 @@ import streamlit as st
 from app.explanations import MANY, METHOD_NAMES
 from app.views.markup import chip, percent, plain, plotted
 from app.views.picking import is_drawn, menu_key
+from app.views.tables import draw_table
 from app.views.target import title_of, unit_of
 from app.views.twin import table_twin
 from core.attribution.faithfulness import Faithfulness
@@ -73,10 +74,10 @@ def trust_view(found: Faithfulness) -> None:
         "them last: it should stay above. Read from right to left it is insertion, which adds the largest "
         "first."
     )
-    st.table(figures_table(found))
+    draw_table(figures_table(found))
     with table_twin("trust-table", "The curves as a table") as is_open:
         if is_open:
-            st.table(curves_table(found))
+            draw_table(curves_table(found))
 
 
 def curves_words(found: Faithfulness) -> str:

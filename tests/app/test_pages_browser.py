@@ -49,13 +49,12 @@ def test_a_link_opens_its_page_on_a_server_that_was_just_started(page, address):
 
 def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
     page.goto(f"{address}failures")
-    cell = page.locator(
-        '.stVegaLiteChart g.mark-rect path[aria-label*="labelled: disgust; predicted as: neutral"]'
-    )
+    matrix = page.get_by_role("grid", name="Confusion matrix of 7 emotions")
+    cell = matrix.get_by_role("gridcell", name="labelled: disgust; predicted as: neutral")
     expect(cell).to_be_visible()
     wait_for_rest(page)
-    # beside the number, which lies over the middle
-    cell.click(position={"x": 6, "y": 6})
+    cell.click()
+    expect(cell).to_have_attribute("aria-selected", "true")
     page.wait_for_url("**labelled=disgust&predicted=neutral**")
     card = page.locator(".cards [role=option]").first
     expect(card).to_have_attribute("aria-label", re.compile("label disgust .*, model neutral"))
@@ -64,6 +63,34 @@ def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
     page.wait_for_url("**open=**")
     plays(page, "failures-player")
     expect(page.locator(".st-key-failures-detail .emotion strong")).to_have_text("neutral")
+
+
+FOCUSED = """() => {
+  let one = document.activeElement;
+  while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+  return one.getAttribute("aria-label");
+}"""
+
+
+def test_a_cell_of_the_confusion_matrix_is_chosen_by_the_keyboard(page, address):
+    page.goto(f"{address}failures")
+    cell = page.get_by_role("gridcell", name="labelled: disgust; predicted as: neutral")
+    expect(cell).to_be_visible()
+    wait_for_rest(page)
+    cell.focus()
+    page.keyboard.press("Home")
+    names = []
+    for key in ("ArrowRight", "ArrowDown", "End", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+        names.append(page.evaluate(FOCUSED))
+    labels = [name.split(";")[0].removeprefix("labelled: ") for name in names]
+    assert labels[0] == labels[3] == labels[4] == "disgust" and labels[1] == labels[2] != "disgust"
+    # one stop of the tab key
+    assert page.locator(".matrix .cell[tabindex='0']").count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_url("**labelled=disgust**")
+    wait_for_rest(page)
+    assert page.evaluate(FOCUSED) == names[-1], "the focus stays"
 
 
 def test_back_to_the_bare_address_closes_the_clip_and_another_page_does_not(page, address):
