@@ -64,7 +64,8 @@ def inspect(explained: Explained) -> None:
     if view.baseline not in CHOICES:
         state.note(baseline=None)
     asked.take_baseline(state.current().baseline or "absent-token")
-    choices, over_time, side_by_side, changes = (st.container() for _ in range(4))
+    choices = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="target")
+    over_time, side_by_side, changes = (st.container() for _ in range(3))
     with changes:
         edits = choose_edits(explained)
     orders = Orders(case, target, methods, asked, edits)
@@ -72,10 +73,7 @@ def inspect(explained: Explained) -> None:
     num_drawn = seat.num_arrived
     replies = desk.ask(seat, orders.all)
 
-    with (
-        choices,
-        st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="target"),
-    ):
+    with choices:
         draw_target(explained, target, methods)
         if any(reply.is_awaited for reply in replies.values()):
             watch(num_drawn, itertools.count())
@@ -311,9 +309,11 @@ def show_modalities(
     if shown != "absent-token":
         # what a modality was made to say is held against what the model hears in it alone
         prediction, truth = replace(prediction, modalities=reports[shown]), None
-    modalities.subset_chart(prediction, target, truth, baseline=shown)
-    shapley.shapley_chart(prediction, target)
-    shapley.interaction_chart(prediction, target)
+    st.html(
+        modalities.subset_chart(prediction, target, truth, baseline=shown)
+        + shapley.shapley_chart(prediction, target)
+        + shapley.interaction_chart(prediction, target)
+    )
     with table_twin("modality-tables", "As tables") as is_open:
         if is_open:
             draw_table(modalities.modality_table(prediction, target))

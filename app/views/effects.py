@@ -24,7 +24,7 @@ a hundred clips."""
 
 def effects_view(effects: CompressionEffects) -> None:
     """Draws the versions beside the clip as it is, what follows from them, and their table."""
-    st.html("".join(f'<p class="concluded">{escape(sentence)}</p>' for sentence in conclusions(effects)))
+    told = "".join(f'<p class="concluded">{escape(sentence)}</p>' for sentence in conclusions(effects))
     rows = versions(effects)
     values = [value for _, value, _ in rows] + [end for *_, ends in rows for end in ends]
     scale, own = Scale.of(values, effects.target), effects.value
@@ -37,7 +37,8 @@ def effects_view(effects: CompressionEffects) -> None:
         for name, value, ends in rows
     )
     st.html(
-        chart(
+        f'<div class="chart">{told}</div>'
+        + chart(
             f"{title_of(effects.target)} had the model kept …",
             unit_of(effects.target),
             f'<ul class="versions">{bars}</ul>',

@@ -209,9 +209,9 @@ def _least(found: Faithfulness) -> float:
 
 def planted_truth(report: TruthReport | None, element: str, method: str) -> None:
     """Tells how a method scored on clips of which it is known what carries the emotion."""
-    st.markdown(f"**Where the truth is known: {plain(METHOD_NAMES[method])} for the {MANY[element]}**")
-    for sentence in planted_sentences(report, element, method):
-        st.caption(plain(sentence))
+    title = f"Where the truth is known: {METHOD_NAMES[method]} for the {MANY[element]}"
+    sentences = "".join(f"<p>{escape(one)}</p>" for one in planted_sentences(report, element, method))
+    st.html(f'<div class="planted"><b>{escape(title)}</b>{sentences}</div>')
 
 
 def planted_sentences(report: TruthReport | None, element: str, method: str) -> list[str]:

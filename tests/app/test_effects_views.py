@@ -218,7 +218,7 @@ def show_effects(found: CompressionEffects) -> AppTest:
 
 def rows_of(test: AppTest) -> dict[str, str]:
     """The HTML of each version, by its name."""
-    html = test.get("html")[1].proto.body
+    html = test.get("html")[0].proto.body
     return dict(re.findall(r'<li class="[^"]*"><span class="name">(.*?)</span>(.*?)</li>', html))
 
 

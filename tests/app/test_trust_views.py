@@ -262,7 +262,8 @@ def test_people_choose_whose_explanation_is_judged():
     test = AppTest.from_function(run_picker, args=("window", None)).run()
     assert not test.exception and "picked" not in test.session_state
     assert test.segmented_control(key="trust-element").value == "window"
-    assert test.markdown[0].value == "**Where the truth is known: occlusion for the sound**"
-    assert test.caption[0].value.startswith("Not measured for this checkpoint")
+    told = test.get("html")[0].proto.body
+    assert "<b>Where the truth is known: occlusion for the sound</b>" in told
+    assert "<p>Not measured for this checkpoint" in told
     test.segmented_control(key="trust-element").set_value("word").run()
     assert test.session_state["picked"] == "word"
