@@ -1,7 +1,9 @@
 """The pages that show evaluations, on what ships, in a real Chromium."""
 
+import json
 import os
 import re
+import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -91,6 +93,24 @@ def test_a_cell_of_the_confusion_matrix_is_chosen_by_the_keyboard(page, address)
     page.wait_for_url("**labelled=disgust**")
     wait_for_rest(page)
     assert page.evaluate(FOCUSED) == names[-1], "the focus stays"
+
+
+def test_pointing_at_the_training_curves_tells_the_values_of_all(page, address):
+    page.goto(f"{address}checkpoints")
+    plot = page.get_by_role("img", name="Macro F1 over epochs")
+    expect(plot).to_be_visible()
+    wait_for_rest(page)
+    tip = page.locator(".lines .tip")
+    expect(tip).to_be_hidden()
+    plot.hover(position={"x": 60, "y": 100})
+    expect(tip).to_contain_text("epoch 1")
+    for name in ("full", "everyday", "text-audio"):
+        expect(tip).to_contain_text(re.compile(rf"{name}: 0\.\d+"))
+
+
+def test_no_page_around_the_app_may_steer_it(address):
+    with urllib.request.urlopen(f"{address}_stcore/host-config") as told:
+        assert json.load(told)["allowedOrigins"] == []
 
 
 def test_back_to_the_bare_address_closes_the_clip_and_another_page_does_not(page, address):
