@@ -543,7 +543,7 @@ def told_on(test) -> str:
     bodies = [element.proto.body for element in test.get("html")]
     html = [body for body in bodies if not body.startswith("<style>")]
     captions = [caption.value for caption in test.caption]
-    return "\n".join([*html, *captions])
+    return "\n".join([*html, *captions, *(table.to_string() for table in tables_of(test))])
 
 
 def test_how_a_clip_was_made_is_told(made_page, sent):
