@@ -30,7 +30,8 @@ from app.views import modalities, shapley, trust
 from app.views.baselines import CHOICES, agreement, baseline_picker
 from app.views.effects import effects_view
 from app.views.frame import default_frame, frame_view
-from app.views.markup import plain, plain_table
+from app.views.markup import plain
+from app.views.tables import draw_table
 from app.views.target import method_picker, target_picker
 from app.views.timeline import TimelineData, timeline_view
 from app.views.truth import truth_block
@@ -63,7 +64,8 @@ def inspect(explained: Explained) -> None:
     if view.baseline not in CHOICES:
         state.note(baseline=None)
     asked.take_baseline(state.current().baseline or "absent-token")
-    choices, over_time, side_by_side, changes = (st.container() for _ in range(4))
+    choices = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="target")
+    over_time, side_by_side, changes = (st.container() for _ in range(3))
     with changes:
         edits = choose_edits(explained)
     orders = Orders(case, target, methods, asked, edits)
@@ -71,10 +73,7 @@ def inspect(explained: Explained) -> None:
     num_drawn = seat.num_arrived
     replies = desk.ask(seat, orders.all)
 
-    with (
-        choices,
-        st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="target"),
-    ):
+    with choices:
         draw_target(explained, target, methods)
         if any(reply.is_awaited for reply in replies.values()):
             watch(num_drawn, itertools.count())
@@ -310,15 +309,17 @@ def show_modalities(
     if shown != "absent-token":
         # what a modality was made to say is held against what the model hears in it alone
         prediction, truth = replace(prediction, modalities=reports[shown]), None
-    modalities.subset_chart(prediction, target, truth, baseline=shown)
-    shapley.shapley_chart(prediction, target)
-    shapley.interaction_chart(prediction, target)
+    st.html(
+        modalities.subset_chart(prediction, target, truth, baseline=shown)
+        + shapley.shapley_chart(prediction, target)
+        + shapley.interaction_chart(prediction, target)
+    )
     with table_twin("modality-tables", "As tables") as is_open:
         if is_open:
-            st.table(plain_table(modalities.modality_table(prediction, target)))
-            st.table(plain_table(shapley.shapley_table(prediction, target)))
+            draw_table(modalities.modality_table(prediction, target))
+            draw_table(shapley.shapley_table(prediction, target))
             if len(interactions := shapley.interaction_table(prediction, target)):
-                st.table(plain_table(interactions))
+                draw_table(interactions)
 
 
 def choose_edits(explained: Explained) -> tuple[Edit, ...]:

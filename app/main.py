@@ -59,8 +59,7 @@ page = st.navigation(
     ],
     position="top",
 )
-with st.container(key="shortcut-list"):
-    shortcuts(page.title)
+shortcuts(page.title)
 if page.title != "Clip":
     resources.want_nothing()
 enter(page.title)

@@ -116,6 +116,18 @@ PLACES = (
         ),
     ),
     Place(
+        name="Confusions",
+        pages=(FAILURES,),
+        source="matrix/matrix.js",
+        shortcuts=(
+            Shortcut(
+                keys=("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"),
+                does="the cell beside, above or below",
+            ),
+            Shortcut(keys=("Home", "End"), does="the first or the last cell of the row"),
+        ),
+    ),
+    Place(
         name="Cards of clips",
         pages=(FAILURES, EMBEDDINGS, COMPARE),
         source="cards/cards.js",

@@ -28,8 +28,8 @@ from visitors import MAX_SECONDS, NAME, NUM_ACTIONS, PAGES, THINKING_SECONDS, Al
 from app.clips import OWN_CLIP
 
 ANSWER = re.compile(r'class="emotion">.*?<strong>(.*?)</strong>', re.DOTALL)
-DRAWN = {"failures": "vega_lite_chart", "embeddings": "plotly_chart", "compare": "side-by-side"}
-"""By page, what has to be drawn there: a kind of element, or a class of its HTML."""
+DRAWN = {"failures": "deepmsi.matrix", "embeddings": "plotly_chart", "compare": "side-by-side"}
+"""By page, what has to be drawn there: a kind of element, a component, or a class of its HTML."""
 
 EXPLAINED = re.compile(r"Probability of (\w+)")
 BARS = re.compile(
@@ -231,6 +231,8 @@ class LightVisitor:
                 self._tell(f"the page says {element.alert.body}")
             elif drawn == "html":
                 self._take(element.html.body)
+            elif drawn == "bidi_component":
+                self._drawn.add(element.bidi_component.component_name)
             elif drawn == "file_uploader":
                 self._field = element.file_uploader.id
         elif kind == "file_urls_response":

@@ -22,10 +22,10 @@ from playwright.sync_api import CDPSession, Page
 
 PAGES = {
     "Clip": ("", ".timeline [role=option]"),
-    "Failures": ("failures", ".stVegaLiteChart g.mark-rect path"),
+    "Failures": ("failures", ".matrix .cell"),
     "Embeddings": ("embeddings", ".stPlotlyChart .js-plotly-plot .legend"),
     "Compare": ("compare", ".side-by-side thead th"),
-    "Checkpoints": ("checkpoints", "[data-testid=stDataFrame]"),
+    "Checkpoints": ("checkpoints", ".plain-table tbody tr"),
     "Own data": ("own_data", ".brand + *, [data-testid=stTextInput]"),
     "Learn": ("learn", ".learn-step h2"),
 }
@@ -137,9 +137,8 @@ def busy_seconds(devtools: CDPSession) -> float:
 
 def cell(page: Page, number: int) -> str:
     """Clicks a cell of the confusion matrix, one of two."""
-    box = page.locator(".stVegaLiteChart g.mark-rect path").nth(7 + number % 2).bounding_box()
     before = page.url
-    page.mouse.click(box["x"] + 5, box["y"] + 5)
+    page.locator(".matrix .cell").nth(7 + number % 2).click()
     return f"location.href !== {before!r} && all('.cards [role=option]').length > 0"
 
 

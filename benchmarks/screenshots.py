@@ -76,7 +76,7 @@ LOOKS = (
         link="compare?evaluations=full-test,no-contrastive-test",
         sign=".side-by-side thead th",
     ),
-    Look(name="checkpoints", link="checkpoints", sign="[data-testid=stDataFrame]"),
+    Look(name="checkpoints", link="checkpoints", sign=".plain-table"),
     Look(
         name="own-data",
         link="own_data?data=sample_data/clips/demo",

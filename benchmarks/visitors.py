@@ -60,7 +60,7 @@ ANSWERED = f"{RESTS} && document.querySelector('section.answer') && document.que
 """The Clip page shows an answer, whole."""
 
 PAGES = {
-    "failures": ".stVegaLiteChart g.mark-rect path",
+    "failures": ".matrix .cell",
     "embeddings": ".stPlotlyChart .js-plotly-plot .legend",
     "compare": ".side-by-side thead th",
 }

@@ -17,6 +17,7 @@ from app.views.checkpoints.listing import card, checkpoint_table
 from app.views.checkpoints.run import run_form, run_view
 from app.views.comparison.settings import CURVE_COLUMNS, curves, differing_settings
 from app.views.markup import plain
+from app.views.tables import draw_table
 from core.checkpoint_files import CheckpointError
 from core.evaluation.compare import config_differences
 from core.shipped import shipped_checkpoints
@@ -37,7 +38,7 @@ def page() -> None:
     tell_done()
     installed = read_all()
     if installed:
-        st.dataframe(
+        draw_table(
             checkpoint_table(installed, [name for name in installed if is_shipped(name)]),
             alt="The checkpoints that are installed, and what each is for.",
         )

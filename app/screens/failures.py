@@ -89,8 +89,9 @@ def take_folder(text: str) -> None:
         state.update(evaluation=name)
 
 
+@st.fragment
 def show(of: Opened) -> None:
-    """Draws the parts of the page for an evaluation."""
+    """Draws the parts of the page for an evaluation; what is chosen in them reruns nothing else."""
     view = state.keep_within(of.evaluation)
     store = default_notes()
     notes = read_notes(store, of)
@@ -107,8 +108,8 @@ def show(of: Opened) -> None:
         show_clip(of, view.clip, store, notes)
     elif view.clip is not None:
         st.warning(not_here(view.clip), icon=":material/link_off:")
+    state.publish_link()
     if is_lacking:
-        state.publish_link()
         # last, so that the page can be used meanwhile
         fetch_pictures(of.evaluation, selection.rows, evaluations.thumbnails(), page=view.page)
         st.rerun()

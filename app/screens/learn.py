@@ -161,7 +161,7 @@ def three_modalities(choice: ClipChoice, explained: Explained) -> None:
     alone_cards(prediction, explained.display)
     verdict(prediction)
     with st.expander("Every combination", icon=":material/join:"):
-        subset_chart(prediction, Target(label=prediction.prediction), explained.truth)
+        st.html(subset_chart(prediction, Target(label=prediction.prediction), explained.truth))
 
 
 def early_fusion(choice: ClipChoice, explained: Explained) -> None:
@@ -294,7 +294,7 @@ def decision(choice: ClipChoice, explained: Explained) -> None:
         threshold = explained.case.predictor.checkpoint.info.uncertainty_threshold
         st.html(f'<p class="truth">{escape(confidence_words(prediction, threshold))}</p>')
     with right:
-        shapley_chart(prediction, Target(label=prediction.prediction))
+        st.html(shapley_chart(prediction, Target(label=prediction.prediction)))
     limits()
     glossary()
 

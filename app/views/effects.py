@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, percent, plain_table, points, track
+from app.views.markup import chart, color_of, percent, points, track
+from app.views.tables import draw_table
 from app.views.target import Scale, name_of, signed, title_of, unit_of, value_text
 from app.views.twin import table_twin
 from core.attribution.effects import CompressionEffects, LevelEffects
@@ -23,7 +24,7 @@ a hundred clips."""
 
 def effects_view(effects: CompressionEffects) -> None:
     """Draws the versions beside the clip as it is, what follows from them, and their table."""
-    st.html("".join(f'<p class="concluded">{escape(sentence)}</p>' for sentence in conclusions(effects)))
+    told = "".join(f'<p class="concluded">{escape(sentence)}</p>' for sentence in conclusions(effects))
     rows = versions(effects)
     values = [value for _, value, _ in rows] + [end for *_, ends in rows for end in ends]
     scale, own = Scale.of(values, effects.target), effects.value
@@ -36,7 +37,8 @@ def effects_view(effects: CompressionEffects) -> None:
         for name, value, ends in rows
     )
     st.html(
-        chart(
+        f'<div class="chart">{told}</div>'
+        + chart(
             f"{title_of(effects.target)} had the model kept …",
             unit_of(effects.target),
             f'<ul class="versions">{bars}</ul>',
@@ -47,8 +49,8 @@ def effects_view(effects: CompressionEffects) -> None:
     )
     with table_twin("effects-table") as is_open:
         if is_open:
-            st.table(plain_table(effects_table(effects)))
-            st.table(plain_table(mass_table(effects)))
+            draw_table(effects_table(effects))
+            draw_table(mass_table(effects))
 
 
 def versions(effects: CompressionEffects) -> list[tuple[str, float, tuple[float, ...]]]:

@@ -7,7 +7,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, chip, color_of, percent, plain_table, swatch, track
+from app.views.markup import chart, chip, color_of, percent, swatch, track
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.prediction import Prediction
 
@@ -90,7 +91,7 @@ def probability_bars(prediction: Prediction, label: str | None, *, warning: str 
     )
     with table_twin("probability-table") as is_open:
         if is_open:
-            st.table(plain_table(probability_table(prediction, label)))
+            draw_table(probability_table(prediction, label))
 
 
 def probability_table(prediction: Prediction, label: str | None) -> pd.DataFrame:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-import pandas as pd
-
 from core.labels import EMOTION_COLORS, MODALITY_NOUNS
 
 FALLBACK_COLOR = "#8a8f99"
@@ -60,15 +58,6 @@ def nouns(subset: str) -> str:
 def plotted(text: str) -> str:
     """`text` so that Plotly, which takes tags for links and line breaks, shows it letter by letter."""
     return escape(text, quote=False)
-
-
-def plain_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table so that `st.table`, which reads Markdown, shows texts and headings letter by letter."""
-
-    def shown(value: object) -> object:
-        return plain(value) if isinstance(value, str) else value
-
-    return table.map(shown).rename(index=shown, columns=shown)
 
 
 def swatch(label: str) -> str:

@@ -65,8 +65,8 @@ def verdict(prediction: Prediction) -> None:
 
 def subset_chart(
     prediction: Prediction, target: Target, truth: Truth | None = None, *, baseline: str = "absent-token"
-) -> None:
-    """Draws the explained number under each subset of the modalities that the clip has.
+) -> str:
+    """HTML of the explained number under each subset of the modalities that the clip has.
 
     Args:
         prediction: the answer.
@@ -81,15 +81,13 @@ def subset_chart(
         if truth is not None
         else ""
     )
-    st.html(
-        chart(
-            f"{title_of(target)} when the model may use only …",
-            unit_of(target),
-            f'<ul class="subsets">{_subset_head()}{"".join(_subset_rows(prediction, target, truth))}</ul>',
-            f"Filled dots are what the model was given; {_stands_for(baseline)} “nothing” is what it guesses "
-            f"before it sees anything. Right of each bar: {_what(target)}, and the emotion the model would "
-            f"answer from that alone.{marks}",
-        )
+    return chart(
+        f"{title_of(target)} when the model may use only …",
+        unit_of(target),
+        f'<ul class="subsets">{_subset_head()}{"".join(_subset_rows(prediction, target, truth))}</ul>',
+        f"Filled dots are what the model was given; {_stands_for(baseline)} “nothing” is what it guesses "
+        f"before it sees anything. Right of each bar: {_what(target)}, and the emotion the model would "
+        f"answer from that alone.{marks}",
     )
 
 

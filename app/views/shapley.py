@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from app.views.markup import chart, color_of, points, track
 from app.views.modalities import NOTHING, absence_row
@@ -21,25 +20,23 @@ SILENT_POINTS = 0.5
 """An interaction below it is told as none: charts show whole tenths, people read whole points."""
 
 
-def shapley_chart(prediction: Prediction, target: Target) -> None:
-    """Draws the way from nothing to the full answer: one step per modality, of its Shapley value."""
-    st.html(
-        chart(
-            f"What each modality adds to {name_of(target)}",
-            "percentage points",
-            f'<ul class="steps">{"".join(_step_rows(prediction, target))}</ul>',
-            "On average over every order in which the modalities can be added, "
-            f"{_changes(prediction, target)}. Such an average is a modality’s Shapley value, exact here. "
-            "Each bar starts where the one above ends; together they lead from “nothing” to “all”.",
-        )
+def shapley_chart(prediction: Prediction, target: Target) -> str:
+    """HTML of the way from nothing to the full answer: one step per modality, of its Shapley value."""
+    return chart(
+        f"What each modality adds to {name_of(target)}",
+        "percentage points",
+        f'<ul class="steps">{"".join(_step_rows(prediction, target))}</ul>',
+        "On average over every order in which the modalities can be added, "
+        f"{_changes(prediction, target)}. Such an average is a modality’s Shapley value, exact here. "
+        "Each bar starts where the one above ends; together they lead from “nothing” to “all”.",
     )
 
 
-def interaction_chart(prediction: Prediction, target: Target) -> None:
-    """Draws what modalities give only together; nothing where the clip has a single one."""
+def interaction_chart(prediction: Prediction, target: Target) -> str:
+    """HTML of what modalities give only together; "" where the clip has a single one."""
     found = interactions(prediction, target)
     if not found:
-        return
+        return ""
     scale = Scale.around_zero(list(found.values()))
     rows = "".join(
         f'<li><span class="name">{" + ".join(group)}</span>'
@@ -48,15 +45,13 @@ def interaction_chart(prediction: Prediction, target: Target) -> None:
         f'<span class="meaning">{meaning(group, value)}</span></li>'
         for group, value in found.items()
     )
-    st.html(
-        chart(
-            "What they give only together",
-            "percentage points",
-            f'<ul class="steps interactions">{rows}</ul>',
-            "Shapley interaction indices, exact here. Right of the middle line (▲): together they give more "
-            "than one by one. Left of it (▼): less, because they tell the same or pull apart. At zero they "
-            "simply add up.",
-        )
+    return chart(
+        "What they give only together",
+        "percentage points",
+        f'<ul class="steps interactions">{rows}</ul>',
+        "Shapley interaction indices, exact here. Right of the middle line (▲): together they give more "
+        "than one by one. Left of it (▼): less, because they tell the same or pull apart. At zero they "
+        "simply add up.",
     )
 
 

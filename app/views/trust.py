@@ -13,6 +13,7 @@ import streamlit as st
 from app.explanations import MANY, METHOD_NAMES
 from app.views.markup import chip, percent, plain, plotted
 from app.views.picking import is_drawn, menu_key
+from app.views.tables import draw_table
 from app.views.target import title_of, unit_of
 from app.views.twin import table_twin
 from core.attribution.faithfulness import Faithfulness
@@ -73,10 +74,10 @@ def trust_view(found: Faithfulness) -> None:
         "them last: it should stay above. Read from right to left it is insertion, which adds the largest "
         "first."
     )
-    st.table(figures_table(found))
+    draw_table(figures_table(found))
     with table_twin("trust-table", "The curves as a table") as is_open:
         if is_open:
-            st.table(curves_table(found))
+            draw_table(curves_table(found))
 
 
 def curves_words(found: Faithfulness) -> str:
@@ -208,9 +209,9 @@ def _least(found: Faithfulness) -> float:
 
 def planted_truth(report: TruthReport | None, element: str, method: str) -> None:
     """Tells how a method scored on clips of which it is known what carries the emotion."""
-    st.markdown(f"**Where the truth is known: {plain(METHOD_NAMES[method])} for the {MANY[element]}**")
-    for sentence in planted_sentences(report, element, method):
-        st.caption(plain(sentence))
+    title = f"Where the truth is known: {METHOD_NAMES[method]} for the {MANY[element]}"
+    sentences = "".join(f"<p>{escape(one)}</p>" for one in planted_sentences(report, element, method))
+    st.html(f'<div class="planted"><b>{escape(title)}</b>{sentences}</div>')
 
 
 def planted_sentences(report: TruthReport | None, element: str, method: str) -> list[str]:

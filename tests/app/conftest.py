@@ -1,10 +1,13 @@
 """Hand-made results and small media for the app's tests; no trained model is needed."""
 
 import csv
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -30,6 +33,18 @@ EVIL = "![x](http://x.org/x.png) *b* $x$ `c` :red[r] <script>x</script>"
 def is_plain(text: str) -> bool:
     """Whether Markdown shows `EVIL` inside a text letter by letter."""
     return plain(EVIL) in text and EVIL not in text
+
+
+def tables_of(test) -> list[pd.DataFrame]:
+    """The tables of a page, each with the texts that are read in it."""
+    html = "".join(element.proto.body for element in test.get("html"))
+    found = []
+    for told in re.findall(r'<table class="plain-table".*?</table>', html, re.DOTALL):
+        rows = ElementTree.fromstring(told).iter("tr")
+        (corner, *names), *cells = [["".join(cell.itertext()) for cell in row] for row in rows]
+        index = pd.Index([row[0] for row in cells], name=corner)
+        found.append(pd.DataFrame([row[1:] for row in cells], columns=names, index=index))
+    return found
 
 
 def go_back(test, parameters: dict[str, str]) -> None:

@@ -233,10 +233,12 @@ def test_the_block_speaks_of_a_conflict_where_there_is_one_or_the_model_hears_on
 
 
 def run_rows(prediction, truth):
+    import streamlit as st
+
     from app.views import modalities
     from core.attribution.results import Target
 
-    modalities.subset_chart(prediction, Target(label="fear"), truth)
+    st.html(modalities.subset_chart(prediction, Target(label="fear"), truth))
 
 
 def rows_of(prediction, truth) -> list[str]:

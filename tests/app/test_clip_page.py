@@ -22,7 +22,7 @@ from core.labels import MELD_7
 from core.media import MediaError, Transcript
 from core.media.speech_models import Speech
 from core.model import build_model
-from tests.app.conftest import go_back, menu
+from tests.app.conftest import go_back, menu, tables_of
 from tests.core.media.made_media import grey_pictures, tone, write_media
 
 
@@ -544,7 +544,7 @@ def told_on(test) -> str:
     bodies = [element.proto.body for element in test.get("html")]
     html = [body for body in bodies if not body.startswith("<style>")]
     captions = [caption.value for caption in test.caption]
-    return "\n".join([*html, *captions, *(table.value.to_string() for table in test.table)])
+    return "\n".join([*html, *captions, *(table.to_string() for table in tables_of(test))])
 
 
 def test_how_a_clip_was_made_is_told(made_page, sent):
@@ -555,7 +555,7 @@ def test_how_a_clip_was_made_is_told(made_page, sent):
     assert "how far the expression has unfolded" in told
     assert [item["name"] for item in sent["gallery"]["items"]] == ["fear", "joy"]
     assert made_page.pills and menu(made_page.selectbox, "kind-filter").options
-    assert len(made_page.table) > 2
+    assert len(tables_of(made_page)) > 2
 
 
 def test_a_hidden_truth_is_told_nowhere(made_page, predictions, sent):

@@ -17,7 +17,7 @@ from app.views.comparison.flips import on_page
 from app.views.comparison.forest import forest_table
 from app.views.comparison.settings import (
     CURVE,
-    curves_figure,
+    curve_lines,
     curves_table,
     curves_words,
     kept_row,
@@ -26,7 +26,7 @@ from app.views.comparison.settings import (
 from app.views.markup import plain
 from core.evaluation import Estimate, compare
 from core.evaluation.compare_sentences import signed
-from tests.app.conftest import EVIL, go_back, write_clip
+from tests.app.conftest import EVIL, go_back, tables_of, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 SCRIPT = launch.MAIN.parent / "screens" / "compare.py"
@@ -204,9 +204,9 @@ def test_each_part_and_its_link(page):
     assert picker.label == "Look at"
     picker.set_value(compare_state.SETTINGS).run()
     assert link_of(page) == {"part": "settings"}
-    settings = page.table[-1].value
-    assert settings.loc[plain("model.video.size")].tolist() == ["64", "96"]
-    assert settings.loc[plain("training.data")].tolist() == ["–", plain('["a-b/c.csv"]')]
+    settings = tables_of(page)[-1]
+    assert settings.loc["model.video.size"].tolist() == ["64", "96"]
+    assert settings.loc["training.data"].tolist() == ["–", '["a-b/c.csv"]']
     page.get("button_group")[0].set_value(compare_state.CURVES).run()
     assert not page.exception
     assert "No history is at hand for a-test, b-test" in page.caption[-1].value.replace("\\", "")
@@ -334,8 +334,8 @@ def test_a_flipped_clip_opens_with_both_answers(page):
     assert not page.exception
     said = html_of(page)
     # probability of fear with all modalities, which is told last
-    told = [table.value["fear"].iloc[-1] for table in page.table]
-    assert told == [plain("80.0"), plain("10.0")]
+    told = [table["fear"].iloc[-1] for table in tables_of(page)]
+    assert told == ["80.0", "10.0"]
     # c1 is joy: the first says fear with 0.8, the other joy with 0.8
     assert '<div class="who">a-test</div>' in said and '<div class="who">b-test</div>' in said
     assert "<strong>fear</strong>" in said and "<strong>joy</strong>" in said
@@ -417,12 +417,12 @@ def test_curves_mark_the_epoch_that_was_kept():
     histories = {"one": one, "two": two}
     # not the highest one: epochs are chosen by more than this curve
     kept = {"one": kept_row(one, {"best_epoch": 2}), "two": kept_row(two, {})}
-    first, second = curves_figure(histories, kept).data
-    assert list(first.x) == [1, 2, 3] and list(first.marker.symbol) == ["circle", "circle", "star"]
-    assert "star" not in second.marker.symbol
+    first, second = curve_lines(histories, kept)
+    assert first.xs == (1, 2, 3) and first.ys == (0.2, 0.6, 0.5) and first.star == 2
+    assert second.star is None
     said = curves_words(histories, kept)
     assert "one reaches 0.60 in 3 epochs, and 0.50 in epoch 3, which was kept; two reaches 0.30" in said
-    assert first.line.dash != second.line.dash and first.line.color != second.line.color
+    assert first.dash != second.dash and first.color != second.color and first.symbol != second.symbol
     table = curves_table({"one": one, "two": two})
     assert table.loc[2].tolist() == [0.6, 0.3] and table.loc[3].isna().tolist() == [False, True]
 

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app.views import effects
 from core.attribution.effects import CompressionEffects, LevelEffects
 from core.attribution.results import Target
+from tests.app.conftest import tables_of
 
 LEAD = Target(label="fear", instead_of="joy")
 
@@ -210,14 +211,14 @@ def run_effects(found):
 
 def show_effects(found: CompressionEffects) -> AppTest:
     test = AppTest.from_function(run_effects, args=(found,)).run()
-    assert not test.exception and not test.table
+    assert not test.exception and not tables_of(test)
     test.session_state["effects-table"] = True
     return test.run()
 
 
 def rows_of(test: AppTest) -> dict[str, str]:
     """The HTML of each version, by its name."""
-    html = test.get("html")[1].proto.body
+    html = test.get("html")[0].proto.body
     return dict(re.findall(r'<li class="[^"]*"><span class="name">(.*?)</span>(.*?)</li>', html))
 
 
@@ -249,7 +250,7 @@ def test_the_panel_tells_conclusions_and_two_tables(patches):
     test = show_effects(found)
     told = re.findall('<p class="concluded">(.*?)</p>', test.get("html")[0].proto.body)
     assert told == effects.conclusions(found)
-    versions, masses = (table.value for table in test.table)
+    versions, masses = tables_of(test)
     assert len(versions) == len(effects.versions(found)) and masses.index[0] == "frames"
     drawn = [element.proto.body for element in test.get("html")]
     for text in (*drawn, versions.to_string(), masses.to_string()):

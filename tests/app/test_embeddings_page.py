@@ -28,7 +28,7 @@ from core.evaluation import spaces
 from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, picture_of, points_of
 from core.labels import EMOTION_COLORS, MODALITIES
 from core.space import SPACES, Space
-from tests.app.conftest import write_clip
+from tests.app.conftest import tables_of, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 TRUTH = ["joy", "fear", "anger"] * 6
@@ -66,7 +66,7 @@ def test_a_first_visit_shows_the_fused_space(page):
     assert not page.exception and not page.error
     assert "<b>first</b> on clips, split test: right on 67" in html_of(page)
     assert "Draw around points" in page.caption[0].value
-    table = page.table[0].value
+    table = tables_of(page)[0]
     assert table.index[0] == "silhouette" and "by chance 0.29" in table.loc["retrieval@5", "how to read it"]
     assert link_of(page) == {}
 
@@ -83,7 +83,7 @@ def test_a_link_restores_the_view(page, space):
     )
     assert "<strong>joy</strong>" in html_of(page)
     # three pairs of modalities
-    assert len(page.table[-1].value) == 3
+    assert len(tables_of(page)[-1]) == 3
     assert link_of(page) == link
     page.button(key="close-point").click().run()
     assert "open" not in link_of(page)
@@ -268,7 +268,7 @@ def test_every_picture_of_every_evaluation(page, tmp_path, labels, changes):
         num_points = len(labels) * (3 if view.get("space") == TOGETHER else 1)
         assert f"Scatter of {num_points} point" in picture_alt(page)
         # no figure of a space is told where there is nothing to compare with
-        (quality,) = (table.value for table in page.table if "silhouette" in table.value.index)
+        (quality,) = (table for table in tables_of(page) if "silhouette" in table.index)
         assert (quality.loc["silhouette", "value"] == "–") == (len(set(labels)) < 2)
 
 

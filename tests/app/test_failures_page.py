@@ -11,7 +11,7 @@ from app import checkpoints, evaluations, folders, launch, notes, resources, sum
 from app.clips import ClipChoice
 from app.failures_state import FailuresView
 from app.views.markup import plain
-from tests.app.conftest import EVIL, menu, write_clip
+from tests.app.conftest import EVIL, menu, tables_of, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 LABELS = ["fear"] * 6 + ["joy"] * 12 + ["anger"] * 12
@@ -42,6 +42,11 @@ def shipped(tmp_path):
 
 def html_of(test) -> str:
     return "\n".join(element.proto.body for element in test.get("html"))
+
+
+def components_of(test) -> list[tuple[str, dict]]:
+    """Name of every component on the page, with what it is told."""
+    return [(one.proto.component_name, json.loads(one.proto.json)) for one in test.get("bidi_component")]
 
 
 def link_of(test) -> dict[str, str]:
@@ -84,6 +89,19 @@ def test_a_cell_by_the_keyboard_s_fields(page, shipped):
     assert link_of(page) == {"emotion": "anger", "show": "cell", "labelled": "anger", "predicted": "fear"}
 
 
+def test_cells_are_filled_by_their_share_of_the_row(page, shipped):
+    written(shipped)
+    page.query_params = {"show": "cell", "labelled": "anger"}
+    page.run()
+    (told,) = (told for name, told in components_of(page) if name == "deepmsi.matrix")
+    labels = told["labels"]
+    row = dict(zip(labels, told["rows"][labels.index("anger")], strict=True))
+    assert row["anger"] == {"count": 11, "share": 0.9167, "shown": "11"}
+    assert row["fear"] == {"count": 1, "share": 0.0833, "shown": "1"}
+    # any prediction
+    assert told["chosen"] == ["anger", None]
+
+
 def test_a_link_restores_the_view(page, shipped):
     written(shipped)
     link = {
@@ -121,7 +139,7 @@ def test_columns_of_the_data_set_are_shown_letter_by_letter(page, shipped):
     page.session_state["detail-tables"] = True
     page.run()
     assert not page.exception
-    assert page.table[-1].value.loc[plain(EVIL)].tolist() == [plain(EVIL)]
+    assert tables_of(page)[-1].loc[EVIL].tolist() == [EVIL]
 
 
 def ticked(test) -> list[str]:
@@ -238,8 +256,9 @@ def test_every_part_of_every_evaluation(page, shipped, part, labels, told):
     page.run()
     assert not page.exception and not page.error
     # whatever is drawn is told without eyes too
-    drawn = [*page.get("vega_lite_chart"), *page.dataframe]
-    assert all(one.proto.alt for one in drawn) and (drawn or part != "confusion")
+    assert all(one.proto.alt for one in page.dataframe)
+    matrices = [told for name, told in components_of(page) if name == "deepmsi.matrix"]
+    assert bool(matrices) == (part == "confusion") and all(told["alt"] for told in matrices)
 
 
 def test_every_part_of_twenty_thousand_clips(page, shipped, large):
@@ -249,14 +268,14 @@ def test_every_part_of_twenty_thousand_clips(page, shipped, large):
     page.run()
     assert not page.exception
     # labels down and predictions across: joy, fear, anger
-    assert page.table[0].value.loc["joy"].tolist() == [plain(n) for n in ("3,000", "6,000", "3,000")]
+    assert tables_of(page)[0].loc["joy"].tolist() == ["3,000", "6,000", "3,000"]
     assert "Of 6000 clips labelled fear the model misses 6000" in html_of(page)
     assert "6,000 clips labelled fear that the model misses" in html_of(page)
     page.query_params = {"part": "emotions"}
     page.run()
-    joy = page.table[0].value.loc["joy"]
-    assert (joy["clips"], joy["predicted"]) == (12_000, 12_000)
-    assert all(joy[name].startswith(plain("0.25")) for name in ("Precision", "Recall", "F1"))
+    joy = tables_of(page)[0].loc["joy"]
+    assert (joy["clips"], joy["predicted"]) == ("12,000", "12,000")
+    assert all(joy[name].startswith("0.25") for name in ("Precision", "Recall", "F1"))
     for part, num_rows in {"slices": None, "labels": 18_000}.items():
         page.query_params = {"part": part}
         page.run()
@@ -332,10 +351,10 @@ def test_shares_of_a_row_stand_in_place_of_counts(page, shipped):
     written(shipped)
     page.session_state["confusion-table"] = True
     page.run()
-    assert page.table[0].value.loc["fear"].tolist() == ["3", "2", "1"]
+    assert tables_of(page)[0].loc["fear"].tolist() == ["3", "2", "1"]
     page.segmented_control(key="confusion-share").set_value("Share of the row").run()
-    shares = [plain(f"{n}\N{NARROW NO-BREAK SPACE}%") for n in (50, 33, 17)]
-    assert page.table[0].value.loc["fear"].tolist() == shares and link_of(page) == {"cells": "share"}
+    shares = [f"{n}\N{NARROW NO-BREAK SPACE}%" for n in (50, 33, 17)]
+    assert tables_of(page)[0].loc["fear"].tolist() == shares and link_of(page) == {"cells": "share"}
 
 
 def test_what_was_learned_from_is_told_as_soon_as_it_lies_beside(page, shipped):

@@ -17,7 +17,7 @@ from app.own_runs import EVALUATE, PREDICT, OwnWork
 from app.views.markup import plain
 from core.predict import Predictor
 from core.writing import PrivateFolder
-from tests.app.conftest import EVIL, ClosedDesk, is_plain, menu, write_clip
+from tests.app.conftest import EVIL, ClosedDesk, is_plain, menu, tables_of, write_clip
 
 
 @pytest.fixture
@@ -212,8 +212,8 @@ def test_what_data_and_answers_say_is_shown_letter_by_letter(page, clips, checkp
     page.button(key="own-start").click().run()
     until(page, "is done.")
     assert not page.exception
-    counts = page.table[0].value
-    assert plain(label) in counts.index and plain(label) in counts.columns
+    counts = tables_of(page)[0]
+    assert label in counts.index and label in counts.columns
     rows = [
         {"key": "one.mp4", "prediction": EVIL, "sentence": EVIL, "notes": EVIL},
         {"key": "two.mp4", "prediction": "", "error": EVIL},
@@ -242,7 +242,7 @@ def test_a_finished_evaluation_leads_to_the_pages_that_show_it(page, clips, chec
     )
     page.run()
     assert not page.exception and not page.error
-    table = page.table[-1].value
+    table = tables_of(page)[-1]
     assert table.loc["accuracy"].iloc[0].startswith("0.500")
     assert not any("learned from data" in element.value for element in (*page.warning, *page.caption))
     recipe = {"train_config": {"source_names": ["mine"]}}

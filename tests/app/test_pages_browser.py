@@ -1,7 +1,9 @@
 """The pages that show evaluations, on what ships, in a real Chromium."""
 
+import json
 import os
 import re
+import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -49,13 +51,12 @@ def test_a_link_opens_its_page_on_a_server_that_was_just_started(page, address):
 
 def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
     page.goto(f"{address}failures")
-    cell = page.locator(
-        '.stVegaLiteChart g.mark-rect path[aria-label*="labelled: disgust; predicted as: neutral"]'
-    )
+    matrix = page.get_by_role("grid", name="Confusion matrix of 7 emotions")
+    cell = matrix.get_by_role("gridcell", name="labelled: disgust; predicted as: neutral")
     expect(cell).to_be_visible()
     wait_for_rest(page)
-    # beside the number, which lies over the middle
-    cell.click(position={"x": 6, "y": 6})
+    cell.click()
+    expect(cell).to_have_attribute("aria-selected", "true")
     page.wait_for_url("**labelled=disgust&predicted=neutral**")
     card = page.locator(".cards [role=option]").first
     expect(card).to_have_attribute("aria-label", re.compile("label disgust .*, model neutral"))
@@ -64,6 +65,52 @@ def test_a_cell_of_the_confusion_matrix_leads_to_clips_that_play(page, address):
     page.wait_for_url("**open=**")
     plays(page, "failures-player")
     expect(page.locator(".st-key-failures-detail .emotion strong")).to_have_text("neutral")
+
+
+FOCUSED = """() => {
+  let one = document.activeElement;
+  while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+  return one.getAttribute("aria-label");
+}"""
+
+
+def test_a_cell_of_the_confusion_matrix_is_chosen_by_the_keyboard(page, address):
+    page.goto(f"{address}failures")
+    cell = page.get_by_role("gridcell", name="labelled: disgust; predicted as: neutral")
+    expect(cell).to_be_visible()
+    wait_for_rest(page)
+    cell.focus()
+    page.keyboard.press("Home")
+    names = []
+    for key in ("ArrowRight", "ArrowDown", "End", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+        names.append(page.evaluate(FOCUSED))
+    labels = [name.split(";")[0].removeprefix("labelled: ") for name in names]
+    assert labels[0] == labels[3] == labels[4] == "disgust" and labels[1] == labels[2] != "disgust"
+    # one stop of the tab key
+    assert page.locator(".matrix .cell[tabindex='0']").count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_url("**labelled=disgust**")
+    wait_for_rest(page)
+    assert page.evaluate(FOCUSED) == names[-1], "the focus stays"
+
+
+def test_pointing_at_the_training_curves_tells_the_values_of_all(page, address):
+    page.goto(f"{address}checkpoints")
+    plot = page.get_by_role("img", name="Macro F1 over epochs")
+    expect(plot).to_be_visible()
+    wait_for_rest(page)
+    tip = page.locator(".lines .tip")
+    expect(tip).to_be_hidden()
+    plot.hover(position={"x": 60, "y": 100})
+    expect(tip).to_contain_text("epoch 1")
+    for name in ("full", "everyday", "text-audio"):
+        expect(tip).to_contain_text(re.compile(rf"{name}: 0\.\d+"))
+
+
+def test_no_page_around_the_app_may_steer_it(address):
+    with urllib.request.urlopen(f"{address}_stcore/host-config") as told:
+        assert json.load(told)["allowedOrigins"] == []
 
 
 def test_back_to_the_bare_address_closes_the_clip_and_another_page_does_not(page, address):

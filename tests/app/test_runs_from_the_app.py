@@ -17,12 +17,12 @@ from app import checkpoints, evaluations, folders, launch
 from app.cli import cli
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
 from app.training_runs import RunChoice, num_epochs_done
-from app.views.markup import plain
 from core.checkpoint import save_checkpoint
 from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
 from core.labels import MODALITIES
 from core.model import build_model
+from tests.app.conftest import tables_of
 
 SCRIPT = launch.MAIN.parent / "screens" / "checkpoints.py"
 
@@ -192,7 +192,7 @@ def page(checkpoint, tmp_path, monkeypatch):
 def test_the_page_tells_of_a_checkpoint(page):
     page.run()
     assert not page.exception and not page.error
-    row = page.dataframe[0].value.loc["small"]
+    row = tables_of(page)[0].loc["small"]
     assert row["learned from"] == "1,234 clips" and row["best epoch"] == "3" and row["macro F1, dev"] == "–"
     card = next(m.value for m in page.markdown if "A card" in m.value)
     assert "![" not in card and "&#33;[spy]" in card
@@ -209,7 +209,7 @@ def test_another_folder_and_what_is_none(page, checkpoint, tmp_path):
         (other / file.name).write_bytes(file.read_bytes())
     page.text_input(key="checkpoint-folder").set_value(str(other)).run()
     assert not page.exception and not page.error
-    assert list(page.dataframe[0].value.index) == ["small", "other"]
+    assert list(tables_of(page)[0].index) == ["small", "other"]
     assert page.selectbox(key="checkpoint-shown").value == "other"
 
 
@@ -224,16 +224,18 @@ def test_the_settings_of_two_checkpoints_are_held_against_each_other(page, check
     assert "Both were made with the same settings of model and training." in [c.value for c in page.caption]
     page.selectbox(key="checkpoint-other").set_value("other").run()
     assert not page.exception
-    table = page.table[0].value
+    table = tables_of(page)[-1]
     assert {name: row.tolist() for name, row in table.iterrows()} == {
-        plain("training.name"): ["other", plain("–")],
-        plain("training.seed"): ["8", "7"],
+        "training.name": ["other", "–"],
+        "training.seed": ["8", "7"],
     }
     assert list(table.columns) == ["other", "small"]
-    assert not any(column.table for column in page.columns), "it has the width of the page"
+    inside = [html.proto.body for column in page.columns for html in column.get("html")]
+    assert not any("training.seed" in body for body in inside), "it has the width of the page"
     assert page.query_params["against"] in ("other", ["other"])
     # the curves of all of them
-    assert "small reaches 0.20 in 3 epochs" in page.get("plotly_chart")[0].proto.alt
+    told = [json.loads(component.proto.json) for component in page.get("bidi_component")]
+    assert any("small reaches 0.20 in 3 epochs" in one.get("alt", "") for one in told)
     # a checkpoint is not held against itself
     page.selectbox(key="checkpoint-shown").set_value("other").run()
     assert not page.exception and page.selectbox(key="checkpoint-other").value == "small"

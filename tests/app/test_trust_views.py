@@ -11,6 +11,7 @@ from core.attribution.randomisation import Randomised
 from core.attribution.removal import Curves, Infidelity
 from core.attribution.results import Target
 from sample_data.corpus.checking.statistics import Estimate
+from tests.app.conftest import tables_of
 from training.truth import TruthFigure
 from training.truth_report import TruthReport
 
@@ -243,7 +244,7 @@ def test_the_verdict_is_told_with_its_sign_and_reasons(verdict, chip):
     assert "<li>First &lt;b&gt;reason&lt;/b&gt;.</li><li>Second.</li>" in html
     assert test.markdown[0].value == "**Probability of fear while the windows of sound are removed**"
     assert len(test.get("plotly_chart")) == 1
-    figures, steps = (table.value for table in test.table)
+    figures, steps = tables_of(test)
     assert figures.loc["sensitivity to unnoticed noise", "found"] == "0.25"
     assert list(steps["deletion (%)"]) == ["60.0", "20.0", "10.0"]
 
@@ -261,7 +262,8 @@ def test_people_choose_whose_explanation_is_judged():
     test = AppTest.from_function(run_picker, args=("window", None)).run()
     assert not test.exception and "picked" not in test.session_state
     assert test.segmented_control(key="trust-element").value == "window"
-    assert test.markdown[0].value == "**Where the truth is known: occlusion for the sound**"
-    assert test.caption[0].value.startswith("Not measured for this checkpoint")
+    told = test.get("html")[0].proto.body
+    assert "<b>Where the truth is known: occlusion for the sound</b>" in told
+    assert "<p>Not measured for this checkpoint" in told
     test.segmented_control(key="trust-element").set_value("word").run()
     assert test.session_state["picked"] == "word"

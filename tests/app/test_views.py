@@ -36,12 +36,13 @@ def show_headline(prediction, label, **options) -> str:
 
 
 def run_modalities(prediction, target):
+    import streamlit as st
+
     from app.views import modalities, shapley
 
     modalities.verdict(prediction)
-    modalities.subset_chart(prediction, target)
-    shapley.shapley_chart(prediction, target)
-    shapley.interaction_chart(prediction, target)
+    charts = modalities.subset_chart, shapley.shapley_chart, shapley.interaction_chart
+    st.html("".join(chart(prediction, target) for chart in charts))
 
 
 def show_modalities(prediction, label, instead_of=None) -> str:

@@ -9,11 +9,13 @@ function render(component) {
     const active = root.getRootNode().activeElement;
     const focused = root.contains(active) ? active.dataset?.key : null;
     const keys = data.items.map((item) => item.key).join("\n");
-    const top = root._keys === keys ? root.scrollTop : 0;
+    const isOther = root._keys !== keys;
     root._signature = signature;
     root._keys = keys;
     root.replaceChildren(...data.items.map(build));
-    root.scrollTop = top;
+    // where nobody scrolled this would have the whole page laid out once more
+    if (isOther && root._isScrolled) root.scrollTop = 0;
+    root.onscroll = () => { root._isScrolled = root.scrollTop > 0; };
     if (focused) [...root.children].find((card) => card.dataset.key === focused)?.focus();
   }
   const buttons = [...root.children];

@@ -18,13 +18,12 @@ function render(component) {
   const signature = JSON.stringify(data.items);
   if (root._signature !== signature) {
     const keys = data.items.map((item) => item.key).join("\n");
-    const [left, active] = [root.scrollLeft, root.getRootNode().activeElement];
+    const active = root.getRootNode().activeElement;
     const focused = root.contains(active) ? active.dataset?.key : null;
     if (root._keys !== keys) delete root.dataset.shown; // other clips: the chosen one may lie elsewhere
     root._signature = signature;
     root._keys = keys;
     root.replaceChildren(...data.items.map(build));
-    root.scrollLeft = left;
     if (focused) [...root.children].find((button) => button.dataset.key === focused)?.focus({ preventScroll: true });
   }
   const buttons = [...root.children];
@@ -49,15 +48,14 @@ function render(component) {
     buttons[to].focus();
   };
   mark(data.selected);
-  if (root.dataset.shown !== String(data.selected)) {
-    root.dataset.shown = String(data.selected);
+  const bringInSight = () => {
     const chosen = buttons.find((button) => button.dataset.key === data.selected);
     // by hand: scrollIntoView would move the whole page too
     if (chosen && (chosen.offsetLeft < root.scrollLeft
         || chosen.offsetLeft + chosen.offsetWidth > root.scrollLeft + root.clientWidth)) {
       root.scrollLeft = chosen.offsetLeft - root.clientWidth / 2 + chosen.offsetWidth / 2;
     }
-  }
+  };
 
   const shelf = root.parentElement;
   const hint = () => {
@@ -70,7 +68,10 @@ function render(component) {
   root.onscroll = hint;
   shelf._resize ??= new ResizeObserver(() => hint());
   shelf._resize.observe(root);
-  hint();
+  if (root.dataset.shown === String(data.selected)) return;
+  root.dataset.shown = String(data.selected);
+  // once all is drawn: to ask for places before has the whole page laid out once more
+  requestAnimationFrame(() => { bringInSight(); hint(); });
 }
 
 function build(item) {

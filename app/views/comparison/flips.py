@@ -12,7 +12,8 @@ from app.components.cards import Card, Said, cards
 from app.thumbnails import Thumbnails
 from app.views.failures import detail
 from app.views.failures.clip_cards import MAX_TITLE_CHARACTERS, PAGE_SIZE, num_pages, turner
-from app.views.markup import color_of, percent, plain, plain_table
+from app.views.markup import color_of, percent, plain
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation import Evaluation
 from core.evaluation.compare import Flip
@@ -108,7 +109,7 @@ def side_by_side(names: tuple[str, str], evaluations: tuple[Evaluation, Evaluati
             st.html(detail.modalities_chart(evaluation, row))
             with table_twin(f"{side}-table") as is_open:
                 if is_open:
-                    st.table(plain_table(detail.subset_table(evaluation, row)))
+                    draw_table(detail.subset_table(evaluation, row))
 
 
 def _apart(names: tuple[str, str]) -> tuple[str, str]:

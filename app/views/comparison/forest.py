@@ -7,7 +7,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, plain_table, swatch
+from app.views.markup import chart, color_of, swatch
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation import Comparison
 from core.evaluation.compare_sentences import p_value
@@ -45,7 +46,7 @@ def forest(base: str, other: str, comparison: Comparison) -> None:
     )
     with table_twin("forest-table") as is_open:
         if is_open:
-            st.table(plain_table(forest_table(base, other, comparison)))
+            draw_table(forest_table(base, other, comparison))
 
 
 def _interval_words(of: Comparison) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
+from app.components.lines import DASHES, SYMBOLS, Line, lines
 from app.summaries import Summary
-from app.views.markup import plain, plain_table, plotted
+from app.views.markup import plain
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation import Comparison
 
@@ -18,9 +20,7 @@ CURVE = "dev_video+audio+text_macro_f1"
 CURVE_COLUMNS = {"epoch", CURVE}
 """What a history needs for its curve."""
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px,1px,2px")
 COLORS = ("#2f7fd6", "#c8691c", "#1a9c78", "#b0569b", "#a88a00", "#7d8694")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 
 
 def settings_list(base: str, other: str, comparison: Comparison) -> None:
@@ -33,7 +33,7 @@ def differing_settings(base: str, other: str, config: Mapping[str, tuple[object,
     if not config:
         st.caption("Both were made with the same settings of model and training.")
         return
-    st.table(plain_table(settings_table(base, other, config)))
+    draw_table(settings_table(base, other, config))
 
 
 def settings_table(base: str, other: str, config: Mapping[str, tuple[object, object]]) -> pd.DataFrame:
@@ -55,11 +55,12 @@ def curves(found: Mapping[str, Summary], missing: list[str]) -> None:
     kept = {name: kept_row(one.history, one.metrics) for name, one in found.items()}
     if histories:
         st.markdown("**Macro F1 on the dev split after each epoch of training** (0 to 1)")
-        st.plotly_chart(
-            curves_figure(histories, kept),
-            key="compare-curves",
+        lines(
+            curve_lines(histories, kept),
+            x_title="epoch",
+            y_title="macro F1, dev",
             alt=curves_words(histories, kept),
-            config={"displayModeBar": False},
+            key="compare-curves",
         )
         st.caption(
             "With all modalities that the model reads, each on its own dev clips: curves of checkpoints "
@@ -102,36 +103,20 @@ def curves_words(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int |
     return f"Macro F1 over epochs: {'; '.join(told)}. The box below, once opened, has every epoch."
 
 
-def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | None]) -> go.Figure:
+def curve_lines(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | None]) -> list[Line]:
     """A line per evaluation, told apart by dash and symbol too; a star on the row of the kept epoch."""
-    figure = go.Figure()
-    for number, (name, history) in enumerate(histories.items()):
-        epochs, values = history["epoch"] + 1, history[CURVE]
-        symbols = [SYMBOLS[number % len(SYMBOLS)]] * len(values)
-        sizes = [7] * len(values)
-        if (row := kept[name]) is not None:
-            symbols[row], sizes[row] = "star", 14
-        figure.add_scatter(
-            x=epochs,
-            y=values,
-            name=plotted(name),
-            mode="lines+markers",
-            line={
-                "dash": DASHES[number % len(DASHES)],
-                "width": 2,
-                "color": COLORS[number % len(COLORS)],
-            },
-            marker={"symbol": symbols, "size": sizes},
+    return [
+        Line(
+            name=name,
+            color=COLORS[number % len(COLORS)],
+            dash=DASHES[number % len(DASHES)],
+            symbol=SYMBOLS[number % len(SYMBOLS)],
+            xs=tuple((history["epoch"] + 1).tolist()),
+            ys=tuple(None if np.isnan(value) else float(value) for value in history[CURVE]),
+            star=kept[name],
         )
-    figure.update_layout(
-        height=340,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        xaxis={"title": "epoch"},
-        yaxis={"title": "macro F1, dev"},
-        hovermode="x unified",
-    )
-    return figure
+        for number, (name, history) in enumerate(histories.items())
+    ]
 
 
 def curves_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -120,6 +120,9 @@ def space_figure(
         # in a narrow window it would lie over the legend
         modebar={"orientation": "v"},
         dragmode="lasso" if is_flat else "orbit",
+        # what Streamlit would come to by itself, after it had the chart drawn twice more
+        clickmode="event",
+        hovermode="closest",
         uirevision="space",
     )
     if is_flat:

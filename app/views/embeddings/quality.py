@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.views.tables import draw_table
 from core.evaluation.spaces import MAX_MEASURED, NUM_NEIGHBOURS, PairQuality, Picture, SpaceQuality
 from core.labels import MODALITY_NOUNS
 
@@ -33,12 +34,12 @@ def quality_view(
 ) -> None:
     """Draws the figures of the space, and of how the modalities lie to each other."""
     st.subheader("How good is this space?", anchor=False)
-    st.table(quality_table(quality, uniform))
+    draw_table(quality_table(quality, uniform))
     if words := measured_words(quality, picture):
         st.caption(words)
     if pairs:
         st.markdown("**The modalities in the space that they share**")
-        st.table(pair_table(pairs))
+        draw_table(pair_table(pairs))
         st.caption(
             "Alignment: mean squared distance of a clip’s two projections, 0 where they are the same, 2 "
             "where they have nothing in common. Gap: distance of the two modalities’ means; far apart, each "

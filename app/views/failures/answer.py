@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from app.views.markup import nouns, plain, said, swatch
 from app.views.picking import is_drawn, menu_key, picked_option
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation.failure_sentences import answer
 from core.evaluation.failures import PRESETS, MissedClass
@@ -49,18 +51,18 @@ def answer_box(missed: MissedClass, labels: tuple[str, ...], *, is_shown: bool, 
             st.button(f"Show {several}", icon=":material/grid_view:", on_click=on_show, key="show-missed")
         with table_twin("missed-table") as is_open:
             if is_open:
-                st.table(alone_rows(missed))
+                draw_table(alone_table(missed))
                 st.caption(
                     f"Missed clips of {plain(missed.label)} that the model would get right if it were shown "
                     "this alone, of those that have any of it."
                 )
 
 
-def alone_rows(missed: MissedClass) -> dict[str, list]:
+def alone_table(missed: MissedClass) -> pd.DataFrame:
     """The table twin of which modalities would have been right."""
     subsets = {name: of for name, of in missed.right_alone.items() if of.total}
-    return {
-        "shown alone": [nouns(name) for name in subsets],
+    right = {
         "right": [f"{of.count} of {of.total}" for of in subsets.values()],
         "%": [f"{100 * of.value:.0f}" for of in subsets.values()],
     }
+    return pd.DataFrame(right, index=pd.Index(map(nouns, subsets), name="shown alone"))

@@ -7,7 +7,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import chart, color_of, plain_table, swatch
+from app.views.markup import chart, color_of, swatch
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation import Estimate, Scores
 
@@ -42,7 +43,7 @@ def class_chart(scores: Scores, resampled: str) -> None:
     )
     with table_twin("classes-table") as is_open:
         if is_open:
-            st.table(plain_table(class_table(scores)))
+            draw_table(class_table(scores))
 
 
 def class_table(scores: Scores) -> pd.DataFrame:

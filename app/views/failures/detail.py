@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from app.playback import Playable, as_it_is, is_playable
-from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, plain_table, points, swatch, track
+from app.views.markup import UNIT_SPACE, chart, color_of, percent, plain, points, swatch, track
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.attribution.modalities import told_verdict
 from core.evaluation import Evaluation
@@ -106,10 +107,10 @@ def figures(evaluation: Evaluation, row: int) -> None:
     st.html(f'<p class="facts">Together the modalities are called <b>{escape(verdict)}</b>.</p>')
     with table_twin("detail-tables", "As tables") as is_open:
         if is_open:
-            st.table(plain_table(subset_table(evaluation, row)))
+            draw_table(subset_table(evaluation, row))
             own = evaluation.extra.iloc[row].dropna()
             if len(own):
-                st.table(plain_table(own.rename("from the data set").to_frame()))
+                draw_table(own.rename("from the data set").to_frame())
 
 
 def subset_table(evaluation: Evaluation, row: int) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.views.markup import UNIT_SPACE, plain, plain_table
+from app.views.markup import UNIT_SPACE, plain
 from app.views.picking import is_drawn, menu_key, ticked, ticked_row
+from app.views.tables import draw_table
 from app.views.twin import table_twin
 from core.evaluation import Evaluation
 from core.evaluation.failure_sentences import how_to_read_slices, of_label_errors, of_slices
@@ -148,7 +149,7 @@ def suspects_list(
     )
     with table_twin("confident-table", "All clips by label and confident class") as is_open:
         if is_open:
-            st.table(plain_table(joint_table(errors, evaluation.labels)))
+            draw_table(joint_table(errors, evaluation.labels))
             st.caption(
                 "Threshold: mean probability of the class on the clips labelled so. Off the diagonal lie the "
                 "suspects; clips that reach no threshold are not counted."

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.evaluation_commands import HEADLINE_NAMES
 from app.views.markup import plain
+from app.views.tables import draw_table
 from core.evaluation import Evaluation
 from core.evaluation.artifact import ALL, subset_name
 
@@ -44,7 +45,7 @@ def evaluated_view(
         )
         if caution:
             st.caption(f":material/warning: {plain(caution)}")
-        st.table(figures_table(evaluation))
+        draw_table(figures_table(evaluation))
         st.caption(f"Intervals: {info.num_bootstrap:,} resamples of {info.resampled}s.")
     with right:
         st.html('<div class="chart-title">Look closer</div>')

@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from app.own_data import ALL, KIND_NAMES, OwnData, manifest_to_fill_in, skipped_table
-from app.views.markup import plain, plain_table
+from app.views.markup import plain
+from app.views.tables import draw_table
 from core.media import MEDIA_SUFFIXES
 from training.datasets import SkippedClip
 from training.datasets.check import NO_SPLIT
@@ -78,7 +79,7 @@ def found_view(data: OwnData, *, words: Callable[[], dict[str, str]], on_look_ag
     left, right = st.columns([7, 5], gap="large")
     with left:
         st.html('<div class="chart-title">What it holds <span>clips per split and label</span></div>')
-        st.table(plain_table(counts_table(data)))
+        draw_table(counts_table(data))
         if not data.num_labelled:
             unlabelled(data, words)
     with right:
