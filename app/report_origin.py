@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from app.folders import free_name
-from core.checkpoint_files import CARD, checkpoint_hash
+from core.checkpoint_files import checkpoint_hash, read_card
 from core.evaluation import Evaluation, read_evaluation
 from core.evaluation.artifact import ALL, SHIPPED, subset_name
 from core.evaluation.compare import flat_settings
@@ -200,10 +200,10 @@ def plain(value: object) -> str:
 
 def card_of(checkpoint: Path | None) -> str:
     """The card without its title and its scores, which the report has its own of."""
-    if checkpoint is None or not (checkpoint / CARD).is_file():
+    if checkpoint is None:
         return ""
     kept, is_kept = [], True
-    for line in (checkpoint / CARD).read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_card(checkpoint).splitlines():
         if line.startswith("# "):
             continue
         if line.startswith("## "):

@@ -24,6 +24,7 @@ from pathlib import Path
 from core.config import ModelConfig
 from core.from_dict import dataclass_from_dict
 from core.labels import SCHEMES
+from core.media.limits import MIB
 from core.sentences import SentenceError
 from core.texts import require_size
 from core.writing import require_writable, written
@@ -192,7 +193,9 @@ def checkpoint_hash(folder: Path) -> str:
     """SHA-256 of a checkpoint's configuration and weights, without loading the model. Raises OSError."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
-        digest.update((folder / name).read_bytes())
+        with (folder / name).open("rb") as file:
+            while part := file.read(MIB):
+                digest.update(part)
     return digest.hexdigest()
 
 

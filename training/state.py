@@ -30,7 +30,7 @@ _FORMAT = 1
 _HEADER = "run"
 _MAX_TOLD = 200
 
-MAX_HEADER_BYTES = 8 * MIB
+MAX_HEADER_BYTES = 16 * MIB
 """Of a state. Weights, average, best weights and moments of the preset paper, all of it trained, are 5,322
 tensors, whose names and shapes take 0.6 MiB; each epoch of the history adds about 1 KiB."""
 

@@ -105,7 +105,7 @@ def bench_truth(
     about = {
         "checkpoint": predictor.checkpoint.name,
         "checkpoint_sha256": predictor.identity,
-        "plan_sha256": json.loads((Path(corpus) / CORPUS_FILE).read_text(encoding="utf-8"))["plan_sha256"],
+        "plan_sha256": _plan(Path(corpus) / CORPUS_FILE),
         "split": split,
         "num_clips": len(clips),
     }
@@ -150,6 +150,11 @@ def _measured(
     return report
 
 
+def _plan(path: Path) -> str:
+    require_size(path, CorpusError, "make it again")
+    return json.loads(path.read_text(encoding="utf-8"))["plan_sha256"]
+
+
 def read_truth(folder: Path) -> TruthReport:
     """A report that `bench_truth` wrote.
 
@@ -157,9 +162,8 @@ def read_truth(folder: Path) -> TruthReport:
         ValueError: if there is none, or it is damaged; the sentence names the file.
     """
     path = Path(folder) / TRUTH
-    if path.is_file():
-        require_size(path, ValueError, "make it again")
     try:
+        require_size(path, ValueError, "it is not read")
         content = json.loads(path.read_text(encoding="utf-8"))
         figures = tuple(
             TruthFigure(

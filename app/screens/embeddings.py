@@ -264,7 +264,7 @@ def show_epochs(evaluation: Evaluation) -> None:
         )
         return
     table = epochs_table(space, current)
-    epochs_chart(figure, table, key=f"epochs-{current}")
+    epochs_chart(figure, table, key=f"epochs-{current}", config=PLOT_SETTINGS)
     st.caption(
         f"{len(space.keys):,} dev clips, at most 16 of each emotion, after every epoch of training, by "
         "the directions of largest variance after the last one; “start” is before the first. Play shows how "

@@ -34,6 +34,7 @@ from core.checkpoint import Checkpoint
 from core.space import Space
 
 VIEWS = Path(__file__).parents[1] / "views"
+PLOT_SETTINGS = {"displaylogo": False, "displayModeBar": False}
 NO_PICTURE = "No picture was read of this clip, so there is nothing to see in this step; go on to the next."
 
 
@@ -257,7 +258,7 @@ def space(choice: ClipChoice, explained: Explained) -> None:
     if figure is None:
         st.info(NO_SPACE, icon=":material/info:")
         return
-    epochs_chart(figure, table, key="learn-space")
+    epochs_chart(figure, table, key="learn-space", config=PLOT_SETTINGS)
     st.caption(
         f"**The fused space over the epochs of training** (directions without unit). {len(formed.keys):,} "
         "dev clips, one point each, coloured by their label; near means alike to the model. The directions "

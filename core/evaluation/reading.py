@@ -29,9 +29,13 @@ from core.evaluation.artifact import (
 from core.evaluation.metrics import Metrics
 from core.from_dict import dataclass_from_dict
 from core.labels import MODALITIES
+from core.media.limits import MIB
 from core.tables import read_table
 from core.tensors import read_tensors
-from core.texts import require_size
+from core.texts import MAX_TEXT_BYTES, require_size
+
+MAX_INFO_BYTES = 64 * MIB
+"""Of an evaluation's description, which gives a reason for every clip that was skipped, of 0.1 KiB each."""
 
 _MAX_TOLD = 300
 """Characters of a reason that comes from the files themselves."""
@@ -48,7 +52,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     for name in (INFO, PREDICTIONS, EMBEDDINGS, METRICS):
         if not (folder / name).is_file():
             raise EvaluationError(f"{folder} is no evaluation: it has no {name}; make it again.")
-    values, metrics = _read_json(folder / INFO), _read_json(folder / METRICS)
+    values, metrics = _read_json(folder / INFO, MAX_INFO_BYTES), _read_json(folder / METRICS)
     root = values.pop("media_folder", None)
     if root is not None and (not isinstance(root, str) or Path(root).is_absolute() or "\0" in root):
         raise EvaluationError(f"{folder / INFO}: media_folder should be a relative path; make it again.")
@@ -123,9 +127,9 @@ def _problems(evaluation: Evaluation) -> Iterator[str]:
             yield f"{METRICS} has the classes {', '.join(scores.classes)}, {INFO} {', '.join(info.labels)}"
 
 
-def _read_json(path: Path) -> dict:
+def _read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> dict:
     try:
-        require_size(path, EvaluationError, "make it again")
+        require_size(path, EvaluationError, "make it again", max_bytes=max_bytes)
         text = path.read_text(encoding="utf-8")
         values = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError) as error:

@@ -19,17 +19,17 @@ def packets_of(media: OpenMedia, damage: Counter) -> Iterator[Packet]:
     packets = media.container.demux(media.streams)
     try:
         yield from packets
-        return
     except av.FFmpegError:
         damage["container"] += 1
+        # what the decoders still hold back comes out by an empty packet each
+        for stream in media.streams:
+            packet = Packet()
+            packet.stream = stream
+            yield packet
     except IndexError:
-        # all was read: PyAV then looks for streams that came up in mid-file, too, and has none of these
-        pass
-    # what the decoders still hold back comes out by an empty packet each
-    for stream in media.streams:
-        packet = Packet()
-        packet.stream = stream
-        yield packet
+        # all was read, and the decoders are flushed: PyAV 18 then asks also for streams that came up in
+        # mid-file, for which it made no room, and finds none
+        return
 
 
 def frames_of(packet: Packet, damage: Counter) -> list[VideoFrame] | list[AudioFrame]:

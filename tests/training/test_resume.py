@@ -139,12 +139,12 @@ def test_a_state_whose_header_nests_without_end_is_told_in_a_sentence(tmp_path):
         read_state(tmp_path)
 
 
-@pytest.mark.parametrize("num_bytes", [9_000_000, 2**40, 2**64 - 1])
+@pytest.mark.parametrize("num_bytes", [17_000_000, 2**40, 2**64 - 1])
 def test_a_state_with_a_gigantic_header_is_refused_unread(tmp_path, num_bytes):
     (tmp_path / FILE).write_bytes(num_bytes.to_bytes(8, "little"))
     # a hole, which takes no room on the disk
     os.truncate(tmp_path / FILE, min(num_bytes + 8, 2**30))
-    message = f"its header is told to have {num_bytes:,} bytes, more than the allowed 8,388,608.; remove"
+    message = f"its header is told to have {num_bytes:,} bytes, more than the allowed 16,777,216.; remove"
     with pytest.raises(DataError, match=message):
         read_state(tmp_path)
 

@@ -10,9 +10,11 @@ them, the crop's side would have been 0.96 of the picture's (median).
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -43,8 +45,8 @@ MAX_TABLE_BYTES = 512 * MIB
 MAX_ROWS = 500_000
 """Of it; it has 35,887. Of each row that is no picture a note is kept, however short it is."""
 
-_MAX_LINE = 65_536
-"""Characters that are read of a line; one of 48 × 48 numbers has at most 9,300."""
+_MAX_LINE = 131_072
+"""Characters of a line, as many as `csv` reads of a cell; one of 48 × 48 numbers has at most 9,300."""
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _SIDE = 48
@@ -106,7 +108,7 @@ def find_table(files: Iterable[Path]) -> Path | None:
     """The first CSV whose header is the challenge's; None where there is none."""
     for file in files:
         if file.suffix.lower() == ".csv" and file.is_file():
-            with file.open(encoding="utf-8", errors="replace") as lines:
+            with file.open(encoding="utf-8-sig", errors="replace") as lines:
                 header = [name.strip().lower() for name in lines.readline(_MAX_LINE).split(",")]
             if {"emotion", "pixels"} <= set(header):
                 return file
@@ -147,15 +149,13 @@ def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
     """Emotion, pixels and usage of each row, as the table tells them; one after another, to hold little."""
     try:
         require_size(path, DataError, "give the challenge's own", max_bytes=MAX_TABLE_BYTES)
-        with path.open(encoding="utf-8", newline="") as file:
-            # what is longer than any row ends in pieces, which are no pictures
-            lines = iter(lambda: file.readline(_MAX_LINE), "")
-            reader = csv.reader(lines, skipinitialspace=True, strict=True)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(_lines(file), skipinitialspace=True, strict=True)
             columns = [name.strip().lower() for name in next(reader, [])]
             for name in ("emotion", "pixels", "usage"):
                 if columns.count(name) > 1:
                     raise DataError(f"{path} has the column {name} twice; remove one.")
-            for row in filter(None, reader):
+            for row in (row for row in reader if any(map(str.strip, row))):
                 if len(row) > len(columns):
                     raise DataError(
                         f"{path} is not a readable table (line {reader.line_num} has {len(row):,} cells and "
@@ -169,6 +169,16 @@ def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
                 )
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path} is not a readable table ({error}); copy it again.") from error
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    for number in itertools.count(1):
+        line = file.readline(_MAX_LINE)
+        if not line:
+            return
+        if len(line) == _MAX_LINE and not line.endswith(("\n", "\r")):
+            raise ValueError(f"line {number} has more than {_MAX_LINE:,} characters")
+        yield line
 
 
 def _picture(text: str) -> np.ndarray | None:

@@ -10,7 +10,6 @@ import streamlit as st
 from app.components.browser_side import browser_side
 
 MOVE_MILLISECONDS, STAY_MILLISECONDS = 400, 300
-CONFIG = {"displaylogo": False, "displayModeBar": False}
 
 _mount = browser_side(
     "moments",
@@ -20,25 +19,27 @@ _mount = browser_side(
 )
 
 
-def animated_chart(figure: go.Figure, *, name: str, slider: str, key: str, alt: str) -> None:
+def animated_chart(
+    figure: go.Figure, *, words: Sequence[str], slider: str, key: str, alt: str, config: dict[str, object]
+) -> None:
     """Draws a figure with frames, and below it a button that plays them and a slider.
 
     Args:
-        figure: its frames have names, which are what the slider tells; it shows the last one.
-        name: of what goes by, before the frame's name: "epoch".
+        figure: its frames have names; it shows the last one.
+        words: of every frame, what the slider tells: "epoch 3".
         slider: what it moves through, for who cannot see it.
         key: of the chart; those of the container and of the component begin with it.
         alt: the figure in words.
+        config: of Plotly.
     """
     names = [frame.name for frame in figure.frames]
     with st.container(key=f"{key}-moments", gap="xsmall"):
-        st.plotly_chart(_with_buttons(figure, names), key=key, alt=alt, config=CONFIG)
+        st.plotly_chart(_with_buttons(figure, names), key=key, alt=alt, config=config)
         _mount(
             key=f"{key}-controls",
             data={
                 "chart": f"{key}-moments",
-                "names": names,
-                "name": name,
+                "words": list(words),
                 "slider": slider,
                 "stay": MOVE_MILLISECONDS + STAY_MILLISECONDS,
             },

@@ -5,7 +5,7 @@ const LOOK_MILLISECONDS = 300;
 
 function render(component) {
   const root = component.parentElement.querySelector(".moments");
-  const given = JSON.stringify(component.data.names);
+  const given = JSON.stringify(component.data.words);
   root._data = component.data;
   if (root._given !== given) {
     root._given = given;
@@ -20,10 +20,10 @@ function render(component) {
 
 function build(root) {
   stop(root);
-  const { names, slider } = root._data;
-  root.innerHTML = '<button type="button"></button><input type="range" min="0" step="1"><output></output>';
+  const { words, slider } = root._data;
+  root.innerHTML = '<button type="button"></button><input type="range" min="0" step="1"><output aria-live="off"></output>';
   const [button, range] = root.children;
-  range.max = names.length - 1;
+  range.max = words.length - 1;
   range.setAttribute("aria-label", slider);
   button.addEventListener("click", () => (root._playing ? stop(root) : play(root)));
   range.addEventListener("input", () => {
@@ -31,7 +31,7 @@ function build(root) {
     show(root, Number(range.value));
   });
   stop(root);
-  tell(root, names.length - 1);
+  tell(root, words.length - 1);
 }
 
 // a chart that was drawn anew shows its last frame
@@ -40,19 +40,19 @@ function look(root) {
   if (!chart?.on || chart === root._chart) return;
   root._chart = chart;
   stop(root);
-  tell(root, root._data.names.length - 1);
+  tell(root, root._data.words.length - 1);
 }
 
 function play(root) {
-  const { names, stay } = root._data;
+  const { words, stay } = root._data;
   let place = Number(root.children[1].value);
   // from the start, where it is at the end
-  if (place === names.length - 1) place = -1;
+  if (place === words.length - 1) place = -1;
   const step = () => {
     if (!root.isConnected) return leave(root);
     place += 1;
     show(root, place);
-    if (place === names.length - 1) stop(root);
+    if (place === words.length - 1) stop(root);
   };
   root._playing = setInterval(step, stay);
   label(root);
@@ -83,9 +83,8 @@ function show(root, place) {
 }
 
 function tell(root, place) {
-  const { names, name } = root._data;
+  const words = root._data.words[place];
   const [, range, said] = root.children;
-  const words = /^\d/.test(names[place]) ? `${name} ${names[place]}` : names[place];
   range.value = place;
   range.setAttribute("aria-valuetext", words);
   if (said.textContent !== words) said.textContent = words;

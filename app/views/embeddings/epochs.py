@@ -21,6 +21,8 @@ NO_SPACE = (
 )
 
 OPENED_COLOR = "#d33c2f"
+START = "start"
+"""What the moment before the first epoch is called."""
 
 
 RETRIEVAL = f"retrieval@{NUM_NEIGHBOURS}"
@@ -59,15 +61,17 @@ def epochs_words(table: pd.DataFrame) -> str:
     )
 
 
-def epochs_chart(figure: go.Figure, table: pd.DataFrame, *, key: str) -> None:
+def epochs_chart(figure: go.Figure, table: pd.DataFrame, *, key: str, config: dict[str, object]) -> None:
     """Draws the animation with what plays it.
 
     Args:
         figure: of `epochs_figure`.
         table: of `epochs_table`.
         key: of the chart.
+        config: of Plotly.
     """
-    animated_chart(figure, name="epoch", slider="Epoch", key=key, alt=epochs_words(table))
+    words = [frame.name if frame.name == START else f"epoch {frame.name}" for frame in figure.frames]
+    animated_chart(figure, words=words, slider="Epoch", key=key, alt=epochs_words(table), config=config)
 
 
 def epochs_list(table: pd.DataFrame) -> None:
@@ -92,7 +96,7 @@ def _known(space: Space, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _told(epoch: int) -> str:
-    return "start" if epoch < 0 else str(epoch + 1)
+    return START if epoch < 0 else str(epoch + 1)
 
 
 MARKED = "this clip"

@@ -73,6 +73,12 @@ def claiming(film: bytes, kind: bytes, size: int) -> bytes:
     return film[:place] + struct.pack("<I", size) + film[place + 4 :]
 
 
+def claiming_of(film: bytes, name: bytes, size: int) -> bytes:
+    """With another length of a chunk."""
+    place = film.index(name) + 4
+    return film[:place] + struct.pack("<I", size) + film[place + 4 :]
+
+
 def opened(folder: Path, name: str, data: bytes, **limits):
     (folder / name).write_bytes(data)
     return open_clip(folder / name, limits=replace(DEFAULT_LIMITS, **limits))
@@ -90,8 +96,13 @@ def refusal(folder: Path, name: str, data: bytes, **limits) -> str:
         lambda: wav(info(LONG)),
         lambda: wav(sound=info(LONG) + chunk(b"data", SOUND)),
         lambda: wav(chunk(b"JUNK", bytes(999)), info(LONG)),
-        lambda: wav(chunk(b"LIST", b"adtl" + bytes(7)), chunk(b"bext", bytes(700), LONG)),
+        # as FFmpeg spells it, too
+        lambda: wav(info(LONG).replace(b"LIST", b"list")),
+        lambda: wav(sound=info(LONG).replace(b"LIST", b"list") + chunk(b"data", SOUND)),
+        # over the edge of what is read at once
+        lambda: wav(chunk(b"JUNK", bytes(2**20 - 44 - len(SOUND) - 8 - 6 - 8)), info(LONG)),
         lambda: rf64(info(LONG)),
+        lambda: rf64(chunk(b"ds64", struct.pack("<QQQI", 0, 2**40, 2**40, 0)), info(LONG)),
         lambda: rifx(info(LONG)),
     ],
 )
@@ -101,20 +112,32 @@ def test_a_sound_with_a_text_that_claims_a_gigabyte_is_refused(tmp_path, make):
 
 
 def test_a_film_with_a_text_that_claims_a_gigabyte_is_refused(tmp_path, film):
-    inside = film.index(b"strl", film.index(b"strl") + 4) - 8
     for data in (
         put(film, info(LONG)),
         film + info(LONG),
-        film[:inside] + chunk(b"strn", b"a name", LONG) + film[inside:],
         put(film, chunk(b"LIST", b"odml") + info(LONG)),
+        # where FFmpeg passes over the first list whole, or reads more than a chunk claims
+        film + chunk(b"LIST", b"abcd" + chunk(b"JUNK", b"", LONG)) + info(LONG),
+        film + chunk(b"RIFF", b"AVIX" + chunk(b"JUNK", b"", LONG)) + info(LONG),
+        put(claiming_of(film, b"strf", 8), info(LONG)),
     ):
         assert "claims to have 1,073,741,824 bytes, more than" in refusal(tmp_path, "a.avi", data)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read as Linux tells it")
-def test_no_room_is_made_for_it(tmp_path):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda film: wav(info(LONG)),
+        lambda film: wav(info(LONG).replace(b"LIST", b"list")),
+        lambda film: rf64(chunk(b"ds64", struct.pack("<QQQI", 0, 2**40, 2**40, 0)), info(LONG)),
+        lambda film: film + chunk(b"LIST", b"abcd" + chunk(b"JUNK", b"", LONG)) + info(LONG),
+        lambda film: put(claiming_of(film, b"strf", 8), info(LONG)),
+    ],
+)
+def test_no_room_is_made_for_it(tmp_path, film, make):
     path = tmp_path / "a.wav"
-    path.write_bytes(wav(info(LONG)))
+    path.write_bytes(make(film))
     # in a process of its own, whose peak is of nothing else
     script = (
         "import sys; from core.media import MediaError, open_clip\n"
@@ -128,11 +151,9 @@ def test_no_room_is_made_for_it(tmp_path):
 
 
 def test_texts_may_be_as_long_as_texts_are(tmp_path):
-    data = wav(info(), chunk(b"bext", bytes(700)))
     length = len(info()) - 8
-    assert opened(tmp_path, "a.wav", data, max_text_bytes=700).duration_seconds == pytest.approx(0.5)
-    assert "more than the allowed 699;" in refusal(tmp_path, "a.wav", data, max_text_bytes=699)
-    assert opened(tmp_path, "b.wav", wav(info()), max_text_bytes=length).duration_seconds > 0
+    clip = opened(tmp_path, "a.wav", wav(info()), max_text_bytes=length)
+    assert clip.duration_seconds == pytest.approx(0.5)
     assert f"to have {length} bytes" in refusal(tmp_path, "b.wav", wav(info()), max_text_bytes=length - 1)
 
 
@@ -149,6 +170,8 @@ def test_texts_may_be_as_long_as_texts_are(tmp_path):
         # what is passed over may claim anything
         (wav(chunk(b"JUNK", b"", LONG)), 0.5),
         (wav(chunk(b"iXML", b"<BWFXML/>", LONG)), 0.5),
+        # longer than any file
+        (rf64().replace(struct.pack("<Q", len(SOUND)), struct.pack("<Q", 2**63 - 1), 1), 0.5),
     ],
 )
 def test_sounds_that_were_cut_off_or_are_not_finished_are_read(tmp_path, data, seconds):
@@ -169,10 +192,3 @@ def test_films_that_were_cut_off_or_are_not_finished_are_read(tmp_path, film):
     ):
         media = decode(opened(tmp_path, "a.avi", data))
         assert len(media.frames) >= fewest and len(media.waveform) >= 1_600 * fewest
-
-
-def test_very_many_chunks_are_not_walked_through(tmp_path):
-    data = wav(*[chunk(b"JUNK", b"")] * 50, info(LONG))
-    assert "claims to have" in refusal(tmp_path, "a.wav", data, max_packets=60)
-    told = refusal(tmp_path, "a.wav", data, max_packets=40)
-    assert told == "a.wav has more than the 40 chunks that are allowed; cut it."
