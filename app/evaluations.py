@@ -104,8 +104,17 @@ def _given() -> dict[Path, None]:
 
 def opened(folder: Path) -> Opened:
     """An evaluation, read anew where it, or one of training clips beside it, was. Raises EvaluationError."""
+    return _opened(folder, _stamp(folder))
+
+
+def is_changed(of: Opened) -> bool:
+    """Whether `opened` would read it anew."""
+    return _stamp(of.folder) != of.stamp
+
+
+def _stamp(folder: Path) -> int:
     beside = folder.resolve().parent.glob(f"*{TRAINING_SUFFIX}/{INFO}")
-    return _opened(folder, sum(map(_changed_ns, (folder / INFO, *beside))))
+    return sum(map(_changed_ns, (folder / INFO, *beside)))
 
 
 def _changed_ns(file: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app import evaluations
 from app import failures_state as state
@@ -59,25 +60,29 @@ def page() -> None:
     st.html(APP / "views" / "failures" / "failures.css")
     state.adopt_link()
     folders = evaluations.evaluations()
+    # what is drawn above or not must not move the parts: Streamlit knows them by their place
+    top, parts = st.container(), st.container()
     wanted = state.current().evaluation
     chosen = wanted if wanted in folders else next(iter(folders), None)
     of = None if chosen is None else open_evaluation(chosen, folders[chosen])
-    header(
-        list(folders),
-        selected=chosen,
-        evaluation=None if of is None else of.evaluation,
-        on_pick=lambda name: state.update(evaluation=name),
-        action=None if of is None else partial(report_button, {chosen: of}, first=chosen),
-    )
-    if wanted not in (None, chosen):
-        st.warning(
-            f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
-            icon=":material/link_off:",
+    with top:
+        header(
+            list(folders),
+            selected=chosen,
+            evaluation=None if of is None else of.evaluation,
+            on_pick=lambda name: state.update(evaluation=name),
+            action=None if of is None else partial(report_button, {chosen: of}, first=chosen),
         )
-    if chosen is None:
-        st.info(NO_EVALUATION, icon=":material/info:")
+        if wanted not in (None, chosen):
+            st.warning(
+                f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
+                icon=":material/link_off:",
+            )
+        if chosen is None:
+            st.info(NO_EVALUATION, icon=":material/info:")
     if of is not None and len(of.evaluation.predictions):
-        show(of)
+        with parts:
+            show(of)
     with st.expander("Another evaluation", icon=":material/folder_open:", expanded=chosen is None):
         folder_box(refusal=st.session_state.get(REFUSAL, ""), on_folder=take_folder)
     state.publish_link()
@@ -92,6 +97,8 @@ def take_folder(text: str) -> None:
 @st.fragment
 def show(of: Opened) -> None:
     """Draws the parts of the page for an evaluation; what is chosen in them reruns nothing else."""
+    if evaluations.is_changed(of):
+        st.rerun()
     view = state.keep_within(of.evaluation)
     store = default_notes()
     notes = read_notes(store, of)
@@ -112,7 +119,10 @@ def show(of: Opened) -> None:
     if is_lacking:
         # last, so that the page can be used meanwhile
         fetch_pictures(of.evaluation, selection.rows, evaluations.thumbnails(), page=view.page)
-        st.rerun()
+        try:
+            st.rerun(scope="fragment")
+        except StreamlitAPIException:  # the whole page is being drawn
+            st.rerun()
 
 
 def show_part(of: Opened, view: FailuresView, store: Notes, notes: tuple[Note, ...]) -> None:

@@ -28,19 +28,28 @@ def table_html(table: pd.DataFrame, *, alt: str = "") -> str:
         f'<tr><th scope="row">{escape(_shown(name))}</th>{"".join(map(_cell, values))}</tr>'
         for name, values in zip(table.index, table.to_numpy(object), strict=True)
     )
-    called = f' aria-label="{escape(alt)}"' if alt else ""
+    # what scrolls can be reached by keyboard, and has a name
     return (
-        f'<div class="wide"><table class="plain-table"{called}><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(alt or "Table")}">'
+        f'<table class="plain-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
 def _cell(value: object) -> str:
-    kind = "" if isinstance(value, str) else ' class="number"'
+    kind = ' class="number"' if _is_number(value) else ""
     return f"<td{kind}>{escape(_shown(value))}</td>"
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, float | np.floating):
-        return f"{value:,.4f}".rstrip("0").rstrip(".")
-    return f"{value:,}" if isinstance(value, int | np.integer) and not isinstance(value, bool) else str(value)
+    if value is None or value is pd.NA or value != value:
+        return "–"
+    if not _is_number(value):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}".replace("-", "−")
+    told = f"{value:,.4f}".rstrip("0").rstrip(".") if abs(value) >= 1e-3 else f"{value:.3g}"
+    return told.replace("-", "−")

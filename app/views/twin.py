@@ -1,6 +1,6 @@
 """The table beside a chart: closed at first, and drawn when it is opened.
 
-Every cell of Streamlit's tables is Markdown, which a browser takes long to draw, also where nobody sees it.
+A browser takes long to draw tables, also where nobody sees them.
 """
 
 from __future__ import annotations

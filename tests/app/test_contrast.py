@@ -84,6 +84,21 @@ def test_what_stands_on_the_primary_colour_can_be_read(theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+def test_numbers_of_the_confusion_matrix_can_be_read(theme):
+    matrix = APP / "components" / "matrix"
+    script, sheet = ((matrix / f"matrix.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
+    middle, high = (float(re.search(rf"{name}_SHARE = ([\d.]+)", script)[1]) for name in ("MIDDLE", "HIGH"))
+    least, most = map(float, re.search(r'"--fill", \(([\d.]+) \+ ([\d.]+) \* of\.share\)', script).groups())
+    color = tuple(map(int, re.search(r"rgb\((\d+) (\d+) (\d+) / var\(--fill\)\)", sheet).groups()))
+    assert ".cell.half { color: light-dark(#000, #fff); }" in sheet and ".cell.full { color: #fff; }" in sheet
+    of_middle = {"light": "#000000", "dark": "#ffffff"}[theme]
+    ground = rgb(THEMES[theme]["backgroundColor"])
+    for share in (place / 100 for place in range(101)):
+        ink = "#ffffff" if share > high else of_middle if share > middle else THEMES[theme]["textColor"]
+        assert contrast(rgb(ink), over(color, ground, least + most * share)) >= 4.5, share
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("token", ["redColor", "blueColor", "orangeColor"])
 def test_colours_of_marks_are_seen(theme, token):
     for ground in GROUNDS:

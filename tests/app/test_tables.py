@@ -25,8 +25,9 @@ def test_what_a_table_holds_is_shown_letter_by_letter():
 
 
 def test_numbers_stand_at_the_right_and_can_be_read():
-    table = pd.DataFrame({"clips": [12_000, 3], "share": [0.5, np.float32(0.25)], "is it": [True, "no"]})
+    columns = {"clips": [12_000, 3], "share": [0.5, np.float32(-0.25)], "few": [2e-5, np.nan]}
+    table = pd.DataFrame(columns | {"is it": [True, "no"]})
     html = table_html(table)
-    for told in ("12,000", "3", "0.5", "0.25", "True"):
+    for told in ("12,000", "3", "0.5", "−0.25", "2e−05", "–"):
         assert f'<td class="number">{told}</td>' in html
-    assert "<td>no</td>" in html
+    assert "<td>no</td>" in html and "<td>True</td>" in html

@@ -34,6 +34,7 @@ function render(component) {
     };
   });
   root.onkeydown = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const last = buttons.length - 1;
     const from = buttons.indexOf(event.target);
     const wide = Math.max(1, getComputedStyle(root).gridTemplateColumns.split(" ").length);

@@ -40,6 +40,7 @@ function render(component) {
   };
   buttons.forEach((button) => { button.onclick = () => pick(button); });
   root.onkeydown = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const last = buttons.length - 1;
     const from = buttons.indexOf(event.target);
     const to = { ArrowRight: Math.min(from + 1, last), ArrowLeft: Math.max(from - 1, 0), Home: 0, End: last }[event.key];
@@ -49,7 +50,7 @@ function render(component) {
   };
   mark(data.selected);
   const bringInSight = () => {
-    const chosen = buttons.find((button) => button.dataset.key === data.selected);
+    const chosen = [...root.children].find((button) => button.dataset.key === data.selected);
     // by hand: scrollIntoView would move the whole page too
     if (chosen && (chosen.offsetLeft < root.scrollLeft
         || chosen.offsetLeft + chosen.offsetWidth > root.scrollLeft + root.clientWidth)) {

@@ -53,7 +53,8 @@ function paint(root) {
     tip.hidden = false;
     tip.textContent = [`${xTitle} ${near}`, ...told(lines, near)].join("\n");
     // beside the line, on the side that has room
-    tip.style.left = `${x(near) + 12 + tip.offsetWidth < width ? x(near) + 12 : x(near) - 12 - tip.offsetWidth}px`;
+    const left = x(near) + 12 + tip.offsetWidth < width ? x(near) + 12 : x(near) - 12 - tip.offsetWidth;
+    tip.style.left = `${Math.max(0, left)}px`;
   };
   plot.onpointerleave = () => { tip.hidden = true; at.setAttribute("visibility", "hidden"); };
   return root.replaceChildren(legend(lines), plot, tip);

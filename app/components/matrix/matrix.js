@@ -1,14 +1,20 @@
 // A grid of buttons: one stop of the tab key, arrow keys move, enter or a click chooses. It is marked at once; what
 // belongs to it comes from the server.
 
-// a cell of a larger share of its row is filled so darkly that white is read better on it than a light page's ink
-const HIGH_SHARE = 0.73;
+// of a cell's row: from the first on its number is black on a light page, from the second on white on any page
+const MIDDLE_SHARE = 0.55;
+const HIGH_SHARE = 0.82;
 
 function render(component) {
   const { parentElement, data, setTriggerValue } = component;
   const root = parentElement.querySelector(".matrix");
   const tip = parentElement.querySelector(".tip");
   const labels = data.labels;
+  if (root._answered !== data.number) {
+    root._answered = data.number;
+    root._asked = JSON.stringify(data.chosen);
+  }
+  root.setAttribute("aria-multiselectable", String(data.chosen !== null && data.chosen.includes(null)));
   if (root._labels !== labels.join("\n")) {
     root._labels = labels.join("\n");
     root._cells = build(root, labels);
@@ -31,7 +37,9 @@ function render(component) {
       cell.classList.toggle("chosen", isChosen);
       cell.setAttribute("aria-selected", String(isChosen));
     });
-    stop(cells, Math.max(first, 0));
+    // where somebody has walked on meanwhile, the stop stays with the focus
+    const focused = cells.indexOf(root.getRootNode().activeElement);
+    stop(cells, focused >= 0 ? focused : Math.max(first, 0));
   };
   const hint = (place) => {
     tip.hidden = place === null;
@@ -41,18 +49,23 @@ function render(component) {
     const [box, around] = [cell.getBoundingClientRect(), whole.getBoundingClientRect()];
     // above the cell, and never beyond the right edge
     tip.style.bottom = `${around.bottom - box.top + 4}px`;
-    tip.style.left = `${Math.min(box.left - around.left, around.width - tip.offsetWidth)}px`;
+    tip.style.left = `${Math.max(0, Math.min(box.left - around.left, around.width - tip.offsetWidth))}px`;
   };
   cells.forEach((cell, place) => {
     cell.onclick = () => {
       const pick = [of[place].label, of[place].prediction];
       mark(pick);
-      if (String(pick) !== String(data.chosen)) setTriggerValue("pick", pick);
+      // against what was asked for last, which the server may not have answered yet
+      if (JSON.stringify(pick) === root._asked) return;
+      root._asked = JSON.stringify(pick);
+      setTriggerValue("pick", pick);
     };
     cell.onpointerenter = cell.onfocus = () => hint(place);
     cell.onpointerleave = cell.onblur = () => hint(null);
   });
   root.onkeydown = (event) => {
+    if (event.key === "Escape") hint(null);
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const from = cells.indexOf(event.target);
     const [wide, column] = [labels.length, from % labels.length];
     const to = {
@@ -80,6 +93,7 @@ function lines(of) {
 function fill(cell, of) {
   cell.textContent = of.shown;
   cell.style.setProperty("--fill", (0.06 + 0.94 * of.share).toFixed(3));
+  cell.classList.toggle("half", of.share > MIDDLE_SHARE);
   cell.classList.toggle("full", of.share > HIGH_SHARE);
   cell.setAttribute("aria-label", lines(of).join("; "));
 }

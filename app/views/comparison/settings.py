@@ -112,7 +112,7 @@ def curve_lines(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int | 
             dash=DASHES[number % len(DASHES)],
             symbol=SYMBOLS[number % len(SYMBOLS)],
             xs=tuple((history["epoch"] + 1).tolist()),
-            ys=tuple(None if np.isnan(value) else float(value) for value in history[CURVE]),
+            ys=tuple(float(value) if np.isfinite(value) else None for value in history[CURVE]),
             star=kept[name],
         )
         for number, (name, history) in enumerate(histories.items())
