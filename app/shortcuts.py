@@ -125,6 +125,7 @@ PLACES = (
                 does="the cell beside, above or below",
             ),
             Shortcut(keys=("Home", "End"), does="the first or the last cell of the row"),
+            Shortcut(keys=("Escape",), does="hides what is told above the cell"),
         ),
     ),
     Place(
