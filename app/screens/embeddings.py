@@ -23,8 +23,7 @@ from app.views.embeddings.quality import quality_view
 from app.views.embeddings.twin import chooser, picture_words
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures, gallery
-from app.views.failures.header import NO_EVALUATION, folder_box, header
-from app.views.markup import plain
+from app.views.failures.header import NO_EVALUATION, folder_box, header, warn_of_link
 from core.evaluation import Evaluation
 from core.evaluation.spaces import TOGETHER
 
@@ -50,11 +49,7 @@ def page() -> None:
         evaluation=None if of is None else of.evaluation,
         on_pick=lambda name: state.update(evaluation=name),
     )
-    if wanted not in (None, chosen):
-        st.warning(
-            f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
-            icon=":material/link_off:",
-        )
+    warn_of_link(wanted, chosen)
     if chosen is None:
         st.info(NO_EVALUATION, icon=":material/info:")
     if of is not None and len(of.evaluation.predictions):

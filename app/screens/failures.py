@@ -34,7 +34,7 @@ from app.views.failures.answer import answer_box
 from app.views.failures.classes import class_chart
 from app.views.failures.clip_cards import DETAIL_KEY, fetch_pictures, gallery
 from app.views.failures.confusion import confusion_chart
-from app.views.failures.header import NO_EVALUATION, folder_box, header
+from app.views.failures.header import NO_EVALUATION, folder_box, header, warn_of_link
 from app.views.failures.notes_box import field_keys, known_tags, note_box, notes_list
 from app.views.failures.selection import Selection, select
 from app.views.failures.tables import slices_list, suspects_list
@@ -73,11 +73,7 @@ def page() -> None:
             on_pick=lambda name: state.update(evaluation=name),
             action=None if of is None else partial(report_button, {chosen: of}, first=chosen),
         )
-        if wanted not in (None, chosen):
-            st.warning(
-                f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
-                icon=":material/link_off:",
-            )
+        warn_of_link(wanted, chosen)
         if chosen is None:
             st.info(NO_EVALUATION, icon=":material/info:")
     if of is not None and len(of.evaluation.predictions):

@@ -72,6 +72,15 @@ def header(
         st.caption(plain(" ".join(evaluation.info.caveats)))
 
 
+def warn_of_link(wanted: str | None, chosen: str | None) -> None:
+    """Says that the evaluation which a link names is not here, where another one, or none, is shown."""
+    if wanted not in (None, chosen):
+        st.warning(
+            f"The link names the evaluation {plain(wanted)}, which is not here; give its folder below.",
+            icon=":material/link_off:",
+        )
+
+
 def worth(evaluation: Evaluation) -> str:
     """Checkpoint, data and how often it is right, as HTML."""
     info = evaluation.info
