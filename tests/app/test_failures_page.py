@@ -364,7 +364,12 @@ def test_what_was_learned_from_is_told_as_soon_as_it_lies_beside(page, shipped):
     assert "How often training showed it is not known here" in html_of(page)
     assert "Nearest training clips" not in html_of(page)
     learned = ["fear"] + ["joy"] * 9
+    (folder,) = evaluations.evaluations().values()
+    before = evaluations.opened(folder)
+    assert not evaluations.is_changed(before)
     written(shipped, learned, learned, name="first-train", split="train")
+    # by which a click, which draws the parts alone, sees that the page is to be drawn anew
+    assert evaluations.is_changed(before) and not evaluations.is_changed(evaluations.opened(folder))
     page.run()
     assert not page.exception
     assert "among the clips it learned from: 1 of 10" in html_of(page)
