@@ -60,6 +60,10 @@ class OwnWork:
         digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:10]
         return f"{self.task}-{_slug(folder_of(self.data).name)}-{digest}"
 
+    def goes_on(self, state: str | None) -> bool:
+        """Whether a state of this run means that it is being done, here or by what another app left."""
+        return state == ELSEWHERE or state in self.states
+
     @property
     def title(self) -> str:
         """What it is of, for people: "demo, split test, by full"."""
@@ -171,18 +175,13 @@ class OwnRuns(Runs):
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def is_going_on(self, of: OwnWork) -> bool:
-        """Whether it is being done, by this app or by a process that another one left."""
-        state = self.state_of(of.name)
-        return state == ELSEWHERE or state in of.states
-
     def remove(self, of: OwnWork) -> None:
         """Deletes all that a run made; features of the data too, where no other run is of them.
 
         Raises:
             RunError: it goes on, or cannot be deleted.
         """
-        if self.is_going_on(of):
+        if of.goes_on(self.state_of(of.name)):
             raise RunError(f"“{of.title}” goes on; cancel it first.")
         try:
             shutil.rmtree(of.home(self.folder))

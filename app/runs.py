@@ -26,6 +26,7 @@ from core.sentences import SentenceError
 from core.writing import replacing
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
+OVER = (DONE, FAILED, STOPPED)
 """States in which a run is over; before that its state is what its current command does."""
 
 BROKEN_OFF, ELSEWHERE = "broken off", "elsewhere"
@@ -118,7 +119,7 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Nothing is being done any more."""
-        return self.state in (DONE, FAILED, STOPPED)
+        return self.state in OVER
 
     def text(self) -> str:
         """The whole log."""
@@ -228,7 +229,7 @@ class Runs:
         if (run := self.latest(name)) is not None:
             return run.state
         state = _read_state(self.folder, name)
-        if state in (None, DONE, FAILED, STOPPED):
+        if state is None or state in OVER:
             return state
         return ELSEWHERE if _holder(self.folder) == name else BROKEN_OFF
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import checkpoints
 from app import checkpoints_state as state
-from app.runs import DONE, RunError, Runs
+from app.runs import DONE, OVER, Run, RunError, Runs
 from app.summaries import Summary, summary
 from app.training_runs import RunChoice
 from app.views.checkpoints.listing import card, checkpoint_table
@@ -147,27 +147,32 @@ def runs() -> Runs:
 def show_run() -> None:
     """Draws the form of a run, and the run that goes on or was the last."""
     of = runs()
+    # once and first, so that the form and what is drawn of a run that ends meanwhile go together
+    run = of.all[-1] if of.all else None
+    standing = run.state if run is not None else DONE
     run_form(
         of.free_name(),
-        is_busy=of.current is not None,
+        is_busy=standing not in OVER,
         refusal=st.session_state.get("run-refusal", ""),
         on_start=start,
     )
-    if of.all:
-        if of.all[-1].is_over:
-            run_view(of.all[-1], on_stop=of.all[-1].stop)
-        else:
-            watch(itertools.count())
+    if run is None:
+        return
+    if standing in OVER:
+        run_view(run, standing, on_stop=run.stop)
+    else:
+        watch(run, standing, itertools.count())
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def watch(turns) -> None:
-    """Draws the run that goes on, and has the page drawn anew when it is over."""
-    run = runs().all[-1]
-    if next(turns) and run.is_over:
-        state.keep()
-        st.rerun()
-    run_view(run, on_stop=run.stop)
+def watch(run: Run, standing: str, turns) -> None:
+    """Draws the run that goes on, first as the page found it; has the page drawn anew when it is over."""
+    if next(turns):
+        standing = run.state
+        if standing in OVER:
+            state.keep()
+            st.rerun()
+    run_view(run, standing, on_stop=run.stop)
 
 
 def start(name: str, modalities: tuple[str, ...], num_epochs: int, seed: int) -> None:

@@ -122,8 +122,8 @@ def show_task(data: OwnData, name: str) -> None:
     if view.task != PREDICT:
         caution = about_training(data, view.split, checkpoints.metrics(checkpoints.checkpoints()[name]))
     # once and first, so that what is drawn of a run that ends meanwhile goes together
-    is_going_on = runs.is_going_on(work)
-    standing, current = runs.state_of(work.name), runs.current
+    standing = runs.state_of(work.name)
+    is_going_on, current = work.goes_on(standing), runs.current
     if current is not None and current.choice != work:
         title = plain(current.choice.title)
         hint = f"“{title}” goes on; wait for it, or cancel it, before another is started."
@@ -153,9 +153,9 @@ def show_task(data: OwnData, name: str) -> None:
         st.caption(learned_from(checkpoints.metrics(checkpoints.checkpoints()[name])))
         return
     if is_going_on:
-        watch(work, itertools.count())
+        watch(work, standing, itertools.count())
         return
-    draw_standing(work)
+    draw_standing(work, standing)
     if view.task == PREDICT:
         show_answers(work, name)
     elif standing == DONE:
@@ -193,24 +193,21 @@ def cancel(work: OwnWork) -> None:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def watch(work: OwnWork, turns) -> None:
-    """Draws the run that goes on, and has the page drawn anew when it is over."""
-    if next(turns) and not own_runs().is_going_on(work):
-        state.keep()
-        st.rerun()
-    draw_standing(work)
+def watch(work: OwnWork, standing: str, turns) -> None:
+    """Draws the run that goes on, first as the page found it; has the page drawn anew when it is over."""
+    if next(turns):
+        standing = own_runs().state_of(work.name) or DONE
+        if not work.goes_on(standing):
+            state.keep()
+            st.rerun()
+    draw_standing(work, standing)
 
 
-def draw_standing(work: OwnWork) -> None:
+def draw_standing(work: OwnWork, standing: str) -> None:
     """Draws how a run stands."""
     runs = own_runs()
-    run_standing(
-        work,
-        runs.state_of(work.name) or DONE,
-        runs.progress(work),
-        lines_of(log_of(runs.folder, work.name)),
-        on_cancel=partial(cancel, work),
-    )
+    lines = lines_of(log_of(runs.folder, work.name))
+    run_standing(work, standing, runs.progress(work), lines, on_cancel=partial(cancel, work))
 
 
 def show_answers(work: OwnWork, name: str) -> None:

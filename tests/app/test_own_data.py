@@ -256,7 +256,7 @@ def test_runs_are_found_again_and_removed(work, does, tmp_path):
     wait(first.start(work))
     later = OwnRuns(tmp_path / "runs")
     assert later.earlier() == (work,) and later.known(work.name) == work
-    assert later.state_of(work.name) == DONE and not later.is_going_on(work)
+    assert later.state_of(work.name) == DONE and not work.goes_on(later.state_of(work.name))
     assert later.known("../secret") is None and later.known("predict-other-0123456789") is None
     later.remove(work)
     assert later.earlier() == () and later.state_of(work.name) is None
@@ -267,14 +267,14 @@ def test_one_goes_on_at_a_time_and_is_cancelled(work, does, tmp_path):
     does("import time; time.sleep(900)")
     runs = OwnRuns(tmp_path / "runs")
     run = runs.start(work)
-    assert runs.is_going_on(work) and runs.state_of(work.name) == "predicting"
+    assert work.goes_on(runs.state_of(work.name)) and runs.state_of(work.name) == "predicting"
     with pytest.raises(RunError, match="“My clips, by c” goes on"):
         runs.start(replace(work, split="test"))
     with pytest.raises(RunError, match="cancel it first"):
         runs.remove(work)
     run.stop()
     wait(run)
-    assert run.state == STOPPED and not runs.is_going_on(work)
+    assert run.state == STOPPED and not work.goes_on(runs.state_of(work.name))
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(work, does, tmp_path):

@@ -15,6 +15,7 @@ from app import checkpoints, folders, launch, own_answers, resources, runs
 from app.own_answers import key_in_links
 from app.own_runs import EVALUATE, PREDICT, OwnWork
 from app.views.markup import plain
+from app.views.own_data import task
 from core.predict import Predictor
 from core.writing import PrivateFolder
 from tests.app.conftest import EVIL, ClosedDesk, is_plain, menu, tables_of, write_clip
@@ -152,6 +153,26 @@ def test_a_run_is_watched_cancelled_and_gone_on_with(page, clips, does):
     until(page, "is done.")
     earlier = [b.label.replace("\\", "") for b in page.button if "history" in str(b.icon)]
     assert earlier == ["Predict: mine, by small (done)"]
+
+
+def test_what_is_drawn_of_a_run_that_ends_meanwhile_goes_together(page, clips, checkpoint, does, monkeypatch):
+    page.query_params["data"] = str(clips)
+    page.run()
+    does("import time; time.sleep(900)")
+    page.button(key="own-start").click().run()
+    form = task.task_form
+
+    def ends_first(*arguments, **options):
+        run = own_answers.own_runs().latest(work_on(clips, checkpoint).name)
+        run.stop()
+        run.join()
+        form(*arguments, **options)
+
+    monkeypatch.setattr(task, "task_form", ends_first)
+    page.run()
+    assert "is being predicted" in said(page) and page.button(key="own-start").disabled
+    page.run()
+    assert "was cancelled" in said(page) and not page.button(key="own-start").disabled
 
 
 def test_a_run_that_goes_on_is_told_letter_by_letter(page, clips, does):

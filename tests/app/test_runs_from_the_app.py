@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from contextlib import suppress
 
@@ -14,9 +15,11 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from app import checkpoints, evaluations, folders, launch
+from app import runs as app_runs
 from app.cli import cli
 from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED, RunError, Runs
 from app.training_runs import RunChoice, num_epochs_done
+from app.views.checkpoints import run as views
 from core.checkpoint import save_checkpoint
 from core.checkpoint_files import CheckpointInfo
 from core.config import PRESETS
@@ -280,3 +283,29 @@ def test_a_run_from_the_page(page, commands):
         time.sleep(0.2)
         page.run()
     assert any("failed" in m.value for m in page.markdown)
+    assert not next(b for b in page.button if b.label == "Start training").disabled
+
+
+def test_what_is_drawn_of_a_run_that_ends_meanwhile_goes_together(page, monkeypatch):
+    monkeypatch.setattr(app_runs, "PROGRAM", (sys.executable, "-c", "import time; time.sleep(900)"))
+    begun = []
+    start, form = Runs.start, views.run_form
+    monkeypatch.setattr(Runs, "start", lambda self, choice: begun.append(start(self, choice)))
+    page.run()
+    next(b for b in page.button if b.label == "Start training").click().run()
+
+    def ends_first(*arguments, **options):
+        begun[0].stop()
+        begun[0].join()
+        form(*arguments, **options)
+
+    def drawn():
+        told = next(m.value for m in page.markdown if "**own" in m.value)
+        button = next(b for b in page.button if b.label == "Start training")
+        return "is training" in told, button.disabled, any(b.label == "Stop" for b in page.button)
+
+    monkeypatch.setattr(views, "run_form", ends_first)
+    page.run()
+    assert drawn() == (True, True, True)
+    page.run()
+    assert drawn() == (False, False, False)

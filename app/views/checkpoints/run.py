@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.runs import DONE, FAILED, STOPPED, Run
+from app.runs import DONE, FAILED, OVER, STOPPED, Run
 from app.training_runs import EVALUATING, TRAINING, num_epochs_done
 from app.views.markup import plain
 from app.views.runs import standing
@@ -63,9 +63,15 @@ def run_form(name: str, *, is_busy: bool, refusal: str, on_start) -> None:
         st.error(plain(refusal), icon=":material/error:")
 
 
-def run_view(run: Run, *, on_stop) -> None:
-    """Draws how a run stands: state, epochs, the last lines of its log, and a button that stops it."""
-    state, planned = run.state, run.choice.num_epochs
+def run_view(run: Run, state: str, *, on_stop) -> None:
+    """Draws how a run stands: state, epochs, the last lines of its log, and a button that stops it.
+
+    Args:
+        run: that is shown.
+        state: how it stood when the page looked, once for all that is drawn.
+        on_stop: called without arguments.
+    """
+    planned = run.choice.num_epochs
     is_training = state == TRAINING
     done = num_epochs_done(run) if is_training else 0
     first = "; the features of the clips are computed before the first" if not done else ""
@@ -74,6 +80,6 @@ def run_view(run: Run, *, on_stop) -> None:
         share=done / planned if is_training else None,
         said=f"{done} of {planned} epochs{first}",
         lines=run.lines() if state != DONE else (),
-        on_stop=None if run.is_over else on_stop,
+        on_stop=None if state in OVER else on_stop,
         key="run-stop",
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app.own_runs import EVALUATE, PREDICT, TASKS, OwnWork, Progress, left_in_words, sentence_of
-from app.runs import BROKEN_OFF, DONE, ELSEWHERE, FAILED, STOPPED
+from app.runs import BROKEN_OFF, DONE, FAILED, STOPPED
 from app.views.markup import plain
 from app.views.picking import is_drawn, menu_key, picked_option
 from app.views.runs import standing
@@ -130,7 +130,7 @@ def run_standing(
     """
     is_here = state in work.states
     told = f"**{plain(work.title)}** {GOING_ON[work.task] if is_here else sentence_of(state)}"
-    goes_on = is_here or state == ELSEWHERE
+    goes_on = work.goes_on(state)
     is_asked = state != DONE and progress is not None and progress.total
     share = progress.done / progress.total if is_asked else 0.0 if goes_on else None
     standing(
