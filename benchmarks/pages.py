@@ -23,13 +23,16 @@ from playwright.sync_api import CDPSession, Page
 PAGES = {
     "Clip": ("", ".timeline [role=option]"),
     "Failures": ("failures", ".matrix .cell"),
-    "Embeddings": ("embeddings", ".stPlotlyChart .js-plotly-plot .legend"),
+    "Embeddings": ("embeddings", ".stPlotlyChart .js-plotly-plot .point"),
     "Compare": ("compare", ".side-by-side thead th"),
     "Checkpoints": ("checkpoints", ".plain-table tbody tr"),
     "Own data": ("own_data", ".brand + *, [data-testid=stTextInput]"),
     "Learn": ("learn", ".learn-step h2"),
 }
 """Each page's address, and something that it has once it can be used."""
+
+COLOURED = (("right or wrong", "wrong", "rgb(200, 105, 28)"), ("label", "anger", "rgb(209, 70, 47)"))
+"""Ways of colouring the map: what it is called, a group, and the colour of its points."""
 
 AIM_SWITCH, AIM_CLICK = 0.5, 0.3
 TELL_CLICKS = "addEventListener('pointerdown', (event) => { window.lastClick = event.timeStamp; }, true)"
@@ -151,10 +154,10 @@ def preset(page: Page, number: int) -> str:
 
 def colour(page: Page, number: int) -> str:
     """Colours the points by one of two things."""
-    name, legend = (("right or wrong", "wrong"), ("label", "anger"))[number % 2]
-    page.get_by_role("combobox", name="Colour").click()
-    page.get_by_role("option", name=name, exact=True).click()
-    return f"all('.legendtext').some(one => one.textContent === {legend!r})"
+    name, group, color = COLOURED[number % 2]
+    page.get_by_role("radio", name=name, exact=True).click()
+    is_named = f"all('.legend .entry').some(one => one.textContent === {group!r})"
+    return f"{is_named} && all('.point').some(one => one.style.fill === {color!r})"
 
 
 def clip(page: Page, number: int) -> str:

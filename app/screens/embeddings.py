@@ -6,26 +6,43 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import checkpoints, evaluations
 from app import embeddings_state as state
+from app.components.legend import legend
 from app.components.points import points as clicks
 from app.embeddings_state import EmbeddingsView
 from app.evaluated_clip import to_explanation
 from app.evaluations import Opened
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
-from app.views.embeddings.choices import METHOD_NAMES, SPACE_NAMES, TITLES, choices, thinning_words
+from app.views.embeddings.choices import (
+    COLOUR_NAMES,
+    METHOD_NAMES,
+    SPACE_NAMES,
+    TITLES,
+    choices,
+    thinning_words,
+)
 from app.views.embeddings.epochs import NO_SPACE, epochs_chart, epochs_figure, epochs_list, epochs_table
-from app.views.embeddings.picture import NOBODY, rows_chosen, space_figure, tie_note
+from app.views.embeddings.picture import (
+    MANY_POINTS,
+    NOBODY,
+    rows_chosen,
+    rows_in_group,
+    space_figure,
+    tie_note,
+    tint_of,
+)
 from app.views.embeddings.quality import quality_view
 from app.views.embeddings.twin import chooser, picture_words
 from app.views.failures import detail
 from app.views.failures.clip_cards import fetch_pictures, gallery
 from app.views.failures.header import NO_EVALUATION, folder_box, header, warn_of_link
 from core.evaluation import Evaluation
-from core.evaluation.spaces import TOGETHER
+from core.evaluation.spaces import TOGETHER, Points
 
 APP = Path(__file__).parents[1]
 CHART = "embeddings-chart"
@@ -106,11 +123,26 @@ def show_clips(of: Opened) -> None:
         st.info(words, icon=":material/filter_alt:")
     how_drawn = f"by {METHOD_NAMES[view.method]}; what lies close is mostly alike to the model; axes: no unit"
     st.html(f'<div class="chart-title">{TITLES[view.space]} <span>{how_drawn}</span></div>')
-    figure = space_figure(of.evaluation, points, places, colour=view.colour, chosen=chosen, opened=view.clip)
-    key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}-{view.colour}"
-    words = picture_words(of.evaluation, points, SPACE_NAMES[view.space], is_flat=view.num_dims == 2)
-    if view.num_dims == 2:
-        with st.container(key=CHART, gap=None):
+    is_flat = view.num_dims == 2
+    is_many = len(points.rows) > MANY_POINTS
+    inputs = of.folder, of.stamp, view.space, view.method, view.num_dims, tuple(chosen.tolist()), view.clip
+    figure = drawn_figure(*inputs, view.colour if is_many else colour_drawn(inputs, view.colour), of)
+    key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}"
+    words = picture_words(of.evaluation, points, SPACE_NAMES[view.space], is_flat=is_flat)
+    with st.container(key=CHART, gap=None):
+        legend(
+            CHART,
+            tint_of(of.evaluation, points, view.colour, is_flat=is_flat).legend,
+            colour=view.colour,
+            place=None if is_many else state.COLOURS.index(view.colour),
+            title=COLOUR_NAMES[view.colour],
+            is_ringed=row_of(of.evaluation, view.clip) in points.rows,
+            key="embeddings-legend",
+            on_pick=partial(take_group, of, points, view.colour) if is_flat else None,
+        )
+        if not is_flat:
+            st.plotly_chart(figure, key=key, alt=words, config=PLOT_SETTINGS)
+        else:
             st.plotly_chart(
                 figure,
                 key=key,
@@ -125,12 +157,12 @@ def show_clips(of: Opened) -> None:
                 key="embeddings-clicks",
                 on_pick=lambda row: take_rows(of, np.array([row])),
             )
+    if is_flat:
         how = (
             "Draw around points with the mouse to list their clips below; a click opens one. A double "
-            "click between the points lets go of them. With the keyboard, choose below."
+            "click between the points lets go of them. A name above the map chooses all of its clips."
         )
     else:
-        st.plotly_chart(figure, key=key, alt=words, config=PLOT_SETTINGS)
         how = "Drag to turn, scroll to come nearer. Clips are chosen in two dimensions."
     st.caption(" ".join(filter(None, (how, tie_note(points.modalities)))))
     chooser(
@@ -152,6 +184,47 @@ def show_clips(of: Opened) -> None:
         # last, so that the page can be used meanwhile
         fetch_pictures(of.evaluation, chosen, evaluations.thumbnails(), page=view.page)
         st.rerun()
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def drawn_figure(
+    folder: Path,
+    stamp: int,
+    space: str,
+    method: str,
+    num_dims: int,
+    chosen: tuple[int, ...],
+    opened: str | None,
+    colour: str,
+    _of: Opened,
+) -> go.Figure:
+    """The map, made once for all sessions; it is not to be changed."""
+    picture = evaluations.picture_of(_of, space, method, num_dims)
+    return space_figure(
+        _of.evaluation,
+        picture.points,
+        picture.places,
+        colour=colour,
+        chosen=np.array(chosen, int),
+        opened=opened,
+    )
+
+
+def colour_drawn(inputs: tuple, colour: str) -> str:
+    """What the map was coloured by when this session began to show what it shows, now if it begins to.
+
+    Another colour is laid over it in the browser: the same map need not be drawn anew.
+    """
+    shown, since = st.session_state.get("embeddings-drawn", (None, colour))
+    if shown != inputs:
+        st.session_state["embeddings-drawn"] = inputs, colour
+        return colour
+    return since
+
+
+def take_group(of: Opened, points: Points, colour: str, name: str) -> None:
+    """Chooses the clips of a group of the legend."""
+    take_rows(of, rows_in_group(of.evaluation, points, colour, name))
 
 
 def take_choice(**changes) -> None:

@@ -1,24 +1,29 @@
 """The Embeddings page and its picture, on hand-made evaluations; no model is needed."""
 
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import evaluations, launch
-from app.embeddings_state import EmbeddingsView
+from app.components.legend import MARK
+from app.embeddings_state import COLOURS, EmbeddingsView
 from app.views.embeddings import twin
 from app.views.embeddings.choices import thinning_words
 from app.views.embeddings.epochs import epochs_figure, epochs_table, epochs_words
 from app.views.embeddings.picture import (
     MAX_GROUPS,
     OTHERS,
+    RIGHT_COLORS,
     UNKNOWN,
     groups_by,
     rows_chosen,
+    rows_in_group,
     space_figure,
     tie_note,
+    tint_of,
 )
 from app.views.embeddings.quality import measured_words, pair_table, quality_table
 from app.views.embeddings.symbols import symbols_of
@@ -153,16 +158,47 @@ def test_the_picture_pales_and_rings_but_hides_nothing(evaluation):
     figure = space_figure(
         evaluation, points, places, colour="label", chosen=np.array([1, 3]), opened="c4.mp4"
     )
-    joy, fear, anger, ring = figure.data
-    assert (joy.name, fear.name, anger.name, ring.name) == ("joy", "fear", "anger", "opened clip")
-    assert len(joy.x) + len(fear.x) + len(anger.x) == 18
-    # clip 3 is the second joy, clip 1 the first fear
-    assert (joy.selectedpoints, fear.selectedpoints, anger.selectedpoints) == ((1,), (0,), ())
-    assert 0 < joy.unselected.marker.opacity < 0.3
-    assert (ring.x, ring.y) == ((8.0,), (9.0,))
-    assert joy.customdata[1][:4].tolist() == [3, "c3.mp4", "joy", "joy"]
+    clips, ring = figure.data
+    assert len(clips.x) == 18 and clips.selectedpoints == (1, 3)
+    assert 0 < clips.unselected.marker.opacity < 0.3
+    assert (ring.x, ring.y) == ((8.0,), (9.0,)) and ring.name == "opened clip"
+    assert clips.customdata[3][:4].tolist() == [3, "c3.mp4", "joy", "joy"]
     plain = space_figure(evaluation, points, places, colour="label")
-    assert [trace.selectedpoints for trace in plain.data] == [None] * 3
+    assert [trace.selectedpoints for trace in plain.data] == [None]
+
+
+def test_every_colouring_is_a_button_of_one_figure(evaluation):
+    points = points_of(evaluation, TOGETHER)
+    places = np.zeros((len(points.rows), 2))
+    figure = space_figure(evaluation, points, places, colour="label")
+    (menu,) = figure.layout.updatemenus
+    assert [button.label for button in menu.buttons] == list(COLOURS)
+    of = {button.label: button.args for button in menu.buttons}
+    # a list for each modality, of a value for each of its points
+    change, traces = of["right"]
+    assert list(traces) == [0, 1, 2] and change[MARK] == "right"
+    assert (
+        change["marker.color"] == [[RIGHT_COLORS["wrong" if i % 3 == 1 else "right"] for i in range(18)]] * 3
+    )
+    assert [set(one) for one in change["marker.symbol"]] == [{"circle"}, {"square"}, {"diamond"}]
+    confidence = evaluation.probabilities().max(axis=1)
+    assert of["confidence"][0]["marker.color"][1] == pytest.approx(confidence, abs=0.001)
+    # what it begins with is what its own button would make of it
+    assert [list(trace.marker.color) for trace in figure.data] == of["label"][0]["marker.color"]
+    assert {trace[MARK] for trace in figure.data} == {"label"}
+
+
+def test_the_legend_names_groups_and_finds_their_clips(evaluation):
+    points = points_of(evaluation, "fused")
+    tint = tint_of(evaluation, points, "label", is_flat=True)
+    assert [name for name, _, _ in tint.legend] == ["joy", "fear", "anger"]
+    for name, color, symbol in tint.legend:
+        rows = rows_in_group(evaluation, points, "label", name)
+        assert rows.tolist() == [row for row, label in enumerate(TRUTH) if label == name]
+        assert set(tint.colors[rows]) == {color} and set(tint.symbols[rows]) == {symbol}
+    assert tint_of(evaluation, points, "confidence", is_flat=True).legend == ()
+    together = points_of(evaluation, TOGETHER)
+    assert rows_in_group(evaluation, together, "right", "wrong").tolist() == [1, 4, 7, 10, 13, 16]
 
 
 def test_what_data_say_is_drawn_letter_by_letter(tmp_path):
@@ -173,7 +209,6 @@ def test_what_data_say_is_drawn_letter_by_letter(tmp_path):
     points = points_of(evaluation, "fused")
     (trace,) = space_figure(evaluation, points, np.zeros((3, 2)), colour="speaker").data
     # of tags Plotly makes links and line breaks
-    assert trace.name == "&lt;a href='http://x.org'&gt;s&lt;/a&gt;" and "<a" not in trace.hovertemplate
     assert trace.customdata[0][4] == "I &lt;b&gt;see&lt;/b&gt; &amp;"
 
 
@@ -185,7 +220,7 @@ def test_the_opened_clip_s_modalities_are_tied(evaluation):
     assert figure.data[-1].mode == "lines+markers" and len(figure.data[-1].x) == 4  # and back to the first
     two = space_figure(evaluation, points, places, colour="confidence", opened="c5.mp4")
     assert len(two.data[-1].x) == 2
-    assert {trace.marker.symbol for trace in figure.data[:-1]} == {"circle", "square", "diamond"}
+    assert [set(trace.marker.symbol) for trace in figure.data[:-1]] == [{"circle"}, {"square"}, {"diamond"}]
     assert figure.data[0].marker.cmax == 1.0
     assert (
         tie_note(points.modalities) == "Circles are pictures (18), squares sounds (17), diamonds words (18)."
@@ -196,10 +231,9 @@ def test_the_opened_clip_s_modalities_are_tied(evaluation):
 @pytest.mark.parametrize("num_dims", [2, 3])
 def test_groups_differ_in_shape_too(evaluation, num_dims):
     points = points_of(evaluation, "fused")
-    places = np.zeros((18, num_dims))
     for colour, num_groups in (("label", 3), ("right", 2)):
-        traces = space_figure(evaluation, points, places, colour=colour).data
-        assert len(traces) == num_groups == len({trace.marker.symbol for trace in traces})
+        tint = tint_of(evaluation, points, colour, is_flat=num_dims == 2)
+        assert len(tint.legend) == num_groups == len(set(tint.symbols)) == len(set(tint.colors))
     # whatever else is in the picture
     flat = symbols_of(["joy", "fear"], is_flat=True)
     assert flat == {name: symbols_of(EMOTION_COLORS, is_flat=True)[name] for name in ("joy", "fear")}
@@ -225,7 +259,9 @@ def test_twenty_thousand_clips_are_drawn_in_seconds(large, monkeypatch):
     assert len(table) == 20_000 == sum(len(trace.x) for trace in figure.data)
     assert {trace.type for trace in figure.data} == {"scattergl"}  # by the graphics card
     # four in seven, two in seven and one in seven are kept
-    assert [len(trace.x) for trace in figure.data] == [11_429, 5_714, 2_857]
+    assert sorted(Counter(figure.data[0].marker.color).values()) == [2_857, 5_714, 11_429]
+    # each colouring of so many would be megabytes
+    assert not figure.layout.updatemenus
     told = thinning_words(picture, "pca", opened=None)
     assert told.startswith("Drawn are 20,000 of 21,000 clips, because a browser turns slow with more")
     lost = int(np.setdiff1d(points.rows, picture.points.rows)[0])

@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from app.evaluations import SHIPPED_EVALUATIONS
 from app.folders import VARIABLE
+from core.evaluation import read_evaluation
 from tests.app.browsing import served, tab_of, the_app, wait_for_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -278,6 +280,40 @@ def test_a_click_on_a_point_opens_its_clip(page, address):
             break
     assert parse_qs(urlsplit(page.url).query)["open"] == [point["key"]]
     expect(page.locator(".st-key-failures-detail .emotion strong")).to_be_visible()
+
+
+FILLS = """() => {
+  const fills = [...document.querySelectorAll('.stPlotlyChart .point')].map((one) => one.style.fill);
+  const count = (fill) => fills.filter((one) => one === fill).length;
+  return Object.fromEntries([...new Set(fills)].map((fill) => [fill, count(fill)]));
+}"""
+
+
+def test_the_map_is_recoloured_in_place_and_its_legend_chooses_clips(page, address):
+    page.goto(f"{address}embeddings?colour=speaker")
+    expect(page.locator(".stPlotlyChart .js-plotly-plot")).to_be_visible()
+    wait_for_rest(page)
+    page.evaluate("document.querySelector('.stPlotlyChart .js-plotly-plot').isTheSame = true")
+    page.get_by_role("radio", name="right or wrong", exact=True).click()
+    entries = page.locator(".legend .entry")
+    expect(entries).to_have_text(["right", "wrong"])
+    # right and wrong, of the 560 clips that are drawn
+    page.wait_for_function(f"Object.keys(({FILLS})()).length === 2")
+    fills = page.evaluate(FILLS)
+    table = read_evaluation(SHIPPED_EVALUATIONS / "full-probe").predictions
+    num_right = int((table["label"] == table["prediction"]).sum())
+    assert fills == {"rgb(47, 127, 214)": num_right, "rgb(200, 105, 28)": 560 - num_right}
+    assert page.evaluate("document.querySelector('.stPlotlyChart .js-plotly-plot').isTheSame")
+    # by keyboard; nothing is hidden
+    wait_for_rest(page)
+    page.get_by_role("button", name="wrong", exact=True).focus()
+    page.keyboard.press("Enter")
+    title = page.locator(".gallery-title")
+    expect(title).to_contain_text(f"{560 - num_right} chosen clips {560 - num_right} of them wrong")
+    # the chart of before goes when the new one is there
+    whole = f"Object.values(({FILLS})()).reduce((sum, count) => sum + count, 0) === 560"
+    page.wait_for_function(whole)
+    assert page.evaluate(FILLS) == fills
 
 
 INK_AND_GROUND = """selector => {

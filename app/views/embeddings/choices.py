@@ -82,13 +82,4 @@ def choices(view: EmbeddingsView, *, on_change) -> None:
         one_of("Space", "space", SPACES, SPACE_NAMES.get, HELP)
         one_of("Map by", "method", METHODS, METHOD_NAMES.get)
         one_of("Dimensions", "num_dims", (2, 3), str)
-        st.session_state["embeddings-colour"] = view.colour
-        st.selectbox(
-            "Colour",
-            COLOURS,
-            format_func=COLOUR_NAMES.get,
-            key="embeddings-colour",
-            on_change=picked,
-            args=("colour",),
-            width=220,
-        )
+        one_of("Colour", "colour", COLOURS, COLOUR_NAMES.get)

@@ -5,11 +5,14 @@ Thousands of points are drawn by the graphics card and carry no more than a hove
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
+from app.components.legend import MARK
+from app.embeddings_state import COLOURS
 from app.views.embeddings.symbols import symbols_of
 from app.views.markup import color_of, plotted
 from core.evaluation import Evaluation
@@ -29,6 +32,9 @@ SYMBOLS = {"video": "circle", "audio": "square", "text": "diamond"}
 
 MANY_POINTS = 5000
 """In a picture of more, points are smaller and a hover leaves the words out, which would be megabytes."""
+
+SCALE = "Viridis"
+"""Colours of a confidence from 0 to 1."""
 
 OTHERS, UNKNOWN = "others", "unknown"
 OTHERS_COLOR = "#8a8f99"
@@ -69,6 +75,52 @@ def groups_by(evaluation: Evaluation, colour: str) -> tuple[np.ndarray, dict[str
     return groups, colors if len(kept) == len(order) else colors | {OTHERS: OTHERS_COLOR}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tint:
+    """How the points of a map are coloured.
+
+    Attributes:
+        colors: of every point, a CSS colour or, without groups, a number from 0 to 1.
+        symbols: shape of every point, as Plotly calls it.
+        legend: name, colour and shape of every group; empty where there is none.
+    """
+
+    colors: np.ndarray
+    symbols: np.ndarray
+    legend: tuple[tuple[str, str, str], ...]
+
+
+def tint_of(evaluation: Evaluation, points: Points, colour: str, *, is_flat: bool) -> Tint:
+    """The colours and shapes of the points; where a space holds several modalities, shapes tell these.
+
+    Args:
+        evaluation: whose clips the points are of.
+        points: of the space.
+        colour: of `app.embeddings_state.COLOURS`.
+        is_flat: the map has two dimensions.
+    """
+    is_single = len(set(points.modalities)) == 1
+    by_modality = np.array([SYMBOLS.get(name, SYMBOLS["video"]) for name in points.modalities], object)
+    if colour == "confidence":
+        return Tint(colors=_confidence(evaluation)[points.rows].round(3), symbols=by_modality, legend=())
+    groups, colors = groups_by(evaluation, colour)
+    of = groups[points.rows]
+    names = [name for name in colors if (of == name).any()]
+    symbols = symbols_of(names, is_flat=is_flat)
+    return Tint(
+        colors=np.array([colors[name] for name in of], object),
+        symbols=np.array([symbols[name] for name in of], object) if is_single else by_modality,
+        legend=tuple((name, colors[name], symbols[name] if is_single else "circle") for name in names),
+    )
+
+
+def rows_in_group(evaluation: Evaluation, points: Points, colour: str, name: str) -> np.ndarray:
+    """Rows of the clips in the map that belong to a group of the legend."""
+    groups, _ = groups_by(evaluation, colour)
+    rows = np.unique(points.rows)
+    return rows[groups[rows] == name]
+
+
 def space_figure(
     evaluation: Evaluation,
     points: Points,
@@ -80,6 +132,9 @@ def space_figure(
 ) -> go.Figure:
     """The picture. Clips that are not chosen in it are paler, never gone; the opened one has a ring.
 
+    It has a trace for each modality, and, unless the points are many, a button for every way of colouring,
+    which `app.components.legend` presses: to draw it anew takes a browser several times as long.
+
     Args:
         evaluation: whose clips the points are of.
         points: of the space.
@@ -88,42 +143,43 @@ def space_figure(
         chosen: rows of the highlighted clips; none are paler where it is empty.
         opened: key of the opened clip; its three modalities are tied where the space holds them.
     """
-    is_flat, is_single = places.shape[1] == 2, len(set(points.modalities)) == 1
+    is_flat, is_many = places.shape[1] == 2, len(points.rows) > MANY_POINTS
     keys = evaluation.predictions["key"].to_numpy(object)[points.rows]
+    names = list(dict.fromkeys(points.modalities))
+    parts = [points.modalities == name for name in names]
+    tints = {
+        name: tint_of(evaluation, points, name, is_flat=is_flat)
+        for name in ((colour,) if is_many else COLOURS)
+    }
     figure = go.Figure()
     told = _told(evaluation, points)
-    groups = list(_traces(evaluation, points, colour))
-    symbols = symbols_of([name for name, _, _ in groups], is_flat=is_flat)
-    for name, color, mask in groups:
-        for modality in dict.fromkeys(points.modalities[mask]):
-            part = mask & (points.modalities == modality)
-            _add_points(
-                figure,
-                points.rows[part],
-                places[part],
-                told[part],
-                name=name,
-                of="" if is_single else f", {MODALITY_NOUNS[modality]}",
-                color=color if color is not None else _confidence(evaluation)[points.rows[part]],
-                symbol=symbols[name] if is_single else SYMBOLS[modality],
-                is_many=len(points.rows) > MANY_POINTS,
-                chosen=chosen,
-                is_first=modality == points.modalities[mask][0],
-            )
+    for name, part in zip(names, parts, strict=True):
+        _add_points(
+            figure,
+            points.rows[part],
+            places[part],
+            told[part],
+            of="" if len(names) == 1 else MODALITY_NOUNS[name],
+            marker={"color": tints[colour].colors[part], "symbol": tints[colour].symbols[part]},
+            colour=colour,
+            is_many=is_many,
+            chosen=chosen,
+        )
     if opened in set(keys):
         _add_opened(figure, places[keys == opened], is_flat=is_flat)
     axis = {"title": "", "showticklabels": False, "zeroline": False, "showgrid": not is_flat}
     figure.update_layout(
-        height=620,
+        height=590,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "itemsizing": "constant"},
-        # in a narrow window it would lie over the legend
+        showlegend=False,
+        # in a narrow window it would lie over the points
         modebar={"orientation": "v"},
         dragmode="lasso" if is_flat else "orbit",
         # what Streamlit would come to by itself, after it had the chart drawn twice more
         clickmode="event",
         hovermode="closest",
         uirevision="space",
+        updatemenus=[] if is_many else [_buttons(tints, parts)],
     )
     if is_flat:
         figure.update_xaxes(**axis)
@@ -133,22 +189,25 @@ def space_figure(
     return figure
 
 
+def _buttons(tints: Mapping[str, Tint], parts: Sequence[np.ndarray]) -> dict:
+    """Buttons that colour the points in the order of `COLOURS`; the style sheet hides them."""
+    buttons = []
+    for name, tint in tints.items():
+        change = {
+            "marker.color": [tint.colors[part].tolist() for part in parts],
+            "marker.symbol": [tint.symbols[part].tolist() for part in parts],
+            MARK: name,
+        }
+        buttons.append({"label": name, "method": "restyle", "args": [change, list(range(len(parts)))]})
+    # within the plot, so that no margin is made for it
+    menu = {"type": "buttons", "buttons": buttons, "x": 0, "y": 1, "xanchor": "left", "yanchor": "top"}
+    return menu | {"font": {"size": 1}}
+
+
 def rows_chosen(selection: dict | None) -> np.ndarray:
     """Rows of the clips that were chosen in the picture, by lasso, box or click."""
     found = [point["customdata"][0] for point in (selection or {}).get("points", ()) if "customdata" in point]
     return np.array(sorted({int(row) for row in found}), int)
-
-
-def _traces(evaluation: Evaluation, points: Points, colour: str):
-    """Name, colour (None for a scale) and points of every group."""
-    if colour == "confidence":
-        yield "confidence", None, np.ones(len(points.rows), bool)
-        return
-    groups, colors = groups_by(evaluation, colour)
-    of = groups[points.rows]
-    for name, color in colors.items():
-        if (of == name).any():
-            yield name, color, of == name
 
 
 def _add_points(
@@ -157,25 +216,23 @@ def _add_points(
     places: np.ndarray,
     told: np.ndarray,
     *,
-    name: str,
     of: str,
-    color,
-    symbol: str,
+    marker: dict,
+    colour: str,
     is_many: bool,
     chosen: np.ndarray,
-    is_first: bool,
 ) -> None:
     is_flat = places.shape[1] == 2
-    marker = {
-        "color": color,
+    marker = marker | {
+        # of numbers; colours stay what they are
+        "colorscale": SCALE,
+        "cmin": 0.0,
+        "cmax": 1.0,
         # a see-through shape is a layer of its own to a browser; the graphics card draws it as any other
         "opacity": 0.6 if is_many else 1,
         "size": (5 if is_many else 8) if is_flat else (2 if is_many else 3),
-        "symbol": symbol,
         "line": {"width": 0},
     }
-    if not isinstance(color, str):
-        marker |= {"colorscale": "Viridis", "cmin": 0.0, "cmax": 1.0, "showscale": is_first}
     # a few points are sooner drawn as shapes than handed to the graphics card
     kind = (go.Scattergl if is_many else go.Scatter) if is_flat else go.Scatter3d
     # half the digits, half the bytes
@@ -185,13 +242,11 @@ def _add_points(
         kind(
             **axes,
             mode="markers",
-            name=plotted(name),
-            legendgroup=name,
             marker=marker,
             customdata=told,
-            showlegend=isinstance(color, str) and is_first,
             hovertemplate=f"label %{{customdata[2]}}, model %{{customdata[3]}}<br>{words}"
-            f"%{{customdata[1]}}<extra>{plotted(name)}{of}</extra>",
+            f"%{{customdata[1]}}<extra>{of}</extra>",
+            **{MARK: colour},
             **_highlight(rows, chosen, is_flat=is_flat),
         )
     )
