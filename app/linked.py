@@ -43,6 +43,11 @@ def enter(page: str) -> None:
         st.session_state[_ENTERED] = True
 
 
+def is_entered() -> bool:
+    """Whether the page was turned to, as long as its view has not read its link."""
+    return bool(st.session_state.get(_ENTERED))
+
+
 def keep_shown() -> None:
     """Keeps the view of the page that is shown, as `Linked.keep` does, after a click that changes no view."""
     if (mark := st.session_state.get(_SHOWN)) is not None:

@@ -31,8 +31,11 @@ PAGES = {
 }
 """Each page's address, and something that it has once it can be used."""
 
-COLOURED = (("right or wrong", "wrong", "rgb(200, 105, 28)"), ("label", "anger", "rgb(209, 70, 47)"))
-"""Ways of colouring the map: what it is called, a group, and the colour of its points."""
+COLOURED = (
+    ("right or wrong", "right", "wrong", "rgb(200, 105, 28)"),
+    ("label", "label", "anger", "rgb(209, 70, 47)"),
+)
+"""Ways of colouring the map: what the page and the chart call it, a group, and the colour of its points."""
 
 AIM_SWITCH, AIM_CLICK = 0.5, 0.3
 TELL_CLICKS = "addEventListener('pointerdown', (event) => { window.lastClick = event.timeStamp; }, true)"
@@ -154,10 +157,14 @@ def preset(page: Page, number: int) -> str:
 
 def colour(page: Page, number: int) -> str:
     """Colours the points by one of two things."""
-    name, group, color = COLOURED[number % 2]
+    name, mark, group, color = COLOURED[number % 2]
     page.get_by_role("radio", name=name, exact=True).click()
     is_named = f"all('.legend .entry').some(one => one.textContent === {group!r})"
-    return f"{is_named} && all('.point').some(one => one.style.fill === {color!r})"
+    chart = "document.querySelector('.st-key-embeddings-chart .js-plotly-plot')"
+    is_drawn = f"{chart}?._fullData?.[0]?.legendgroup === {mark!r}"
+    # very many points are no elements
+    is_seen = f"(points => !points.length || points.some(one => one.style.fill === {color!r}))(all('.point'))"
+    return f"{is_named} && {is_drawn} && {is_seen}"
 
 
 def clip(page: Page, number: int) -> str:

@@ -70,7 +70,7 @@ LOOKS = (
     Look(name="clip", link="", sign=".timeline [role=option]"),
     Look(name="clip-trust", link="", sign=".timeline [role=option]", prepare=to_top_of(".timeline")),
     Look(name="failures", link="failures?emotion=fear", sign=".cards [role=option]"),
-    Look(name="embeddings", link="embeddings?space=together", sign=".stPlotlyChart .legend"),
+    Look(name="embeddings", link="embeddings?space=together", sign=".stPlotlyChart .point"),
     Look(
         name="compare",
         link="compare?evaluations=full-test,no-contrastive-test",

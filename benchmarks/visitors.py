@@ -61,7 +61,7 @@ ANSWERED = f"{RESTS} && document.querySelector('section.answer') && document.que
 
 PAGES = {
     "failures": ".matrix .cell",
-    "embeddings": ".stPlotlyChart .js-plotly-plot .legend",
+    "embeddings": ".stPlotlyChart .js-plotly-plot .point",
     "compare": ".side-by-side thead th",
 }
 """Other pages by their address, with something that they have once they can be used."""

@@ -16,6 +16,7 @@ from app.components.points import points as clicks
 from app.embeddings_state import EmbeddingsView
 from app.evaluated_clip import to_explanation
 from app.evaluations import Opened
+from app.linked import is_entered
 from app.opening import REFUSAL, give_folder, not_here, open_evaluation
 from app.summaries import known_summary
 from app.views.embeddings.choices import (
@@ -46,6 +47,8 @@ from core.evaluation.spaces import TOGETHER, Points
 
 APP = Path(__file__).parents[1]
 CHART = "embeddings-chart"
+DRAWN = "embeddings-drawn"
+"""Where a session keeps what its map shows, and what it was drawn with."""
 PLOT_SETTINGS = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
 
 PART_NAMES = {state.NOW: "The evaluated clips", state.EPOCHS: "How the space formed"}
@@ -54,6 +57,8 @@ PART_NAMES = {state.NOW: "The evaluated clips", state.EPOCHS: "How the space for
 def page() -> None:
     """Draws the whole page."""
     st.html(APP / "views" / "failures" / "failures.css")
+    if is_entered():
+        forget_drawn()
     state.adopt_link()
     folders = evaluations.evaluations()
     wanted = state.current().evaluation
@@ -125,7 +130,7 @@ def show_clips(of: Opened) -> None:
     st.html(f'<div class="chart-title">{TITLES[view.space]} <span>{how_drawn}</span></div>')
     is_flat = view.num_dims == 2
     is_many = len(points.rows) > MANY_POINTS
-    inputs = of.folder, of.stamp, view.space, view.method, view.num_dims, tuple(chosen.tolist()), view.clip
+    inputs = of.folder, of.stamp, view.space, view.method, view.num_dims, chosen.tobytes(), view.clip
     figure = drawn_figure(*inputs, view.colour if is_many else colour_drawn(inputs, view.colour), of)
     key = f"{CHART}-{of.stamp}-{view.space}-{view.method}-{view.num_dims}"
     words = picture_words(of.evaluation, points, SPACE_NAMES[view.space], is_flat=is_flat)
@@ -156,11 +161,12 @@ def show_clips(of: Opened) -> None:
                 num_rows=len(of.evaluation.predictions),
                 key="embeddings-clicks",
                 on_pick=lambda row: take_rows(of, np.array([row])),
+                on_let_go=partial(take_rows, of, NOBODY),
             )
     if is_flat:
         how = (
             "Draw around points with the mouse to list their clips below; a click opens one. A double "
-            "click between the points lets go of them. A name above the map chooses all of its clips."
+            "click between the points lets go of them. A name above the map chooses all of its clips there."
         )
     else:
         how = "Drag to turn, scroll to come nearer. Clips are chosen in two dimensions."
@@ -172,7 +178,7 @@ def show_clips(of: Opened) -> None:
         chosen=chosen,
         on_rows=partial(take_rows, of) if view.num_dims == 2 else None,
     )
-    is_lacking = show_chosen(of.evaluation, chosen, view)
+    is_lacking = show_chosen(of, chosen, view)
     if view.clip is not None:
         show_clip(of, view.clip)
     quality_view(
@@ -193,33 +199,38 @@ def drawn_figure(
     space: str,
     method: str,
     num_dims: int,
-    chosen: tuple[int, ...],
+    chosen: bytes,
     opened: str | None,
     colour: str,
     _of: Opened,
 ) -> go.Figure:
-    """The map, made once for all sessions; it is not to be changed."""
+    """The map, made once for all sessions; it is not to be changed. `chosen` has the bytes of its rows."""
     picture = evaluations.picture_of(_of, space, method, num_dims)
     return space_figure(
         _of.evaluation,
         picture.points,
         picture.places,
         colour=colour,
-        chosen=np.array(chosen, int),
+        chosen=np.frombuffer(chosen, int),
         opened=opened,
     )
 
 
 def colour_drawn(inputs: tuple, colour: str) -> str:
-    """What the map was coloured by when this session began to show what it shows, now if it begins to.
+    """What the map was coloured by when the page began to show what it shows, now if it begins to.
 
     Another colour is laid over it in the browser: the same map need not be drawn anew.
     """
-    shown, since = st.session_state.get("embeddings-drawn", (None, colour))
+    shown, since = st.session_state.get(DRAWN, (None, colour))
     if shown != inputs:
-        st.session_state["embeddings-drawn"] = inputs, colour
+        st.session_state[DRAWN] = inputs, colour
         return colour
     return since
+
+
+def forget_drawn() -> None:
+    """Another page, or another part of this one, was shown: the map is drawn anew."""
+    st.session_state.pop(DRAWN, None)
 
 
 def take_group(of: Opened, points: Points, colour: str, name: str) -> None:
@@ -251,14 +262,23 @@ def take_rows(of: Opened, rows: np.ndarray) -> None:
     state.update(page=1, clip=clip)
 
 
-def show_chosen(evaluation: Evaluation, rows: np.ndarray, view: EmbeddingsView) -> bool:
+def show_chosen(of: Opened, rows: np.ndarray, view: EmbeddingsView) -> bool:
     """Draws the cards of the chosen clips; whether pictures are missing."""
     if len(rows) < 2:
         return False
+    evaluation = of.evaluation
     wrong = int((evaluation.predictions["label"] != evaluation.predictions["prediction"]).iloc[rows].sum())
-    st.html(
-        f'<div class="gallery-title">{len(rows):,} chosen clips <span>{wrong:,} of them wrong</span></div>'
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        told = f"{len(rows):,} chosen clips <span>{wrong:,} of them wrong</span>"
+        st.html(f'<div class="gallery-title">{told}</div>', width="content")
+        st.button(
+            "Let go",
+            icon=":material/deselect:",
+            type="tertiary",
+            key="let-go",
+            on_click=take_rows,
+            args=(of, NOBODY),
+        )
     return gallery(
         evaluation,
         rows,
@@ -303,6 +323,7 @@ def show_clip(of: Opened, key: str) -> None:
 
 def show_epochs(evaluation: Evaluation) -> None:
     """Draws how the space formed in training."""
+    forget_drawn()
     info = evaluation.info
     found = known_summary(checkpoints.checkpoints().get(info.checkpoint), info.checkpoint_sha256)
     space = None if found is None else found.space

@@ -26,7 +26,7 @@ from app.own_data import (
     why_not_predicted,
 )
 from app.own_runs import PREDICT, OwnWork
-from app.runs import DONE, RunError, lines_of, log_of
+from app.runs import DONE, Run, RunError, lines_of, log_of
 from app.summaries import summary
 from app.views.headline import learned_from
 from app.views.markup import plain
@@ -122,9 +122,11 @@ def show_task(data: OwnData, name: str) -> None:
     if view.task != PREDICT:
         caution = about_training(data, view.split, checkpoints.metrics(checkpoints.checkpoints()[name]))
     # once and first, so that what is drawn of a run that ends meanwhile goes together
-    standing = runs.state_of(work.name)
-    is_going_on, current = work.goes_on(standing), runs.current
-    if current is not None and current.choice != work:
+    current = runs.current
+    is_other = current is not None and current.choice != work
+    standing = runs.state_of(work.name) if current is None or is_other else current.state
+    is_going_on = work.goes_on(standing)
+    if is_other:
         title = plain(current.choice.title)
         hint = f"“{title}” goes on; wait for it, or cancel it, before another is started."
     task_form(
@@ -135,13 +137,14 @@ def show_task(data: OwnData, name: str) -> None:
         hint=hint,
         caution=caution,
         start=start_name(view.task, standing),
-        is_startable=current is None and not is_going_on,
+        is_startable=not is_other and not is_going_on,
         trouble=st.session_state.get("own-trouble", ""),
         on_task=lambda task: state.update(task=task),
         on_split=lambda split: state.update(split=split),
         on_start=partial(start, work),
     )
-    if current is not None and current.choice != work:
+    if is_other:
+        wait_for(current, itertools.count())
         st.button(
             f"Show {plain(current.choice.title)}",
             icon=":material/visibility:",
@@ -201,6 +204,14 @@ def watch(work: OwnWork, standing: str, turns) -> None:
             state.keep()
             st.rerun()
     draw_standing(work, standing)
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def wait_for(run: Run, turns) -> None:
+    """Has the page drawn anew when a run of another choice is over, so that this one can be started."""
+    if next(turns) and run.is_over:
+        state.keep()
+        st.rerun()
 
 
 def draw_standing(work: OwnWork, standing: str) -> None:

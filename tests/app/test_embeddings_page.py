@@ -1,16 +1,18 @@
 """The Embeddings page and its picture, on hand-made evaluations; no model is needed."""
 
+import json
 import time
 from collections import Counter
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import evaluations, launch
 from app.components.legend import MARK
 from app.embeddings_state import COLOURS, EmbeddingsView
-from app.views.embeddings import twin
+from app.views.embeddings import picture, twin
 from app.views.embeddings.choices import thinning_words
 from app.views.embeddings.epochs import epochs_figure, epochs_table, epochs_words
 from app.views.embeddings.picture import (
@@ -33,7 +35,7 @@ from core.evaluation import spaces
 from core.evaluation.spaces import TOGETHER, PairQuality, SpaceQuality, picture_of, points_of
 from core.labels import EMOTION_COLORS, MODALITIES
 from core.space import SPACES, Space
-from tests.app.conftest import tables_of, write_clip
+from tests.app.conftest import menu, tables_of, write_clip
 from tests.made_evaluations import made_clips, made_evaluation
 
 TRUTH = ["joy", "fear", "anger"] * 6
@@ -180,12 +182,36 @@ def test_every_colouring_is_a_button_of_one_figure(evaluation):
     assert (
         change["marker.color"] == [[RIGHT_COLORS["wrong" if i % 3 == 1 else "right"] for i in range(18)]] * 3
     )
-    assert [set(one) for one in change["marker.symbol"]] == [{"circle"}, {"square"}, {"diamond"}]
+    assert [set(trace.marker.symbol) for trace in figure.data] == [{"circle"}, {"square"}, {"diamond"}]
+    assert "marker.symbol" not in change
+    (alone,) = space_figure(
+        evaluation, points_of(evaluation, "fused"), np.zeros((18, 2)), colour="label"
+    ).data
+    assert len(set(alone.marker.symbol)) == 3
     confidence = evaluation.probabilities().max(axis=1)
     assert of["confidence"][0]["marker.color"][1] == pytest.approx(confidence, abs=0.001)
     # what it begins with is what its own button would make of it
     assert [list(trace.marker.color) for trace in figure.data] == of["label"][0]["marker.color"]
     assert {trace[MARK] for trace in figure.data} == {"label"}
+
+
+def test_another_colour_leaves_the_chart_as_it_is_unless_its_points_are_many(page, monkeypatch):
+    def spec():
+        return page.get("plotly_chart")[0].proto.spec
+
+    page.run()
+    by_label = spec()
+    menu(page.segmented_control, "embeddings-colour").set_value("right").run()
+    assert link_of(page) == {"colour": "right"} and spec() == by_label
+    # what shows something else is drawn with the colour at once
+    menu(page.segmented_control, "embeddings-method").set_value("tsne").run()
+    assert json.loads(spec())["data"][0][MARK] == "right"
+    monkeypatch.setattr(picture, "MANY_POINTS", 10)
+    st.cache_resource.clear()
+    page.run()
+    of_many = spec()
+    menu(page.segmented_control, "embeddings-colour").set_value("label").run()
+    assert spec() != of_many
 
 
 def test_the_legend_names_groups_and_finds_their_clips(evaluation):
@@ -210,6 +236,8 @@ def test_what_data_say_is_drawn_letter_by_letter(tmp_path):
     (trace,) = space_figure(evaluation, points, np.zeros((3, 2)), colour="speaker").data
     # of tags Plotly makes links and line breaks
     assert trace.customdata[0][4] == "I &lt;b&gt;see&lt;/b&gt; &amp;"
+    assert trace.customdata[0][5] == ", speaker &lt;a href='http://x.org'&gt;s&lt;/a&gt;"
+    assert "<a" not in trace.to_plotly_json()["hovertemplate"]
 
 
 def test_the_opened_clip_s_modalities_are_tied(evaluation):

@@ -295,7 +295,7 @@ def test_the_map_is_recoloured_in_place_and_its_legend_chooses_clips(page, addre
     wait_for_rest(page)
     page.evaluate("document.querySelector('.stPlotlyChart .js-plotly-plot').isTheSame = true")
     page.get_by_role("radio", name="right or wrong", exact=True).click()
-    entries = page.locator(".legend .entry")
+    entries = page.locator(".legend .entry:not([hidden])")
     expect(entries).to_have_text(["right", "wrong"])
     # right and wrong, of the 560 clips that are drawn
     page.wait_for_function(f"Object.keys(({FILLS})()).length === 2")
@@ -310,10 +310,22 @@ def test_the_map_is_recoloured_in_place_and_its_legend_chooses_clips(page, addre
     page.keyboard.press("Enter")
     title = page.locator(".gallery-title")
     expect(title).to_contain_text(f"{560 - num_right} chosen clips {560 - num_right} of them wrong")
-    # the chart of before goes when the new one is there
-    whole = f"Object.values(({FILLS})()).reduce((sum, count) => sum + count, 0) === 560"
-    page.wait_for_function(whole)
+    # the chart of before goes when the new one is there, of which the right ones are paler
+    page.wait_for_function(
+        "([all, pale]) => document.querySelectorAll('.stPlotlyChart .point').length === all"
+        " && [...document.querySelectorAll('.stPlotlyChart .point')].filter(one => one.style.opacity < 0.5)"
+        ".length === pale",
+        arg=[560, num_right],
+    )
     assert page.evaluate(FILLS) == fills
+    wait_for_rest(page)
+    # another colour, of what is chosen
+    page.get_by_role("radio", name="label", exact=True).click()
+    page.wait_for_function(f"Object.keys(({FILLS})()).length === 7")
+    expect(entries).to_have_count(7)
+    expect(title).to_contain_text("chosen clips")
+    page.get_by_role("button", name="Let go").click()
+    expect(title).to_have_count(0)
 
 
 INK_AND_GROUND = """selector => {

@@ -26,11 +26,13 @@ function render(component) {
   const root = parentElement.querySelector(".legend");
   root._data = data;
   root._send = (name) => setTriggerValue("pick", name);
-  const given = JSON.stringify([data.title, data.entries, data.ring, data.picks]);
+  const given = JSON.stringify([data.title, data.entries, data.picks]);
   if (root._given !== given) {
     root._given = given;
     build(root);
   }
+  // by itself: a legend that is built anew loses the keyboard's focus
+  root._ring.hidden = !data.ring;
   root._timer ??= setInterval(() => {
     if (root.isConnected) colour(root);
     else { clearInterval(root._timer); root._timer = null; }
@@ -52,7 +54,7 @@ function colour(root) {
 }
 
 function build(root) {
-  const { title, entries, ring, picks } = root._data;
+  const { title, entries, picks } = root._data;
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", `Legend: ${title}`);
   root.replaceChildren();
@@ -71,7 +73,8 @@ function build(root) {
     entry.title = `Choose the clips of “${name}”`;
     entry.onclick = () => root._send(name);
   }
-  if (ring) add(root, "span", "entry").append(drawn(CIRCLE, RING, true), "opened clip");
+  root._ring = add(root, "span", "entry");
+  root._ring.append(drawn(CIRCLE, RING, true), "opened clip");
 }
 
 function drawn(path, color, isOpen) {

@@ -13,14 +13,18 @@ _mount = browser_side(
 )
 
 
-def points(chart: str, *, num_rows: int, key: str, on_pick) -> None:
+def points(chart: str, *, num_rows: int, key: str, on_pick, on_let_go) -> None:
     """Draws nothing; `on_pick(row)` is called with the first number of a clicked point's `customdata`.
+
+    Streamlit tells of a double click between the points only where it knows of a lasso or a box: one that the
+    chart was drawn with, it does not know.
 
     Args:
         chart: key of the container that the chart is drawn into.
         num_rows: from 0 on, what the number may be.
         key: of the component.
         on_pick: takes one int.
+        on_let_go: called without arguments after a double click between the points.
     """
 
     def picked() -> None:
@@ -28,4 +32,8 @@ def points(chart: str, *, num_rows: int, key: str, on_pick) -> None:
         if isinstance(row, int) and 0 <= row < num_rows:
             on_pick(row)
 
-    _mount(key=key, data={"chart": chart}, on_pick_change=picked)
+    def let_go() -> None:
+        if st.session_state[key].get("free"):
+            on_let_go()
+
+    _mount(key=key, data={"chart": chart}, on_pick_change=picked, on_free_change=let_go)

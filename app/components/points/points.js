@@ -7,6 +7,7 @@ function render(component) {
   const root = component.parentElement.querySelector(".points");
   root._key = component.data.chart;
   root._send = (row) => component.setTriggerValue("pick", row);
+  root._free = () => component.setTriggerValue("free", true);
   root._timer ??= setInterval(() => {
     if (root.isConnected) listen(root);
     else clearInterval(root._timer);
@@ -23,4 +24,5 @@ function listen(root) {
     if (row === undefined || !root.isConnected || chart._fullLayout.clickmode.includes("select")) return;
     root._send(row);
   });
+  chart.on("plotly_doubleclick", () => root.isConnected && root._free());
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.components.legend import MARK
@@ -66,7 +67,7 @@ def groups_by(evaluation: Evaluation, colour: str) -> tuple[np.ndarray, dict[str
     if colour == "right":
         is_right = (table["label"] == table["prediction"]).to_numpy()
         return np.where(is_right, "right", "wrong").astype(object), RIGHT_COLORS
-    names = table["speaker"].astype(object).where(table["speaker"].notna(), UNKNOWN).to_numpy(object)
+    names = _speakers(table).where(lambda found: found != "", UNKNOWN).to_numpy(object)
     found, counts = np.unique(names.astype(str), return_counts=True)
     order = found[np.argsort(-counts, kind="stable")]
     kept = order if len(order) <= MAX_GROUPS else order[: MAX_GROUPS - 1]
@@ -195,9 +196,11 @@ def _buttons(tints: Mapping[str, Tint], parts: Sequence[np.ndarray]) -> dict:
     for name, tint in tints.items():
         change = {
             "marker.color": [tint.colors[part].tolist() for part in parts],
-            "marker.symbol": [tint.symbols[part].tolist() for part in parts],
             MARK: name,
         }
+        # of several modalities the shapes are these, whatever the colours
+        if len(parts) == 1:
+            change["marker.symbol"] = [tint.symbols[part].tolist() for part in parts]
         buttons.append({"label": name, "method": "restyle", "args": [change, list(range(len(parts)))]})
     # within the plot, so that no margin is made for it
     menu = {"type": "buttons", "buttons": buttons, "x": 0, "y": 1, "xanchor": "left", "yanchor": "top"}
@@ -237,7 +240,7 @@ def _add_points(
     kind = (go.Scattergl if is_many else go.Scatter) if is_flat else go.Scatter3d
     # half the digits, half the bytes
     axes = dict(zip("xyz", places.T.astype(np.float32), strict=False))
-    words = "" if is_many else "“%{customdata[4]}”<br>"
+    words, speaker = ("", "") if is_many else ("“%{customdata[4]}”<br>", "%{customdata[5]}")
     figure.add_trace(
         kind(
             **axes,
@@ -245,7 +248,7 @@ def _add_points(
             marker=marker,
             customdata=told,
             hovertemplate=f"label %{{customdata[2]}}, model %{{customdata[3]}}<br>{words}"
-            f"%{{customdata[1]}}<extra>{of}</extra>",
+            f"%{{customdata[1]}}{speaker}<extra>{of}</extra>",
             **{MARK: colour},
             **_highlight(rows, chosen, is_flat=is_flat),
         )
@@ -253,13 +256,14 @@ def _add_points(
 
 
 def _told(evaluation: Evaluation, points: Points) -> np.ndarray:
-    """`(point, 4 or 5)`: row, key, label and prediction of every point's clip, and its words."""
+    """`(point, 4 or 6)`: row, key, label and prediction of every point's clip, its words and its speaker."""
     table = evaluation.predictions.iloc[points.rows]
     columns = [points.rows.astype(object)]
     columns += [_texts(table[name]) for name in ("key", "label", "prediction")]
     if len(points.rows) <= MANY_POINTS:
         words = table["transcript"].astype(object).where(table["transcript"].notna(), "")
         columns.append(_texts(map(_short, words)))
+        columns.append(_texts(f", speaker {name}" if name else "" for name in _speakers(table)))
     return np.stack(columns, axis=1)
 
 
@@ -298,6 +302,11 @@ def _add_opened(figure: go.Figure, places: np.ndarray, *, is_flat: bool) -> None
 
 def _confidence(evaluation: Evaluation) -> np.ndarray:
     return evaluation.probabilities().max(axis=1)
+
+
+def _speakers(table: pd.DataFrame) -> pd.Series:
+    """Every clip's speaker; "" where that is not known."""
+    return table["speaker"].astype(object).where(table["speaker"].notna(), "")
 
 
 def _short(text: str) -> str:
